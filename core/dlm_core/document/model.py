@@ -1,0 +1,111 @@
+"""What a document is once it has been read: frontmatter, sections, questions, and where each stands. Values only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from dlm_core.document.schema import Frontmatter
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A half-open stretch of the document: lines and columns count from 1, in characters, end excluded."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One problem, placed: what is wrong (`message`) and what would be right (`hint`)."""
+
+    span: Span
+    severity: Severity
+    code: str
+    message: str
+    hint: str = ""
+    path: Path | None = None
+
+
+class SectionKind(StrEnum):
+    """The three kinds of section a fence may open."""
+
+    PROSE = "prose"
+    INSTRUCTION = "instruction"
+    PREFERENCE = "preference"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One `### Q` with its `### A`."""
+
+    question: str
+    answer: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Preference:
+    """One `### Prompt` with its `### Chosen` and `### Rejected`."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the body, or one file that `training.sources` brought in as prose.
+
+    `adapter` is the tag of the fence, None without one. `content_hash` (sha256, hex) covers kind, tag and
+    content, not the position. `source` names the file it came from, None for the document itself.
+    """
+
+    kind: SectionKind
+    adapter: str | None
+    text: str
+    span: Span
+    fence: Span | None
+    content_hash: str
+    questions: tuple[Question, ...] = ()
+    preferences: tuple[Preference, ...] = ()
+    provenance: str | None = None
+    source: Path | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document that can be trained: its frontmatter is valid, its sections are in file order."""
+
+    path: Path
+    frontmatter: Frontmatter
+    sections: tuple[Section, ...]
+    text: str = field(repr=False)
+
+    @property
+    def dlm_id(self) -> str:
+        return self.frontmatter.dlm_id
+
+    @property
+    def adapter_names(self) -> tuple[str, ...]:
+        """The declared adapters in order; `("default",)` where the flat form is used."""
+        return tuple(self.frontmatter.training.adapter_configs())
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What parsing gave: the document if it is usable, and every diagnostic in file order."""
+
+    document: Document | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def errors(self) -> Sequence[Diagnostic]:
+        return [d for d in self.diagnostics if d.severity == "error"]

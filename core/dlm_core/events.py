@@ -1,0 +1,255 @@
+"""What the engine says while it works: one frozen struct per event, tagged, so that a line of JSON is an event again."""
+
+from typing import Literal
+
+import msgspec
+
+RoutingMode = Literal["auto", "off", "pin", "mix", "uniform", "base"]
+RunStatus = Literal["running", "done", "stopped", "failed"]
+Level = Literal["info", "warning", "error"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all events. `request_id` names the request that caused it, "" where none did."""
+
+    request_id: str = ""
+
+
+class Log(Event, frozen=True, kw_only=True, tag="log"):
+    """A sentence for the person, with what to do about it. `code` is stable: `cold_start`, `gate_collapse`, …"""
+
+    level: Level
+    message: str
+    hint: str = ""
+    code: str = ""
+
+
+class BaseProgress(Event, frozen=True, kw_only=True, tag="base_progress"):
+    """A base is being found and loaded. `source` is cache|hub|wheel|path; `outcome` is trying|found|missed|loaded."""
+
+    base: str
+    source: str
+    outcome: str
+    detail: str = ""
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
+class Ready(Event, frozen=True, kw_only=True, tag="ready"):
+    """The document is open: base in memory, committed adapters in the serving set."""
+
+    dlm_id: str
+    base: str
+    device: str
+    dtype: str
+    adapters: tuple[str, ...]
+    version: str
+    gate_mode: Literal["trained", "uniform", "none"]
+    load_s: float
+    context_length: int = 0
+
+
+class RecipeEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One resolved setting and why it has that value."""
+
+    key: str
+    value: str
+    reason: str
+
+
+class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
+    """A run is about to start: what it trains, on how much, and under which resolved recipe."""
+
+    run_id: int
+    adapters: tuple[str, ...]
+    rows: dict[str, int]
+    tokens: int
+    steps: int
+    epochs: int
+    recipe: tuple[RecipeEntry, ...]
+    reason: str = ""
+
+
+class TrainStep(Event, frozen=True, kw_only=True, tag="train_step"):
+    """One optimiser step. Rates in tokens per second, times in seconds; `losses` per adapter, nats per token."""
+
+    run_id: int
+    phase: Literal["sft", "preference"]
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    loss: float
+    losses: dict[str, float]
+    learning_rate: float
+    grad_norm: float
+    tokens_per_s: float
+    elapsed_s: float
+    eta_s: float
+    padding_share: float = 0.0
+    rehearsal_kl: float | None = None
+    openness: dict[str, float] = {}
+
+
+class OpennessMap(Event, frozen=True, kw_only=True, tag="openness"):
+    """Mean openness of every rank of one adapter in one module type, `values[layer][rank]`, each in 0..1."""
+
+    run_id: int
+    step: int
+    adapter: str
+    module: str
+    layers: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+class TrainEpoch(Event, frozen=True, kw_only=True, tag="train_epoch"):
+    """End of an epoch. `recall` is the share of answer tokens predicted; perplexities are on held-out neutral text."""
+
+    run_id: int
+    epoch: int
+    epochs: int
+    loss: float
+    recall: float
+    recalls: dict[str, float]
+    perplexity: float | None = None
+    perplexity_base: float | None = None
+    kl: float | None = None
+    validation_loss: float | None = None
+
+
+class GateStep(Event, frozen=True, kw_only=True, tag="gate_step"):
+    """A step of the adapter gate's training; entropy in nats."""
+
+    run_id: int
+    step: int
+    steps: int
+    loss: float
+    entropy: float
+    accuracy: float
+
+
+class GateTrained(Event, frozen=True, kw_only=True, tag="gate_trained"):
+    """How the adapter gate came out. `entropy` (nats) is the mean over samples, `max_entropy` is ln N."""
+
+    run_id: int
+    mode: Literal["trained", "uniform", "failed"]
+    mean_weights: dict[str, float]
+    sample_counts: dict[str, int]
+    floor: int
+    train_accuracy: float | None = None
+    loo_accuracy: float | None = None
+    entropy: float | None = None
+    max_entropy: float | None = None
+    reason: str = ""
+
+
+class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
+    """The run is over. `versions` has the current version of every adapter; `reason` says why it ended."""
+
+    run_id: int
+    status: RunStatus
+    reason: str
+    versions: dict[str, str]
+    seconds: float
+    recall: float | None = None
+    checkpoint: str | None = None
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """The weights for one reply, how they came about, and why in words."""
+
+    mode: RoutingMode
+    weights: dict[str, float]
+    reason: str
+
+
+class Routed(Event, frozen=True, kw_only=True, tag="routed"):
+    """The routing of a prompt; `route_s` is what it cost."""
+
+    routing: Routing
+    route_s: float
+
+
+class Token(Event, frozen=True, kw_only=True, tag="token"):
+    """Text that a reply grew by (may be empty while a character is incomplete)."""
+
+    text: str
+    openness: dict[str, float] = {}
+
+
+class AdapterOpenness(msgspec.Struct, frozen=True, kw_only=True):
+    """How open an adapter's ranks stood during a reply: the mean, per layer, and layers × ranks (over module types)."""
+
+    mean: float
+    per_layer: tuple[float, ...]
+    per_rank: tuple[tuple[float, ...], ...] = ()
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds, and tokens per second of the decode after the first token."""
+
+    load_s: float
+    route_s: float
+    first_token_s: float
+    tokens_per_s: float
+    tokens: int
+
+
+class Reply(Event, frozen=True, kw_only=True, tag="reply"):
+    """A reply is complete. `finish_reason`: stop (end token), length (limit), or interrupted (asked to)."""
+
+    reply: str
+    finish_reason: Literal["stop", "length", "interrupted"]
+    routing: Routing
+    openness: dict[str, AdapterOpenness]
+    timing: Timing
+    version: str
+    prompt_tokens: int = 0
+    dropped_turns: int = 0
+    during_run: int | None = None
+
+
+class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained question near a prompt: cosine similarity of the gate's embeddings."""
+
+    question: str
+    adapter: str
+    similarity: float
+
+
+class Why(Event, frozen=True, kw_only=True, tag="why"):
+    """What stands behind a routing: the weights and the nearest trained questions."""
+
+    routing: Routing
+    neighbours: tuple[Neighbour, ...]
+
+
+class Failure(Event, frozen=True, kw_only=True, tag="failure"):
+    """A request failed; `message` and `hint` are for the person, `kind` is the error class."""
+
+    kind: str
+    message: str
+    hint: str = ""
+
+
+class Done(Event, frozen=True, kw_only=True, tag="done"):
+    """The request is finished; nothing more carries its id."""
+
+
+AnyEvent = (
+    Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | GateStep | GateTrained | RunEnded
+    | Routed | Token | Reply | Why | Failure | Done
+)  # fmt: skip
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: Event) -> bytes:
+    """One line of JSON without the newline; floats that JSON cannot hold become null."""
+    return _encoder.encode(event)
+
+
+def decode(line: bytes | str) -> AnyEvent:
+    """The event a line holds. Raises msgspec.DecodeError (ValidationError included) for anything else."""
+    return _decoder.decode(line)

@@ -1,0 +1,5 @@
+"""The `dlm` command."""
+
+
+def main() -> None:
+    """Entry point of the `dlm` command."""
