@@ -1,0 +1,72 @@
+"""What the host asks of an engine: `dlm_core.engine` is the real one, tests bring a scripted one. No torch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dlm_core.events import Event, Ready, Reply, Routed, RunEnded, Token, Why
+from dlm_core.requests import Message, RoutingChoice, Sampling
+
+Emit = Callable[[Event], None]
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run starts: `fresh` from new adapters, `resume` from a checkpoint; None: as the document says."""
+
+    fresh: bool = False
+    resume: bool = False
+    seed: int | None = None
+    epochs: int | None = None
+
+
+class EngineProtocol(Protocol):
+    """One opened document on one base. All calls come from one thread; none of them is re-entrant, but one.
+
+    That one: while `train` calls `between_steps`, the host may call `route`, `generate` and `explain`.
+    Every method raises `DlmError` for what a person can put right. Events carry an empty `request_id`; the
+    host stamps it. `emit` is set by the host before the first call, for events outside of a return value.
+    """
+
+    emit: Emit
+
+    def open(self, path: Path) -> Ready:
+        """Read the document, load its base (BaseProgress through `emit`) and its committed adapters."""
+        ...
+
+    def reload(self) -> Ready:
+        """Take up the document and the versions as they now stand on disk."""
+        ...
+
+    def route(self, messages: Sequence[Message], choice: RoutingChoice) -> Routed:
+        """The routing a reply to `messages` would have."""
+        ...
+
+    def generate(
+        self, messages: Sequence[Message], choice: RoutingChoice, sampling: Sampling, stop: ShouldStop
+    ) -> Iterator[Routed | Token | Reply]:
+        """One Routed, Tokens, and at last one Reply; `stop` is asked at every token."""
+        ...
+
+    def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
+        """The routing of `messages` and the `nearest` trained questions."""
+        ...
+
+    def train(
+        self, options: TrainOptions, emit: Emit, stop: ShouldStop, between_steps: Callable[[], None]
+    ) -> RunEnded:
+        """Train the document as it stands on disk.
+
+        `stop` is asked at every step; once it is true, a resumable checkpoint is saved and the run ends with
+        status `stopped`. `between_steps` is called after every step.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what is held; nothing is called after it."""
+        ...
+
+
+EngineFactory = Callable[[], EngineProtocol]
