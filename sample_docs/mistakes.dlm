@@ -6,7 +6,7 @@ dlm_version: 15
 base_model: smollm2-135m
 
 training:
-  learning_rte: 0.002      # unknown key: learning_rate is meant
+  sequence_length: 512     # unknown key: sequence_len is meant
   seed: forty-two          # wrong type: a whole number is meant
   warmup_ratio: 1.5        # out of range: a share between 0 and 1
   optimizer: adam          # not one of the values there are
