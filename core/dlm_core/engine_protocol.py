@@ -1,4 +1,4 @@
-"""What the host asks of an engine: `dlm_core.engine` is the real one, tests bring a scripted one. No torch."""
+"""What the host asks of an engine: `dlm_core.engine` is one, tests bring a scripted one. No torch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ from dlm_core.requests import Message, RoutingChoice, Sampling
 
 Emit = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
+
+DEFAULT_ENGINE = "dlm_core.engine:create_engine"
+"""The factory that the host calls, as `module:function`; it takes no arguments."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 As the host's child: `--engine tests.fakes.engine:create_engine`, with the script as JSON in `DLM_FAKE_ENGINE`
 (keys are `Script`'s fields) and the repository's root on `PYTHONPATH`.
 
-A prompt is routed by its words: an adapter's weight grows with the words that start with its name or one of its
+A prompt is routed by its words: an adapter's weight grows with those that start with its name or one of its
 topics. The reply echoes the question and counts the turns, so that tests can see what was asked, in which
 conversation, under which routing.
 """
