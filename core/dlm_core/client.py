@@ -231,20 +231,24 @@ class EngineClient:
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        loop = asyncio.get_running_loop()
         while line := await _line(process.stdout):
-            self._heard_at = loop.time()
             try:
                 event = events.decode(line)
             except msgspec.DecodeError as error:
                 _log.warning("the engine said what is no event (%s): %.200r", error, line)
                 continue
-            if (answers := self._open.get(event.request_id)) is not None:
-                answers.put_nowait(event)
-            for subscription in self._subscriptions:
-                subscription.put(event)
+            self._hand_out(event)
         code = await process.wait()
-        why = HostError("the engine process was closed") if self._leaving else self._death(code)
+        self._fail_open(HostError("the engine process was closed") if self._leaving else self._death(code))
+
+    def _hand_out(self, event: AnyEvent) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        if (answers := self._open.get(event.request_id)) is not None:
+            answers.put_nowait(event)
+        for subscription in self._subscriptions:
+            subscription.put(event)
+
+    def _fail_open(self, why: HostError) -> None:
         for answers in self._open.values():
             answers.put_nowait(why)
         if not self._leaving and self.on_death is not None:
