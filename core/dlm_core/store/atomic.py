@@ -1,0 +1,196 @@
+"""Files that are there whole or not at all: written aside, synced, renamed; private; failures in plain words.
+
+Every change the store makes to the disk goes through `system`, so that a test can make the n-th one fail.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dlm_core.errors import StoreError
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+@dataclass(frozen=True)
+class System:
+    """The calls that change the disk."""
+
+    open: Callable[[Path, int, int], int] = os.open
+    write: Callable[[int, bytes], int] = os.write
+    fsync: Callable[[int], None] = os.fsync
+    replace: Callable[[Path, Path], None] = os.replace
+    mkdir: Callable[[Path, int], None] = os.mkdir
+    chmod: Callable[[Path, int], None] = os.chmod
+    unlink: Callable[[Path], None] = os.unlink
+    rmtree: Callable[[Path], None] = shutil.rmtree
+
+
+system = System()
+
+_HINTS = {
+    errno.ENOSPC: "free some space, or set DLM_HOME to a folder on another disk; committed versions stand",
+    errno.EDQUOT: "your quota is used up: free some space, or set DLM_HOME to a folder on another disk",
+    errno.EROFS: "the disk is mounted read-only: remount it, or copy the store and set DLM_HOME to the copy",
+    errno.EACCES: "give yourself the right to write there, or set DLM_HOME to a folder of your own",
+    errno.EPERM: "give yourself the right to write there, or set DLM_HOME to a folder of your own",
+    errno.EIO: "the disk reports an error: check it, copy the store elsewhere and set DLM_HOME to the copy",
+    errno.ENOENT: "a file or folder vanished while it was in use: check that nothing else cleans up there",
+    errno.EMFILE: "too many files are open: close some programs and try again",
+}
+_DEFAULT_HINT = "check the disk and the rights on that path, then try again; committed versions are untouched"
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could steer a terminal replaced; for messages with names and paths."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def store_error(path: Path, action: str, error: OSError) -> StoreError:
+    """The error for a person: `action` is what was tried, such as "write"."""
+    reason = (error.strerror or str(error)).lower()
+    hint = _HINTS.get(error.errno or 0, _DEFAULT_HINT)
+    return StoreError(f"cannot {action} {printable(str(path))}: {reason}", hint)
+
+
+@contextmanager
+def translating(path: Path, action: str) -> Iterator[None]:
+    """Turns an OSError in the block into a StoreError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error(path, action, error) from error
+
+
+def make_folder(path: Path) -> None:
+    """Makes `path` and its missing parents, private and durable. An existing folder is left as it is."""
+    with translating(path, "make the folder"):
+        missing = []
+        folder = path
+        while not folder.is_dir():
+            missing.append(folder)
+            if folder.parent == folder:
+                break
+            folder = folder.parent
+        for folder in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                system.mkdir(folder, FOLDER_MODE)
+            _fsync_path(folder.parent)
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Puts `data` at `path` in one step: a reader, or a crash, sees the old content or the new, nothing
+    between.
+
+    Raises:
+        StoreError: it could not be written. The old content stands, unless only the folder's own sync failed:
+            then the new content is in place, and might not outlive a power cut.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with translating(path, "write"):
+        try:
+            descriptor = system.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[system.write(descriptor, bytes(view)) :]
+                system.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            system.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                system.unlink(temporary)
+            raise
+        _fsync_path(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_bytes` of `value` (anything msgspec encodes) as indented JSON."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of `path`. Raises StoreError if it cannot be read."""
+    with translating(path, "read"):
+        return path.read_bytes()
+
+
+def read_json(path: Path) -> Any:
+    """The value in `path`. Raises StoreError if it cannot be read or is no JSON."""
+    data = read_bytes(path)
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreError(f"{printable(str(path))} is damaged: {error}", "restore it from a backup") from error
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a folder and what is in it; no error if there is none."""
+    with translating(path, "remove"):
+        if path.is_symlink():
+            system.unlink(path)
+        elif path.is_dir():
+            system.rmtree(path)
+
+
+def remove_file(path: Path) -> None:
+    """Removes a file; no error if there is none."""
+    with translating(path, "remove"), contextlib.suppress(FileNotFoundError):
+        system.unlink(path)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Renames within one folder, durably; a file at `target` is replaced."""
+    with translating(target, "write"):
+        system.replace(source, target)
+        _fsync_path(target.parent)
+
+
+def fsync_tree(folder: Path) -> None:
+    """Makes every file below `folder`, and the folders themselves, private and durable.
+
+    Raises:
+        StoreError: a file could not be synced, or the folder holds a link or a device.
+    """
+    for path in sorted(folder.rglob("*"), reverse=True):
+        with translating(path, "write"):
+            mode = path.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise StoreError(
+                    f"{printable(str(path))} is neither a file nor a folder", "remove it, then try again"
+                )
+            system.chmod(path, FOLDER_MODE if stat.S_ISDIR(mode) else FILE_MODE)
+            _fsync_path(path)
+    with translating(folder, "write"):
+        _fsync_path(folder)
+
+
+def _fsync_path(path: Path) -> None:
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":  # Windows cannot open folders; NTFS journals renames by itself.
+        return
+    descriptor = os.open(path, os.O_RDONLY if is_folder or os.name != "nt" else os.O_RDWR)
+    try:
+        system.fsync(descriptor)
+    finally:
+        os.close(descriptor)

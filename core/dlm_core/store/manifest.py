@@ -1,0 +1,143 @@
+"""What one commit says: which versions belong together and what they were trained on; how that stands on
+disk.
+
+A manifest file carries its format and a hash over its content, so that damage is noticed before it is
+believed.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from dlm_core.errors import StoreError
+from dlm_core.store import atomic
+from dlm_core.store.paths import StorePaths
+
+
+class SectionRecord(Struct, frozen=True, kw_only=True):
+    """One section of the document as it was last trained.
+
+    `content_hash` is the section's own (see `document.model.Section`), `adapter` its tag, `title` a short
+    label for lists, `questions` how many it holds. `last_loss` in nats per token; `last_recall` is the
+    share of its answer tokens predicted.
+    """
+
+    content_hash: str
+    kind: str
+    adapter: str | None = None
+    title: str = ""
+    questions: int = 0
+    last_loss: float | None = None
+    last_recall: float | None = None
+
+
+class Committed(Struct, frozen=True, kw_only=True):
+    """The content of a manifest.
+
+    Attributes:
+        generation: counts commits, from 1; 0 is the empty store. Order is by generation, never by time.
+        adapters: the current version of each adapter.
+        gate: the current version of the adapter gate, None without one.
+        sections: the sections of the last run.
+        run_id: the run that committed it.
+        committed_at: seconds since the epoch, by the clock of the machine.
+        extra: whatever else the committer wants to find again; values that JSON can hold.
+        numbered: the highest version number ever committed per adapter ("" is the gate); numbers are not
+            re-used.
+        note: how it came about, if not by a run ("rolled back to generation 3").
+    """
+
+    generation: int = 0
+    adapters: Mapping[str, str] = {}
+    gate: str | None = None
+    sections: tuple[SectionRecord, ...] = ()
+    run_id: int = 0
+    recipe_hash: str = ""
+    base_fingerprint: str = ""
+    document_hash: str = ""
+    committed_at: float = 0.0
+    extra: dict[str, Any] = {}
+    numbered: dict[str, int] = {}
+    note: str = ""
+
+
+class Snapshot(Committed, frozen=True, kw_only=True):
+    """A commit together with the folders it points to. It stays what it is when a later commit follows."""
+
+    paths: StorePaths
+
+    def adapter_dir(self, name: str) -> Path:
+        """The folder of the adapter's version. Raises StoreError if this commit has no such adapter."""
+        if name not in self.adapters:
+            known = ", ".join(self.adapters) or "none"
+            raise StoreError(
+                f"there is no trained adapter {name!r} (trained: {known})", "train the document first"
+            )
+        return self.paths.version(name, self.adapters[name])
+
+    def gate_dir(self) -> Path | None:
+        """The folder of the gate's version, None without one."""
+        return None if self.gate is None else self.paths.gate_version(self.gate)
+
+    def folders(self) -> dict[str, Path]:
+        """Every version folder of this commit, by a label for people (`adapter tone v0003`, `gate v0001`)."""
+        found = {
+            f"adapter {name} {version}": self.adapter_dir(name) for name, version in self.adapters.items()
+        }
+        gate = self.gate_dir()
+        return found if gate is None else {**found, f"gate {self.gate}": gate}
+
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: tuple[Migration, ...] = ()  # The n-th (from 1) lifts the content of format n to format n + 1.
+
+
+def current_format() -> int:
+    """The format that is written; older ones are lifted to it as they are read."""
+    return len(MIGRATIONS) + 1
+
+
+def snapshot(paths: StorePaths, committed: Committed) -> Snapshot:
+    """The commit with its folders."""
+    return Snapshot(paths=paths, **structs.asdict(committed))
+
+
+def write(path: Path, committed: Committed) -> None:
+    """Replaces the manifest at `path` in one step. Raises StoreError."""
+    fields = {name: getattr(committed, name) for name in Committed.__struct_fields__}
+    try:
+        content = msgspec.json.decode(msgspec.json.encode(fields))
+    except TypeError as error:
+        raise StoreError(f"what was to be recorded in {path.name} does not fit into JSON: {error}") from error
+    written = current_format()
+    atomic.write_json(path, {"format": written, "sha256": _digest(written, content), "content": content})
+
+
+def read(path: Path) -> tuple[Committed, int]:
+    """The commit a manifest file holds, and the format it was written in.
+
+    Raises:
+        StoreError: it cannot be read, its hash does not match, or a newer dlm wrote it.
+    """
+    raw = atomic.read_json(path)
+    place = atomic.printable(str(path))
+    try:
+        form, content, digest = raw["format"], raw["content"], raw["sha256"]
+        if _digest(form, content) != digest:
+            raise StoreError(f"{place} is damaged: its content does not match its hash")
+        if form > current_format():
+            raise StoreError(f"{place} was written by a newer dlm (format {form})", "update dlm")
+        for lift in MIGRATIONS[form - 1 :]:
+            content = lift(content)
+        committed = msgspec.convert(content, Committed)
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
+        raise StoreError(f"{place} is damaged: it is not a manifest") from error
+    return committed, form
+
+
+def _digest(form: object, content: object) -> str:
+    return hashlib.sha256(msgspec.json.encode([form, content], order="sorted")).hexdigest()

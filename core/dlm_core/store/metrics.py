@@ -1,0 +1,261 @@
+"""Writing the record of runs: events in, rows out, in batches, so that training does not wait for the disk.
+
+The record is a diary, not the work: trouble with it is reported once and never stops a run.
+"""
+
+import logging
+import os
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from dlm_core.errors import StoreError
+from dlm_core.events import Event, GateStep, GateTrained, OpennessMap, RunEnded, TrainStep
+from dlm_core.store import atomic
+from dlm_core.store.metrics_reader import (
+    Followed,
+    GateEvent,
+    MetricsReader,
+    RunRecord,
+    RunState,
+)
+from dlm_core.store.metrics_rows import Row, to_row
+from dlm_core.store.metrics_schema import move_aside, open_for_writing
+
+__all__ = ["Followed", "GateEvent", "Metrics", "MetricsReader", "RunRecord", "RunState"]
+
+_BATCH_S = 0.25  # seconds between two commits, at most, while events come in
+_OPENNESS_S = 1.0  # seconds between two maps of the same adapter and module type
+_PENDING = 20_000  # rows kept in memory while the file cannot be written
+
+_log = logging.getLogger(__name__)
+
+
+class Metrics(MetricsReader):
+    """The record of one document's runs, to write and to read.
+
+    Writing belongs to whoever holds the store's writer lock; `record` may be called from any thread.
+
+    Args:
+        path: the SQLite file; made on the first write.
+        on_problem: is told, in a sentence, when the record cannot be kept; None writes it to the log.
+        floor: a run id that is taken already, should the file have been lost; the next one is above it.
+        clock: seconds since the epoch, written beside every row.
+        ticks: seconds of a clock that never jumps, for the batches.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_problem: Callable[[str], None] | None = None,
+        floor: int = 0,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(path)
+        self._on_problem = on_problem or _log.warning
+        self._floor = floor
+        self._clock = clock
+        self._ticks = ticks
+        self._writing: sqlite3.Connection | None = None
+        self._write_lock = threading.RLock()
+        self._pending: list[tuple[str, Row]] = []
+        self._flushed_at = ticks()
+        self._run_id = 0
+        self._maps: dict[tuple[str, str], OpennessMap] = {}  # seen, and too soon to be kept
+        self._mapped_at: dict[tuple[str, str], float] = {}
+        self._reported: set[str] = set()
+
+    def start_run(self, document_hash: str = "", recipe: str = "", base: str = "") -> int:
+        """Opens a run and returns its id; ids only grow. Runs that a dead process left open become
+        `interrupted`.
+
+        Args:
+            document_hash: what was trained. recipe: its recipe, or the hash of it. base: the base's name.
+        """
+        with self._write_lock:
+            self.flush()
+            now = self._clock()
+            self._run_id = self._floor + 1
+            self._mapped_at.clear()
+
+            def insert(db: sqlite3.Connection) -> None:
+                db.execute(
+                    "UPDATE runs SET status = 'interrupted', ended_at = ?, reason = ?"
+                    " WHERE status = 'running'",
+                    (now, "its process ended without a word"),
+                )
+                last = db.execute("SELECT COALESCE(MAX(run_id), 0) FROM runs").fetchone()[0]
+                self._run_id = max(last, self._floor) + 1
+                db.execute(
+                    "INSERT INTO runs (run_id, document_hash, recipe, base, pid, host, started_at, status)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, 'running')",
+                    (self._run_id, document_hash, recipe, base, os.getpid(), socket.gethostname(), now),
+                )
+
+            self._transact(insert)
+            self._floor = self._run_id
+            return self._run_id
+
+    def record(self, event: Event) -> None:
+        """Keeps an event; kinds that tell nothing about a run are ignored. Never raises for the disk's sake.
+
+        Steps are written a few times a second, everything else at once. Openness is kept once a second per
+        adapter and module type, and the last map of each before any other kind of event but a step.
+        """
+        with self._write_lock:
+            if isinstance(event, OpennessMap):
+                self._record_map(event)
+            else:
+                if not isinstance(event, TrainStep):
+                    self._release_maps()
+                self._append(event)
+            if isinstance(event, RunEnded):
+                self._write_end(event)
+            batched = isinstance(event, TrainStep | GateStep | OpennessMap)
+            if not batched or self._ticks() - self._flushed_at >= _BATCH_S:
+                self.flush()
+
+    def end_run(self, run_id: int, status: RunState = "done", reason: str = "") -> None:
+        """Closes a run for which no RunEnded was recorded; one that is closed stays as it is."""
+        with self._write_lock:
+            self._release_maps()
+            self.flush()
+            values = (status, reason, self._clock(), run_id)
+            self._transact(
+                lambda db: db.execute(
+                    "UPDATE runs SET status = ?, reason = ?, ended_at = ?"
+                    " WHERE run_id = ? AND status = 'running'",
+                    values,
+                )
+            )
+
+    def flush(self) -> None:
+        """Writes what is waiting."""
+        with self._write_lock:
+            self._flushed_at = self._ticks()
+            if not self._pending:
+                return
+            waiting, self._pending = self._pending, []
+            if not self._transact(lambda db: _insert(db, waiting)):
+                self._pending = waiting[-_PENDING:]
+
+    def close(self) -> None:
+        """Writes what is waiting and lets go of the file."""
+        with self._write_lock:
+            self._release_maps()
+            self.flush()
+            self._drop_connection()
+        super().close()
+
+    def _rows(self, query: str, *values: object) -> list[Row]:
+        self.flush()
+        return super()._rows(query, *values)
+
+    def _append(self, event: Event) -> None:
+        kept = to_row(event)
+        if kept is None:
+            return
+        table, row = kept
+        now = self._clock()
+        self._pending.append((table, {"run_id": self._run_id} | row | {"at": now}))
+        if isinstance(event, GateTrained):
+            for name, count in event.sample_counts.items():
+                weight = event.mean_weights.get(name)
+                values = {"run_id": event.run_id, "adapter_name": name, "mean_weight": weight}
+                values |= {"sample_count": count, "mode": event.mode, "at": now}
+                self._pending.append(("gate_events", values))
+
+    def _write_end(self, event: RunEnded) -> None:
+        self.flush()
+        values = (event.status, event.reason, self._clock(), event.seconds, event.recall, event.run_id)
+        self._transact(
+            lambda db: db.execute(
+                "UPDATE runs SET status = ?, reason = ?, ended_at = ?, seconds = ?, recall = ?"
+                " WHERE run_id = ?",
+                values,
+            )
+        )
+
+    def _record_map(self, event: OpennessMap) -> None:
+        key = (event.adapter, event.module)
+        now = self._ticks()
+        if now - self._mapped_at.get(key, float("-inf")) < _OPENNESS_S:
+            self._maps[key] = event
+            return
+        self._maps.pop(key, None)
+        self._mapped_at[key] = now
+        self._append(event)
+
+    def _release_maps(self) -> None:
+        for event in self._maps.values():
+            self._append(event)
+        self._maps.clear()
+
+    def _transact(self, work: Callable[[sqlite3.Connection], object]) -> bool:
+        """Runs `work` in one transaction; on a damaged file once more on a fresh one. False if it could not
+        be done."""
+        for attempt in (1, 2):
+            try:
+                db = self._connection()
+                db.execute("BEGIN IMMEDIATE")
+                work(db)
+                db.execute("COMMIT")
+                return True
+            except (sqlite3.Error, StoreError, OSError) as error:
+                self._drop_connection()
+                damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
+                    error, sqlite3.OperationalError | sqlite3.ProgrammingError | sqlite3.IntegrityError
+                )
+                if not damaged or attempt == 2 or not self._begin_anew(error):
+                    self._report(
+                        f"the record of runs {atomic.printable(str(self.path))} is not written: {error}"
+                    )
+                    return False
+        return False
+
+    def _begin_anew(self, damage: Exception) -> bool:
+        try:
+            aside = move_aside(self.path)
+        except StoreError:
+            return False
+        self._report(
+            f"the record of runs {atomic.printable(str(self.path))} was damaged ({damage}); it is kept as"
+            f" {aside.name} and a new one begun; the adapters are not affected"
+        )
+        return True
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._writing is None:
+            self._writing = open_for_writing(self.path)
+        return self._writing
+
+    def _drop_connection(self) -> None:
+        if self._writing is not None:
+            with suppress(sqlite3.Error):
+                if self._writing.in_transaction:
+                    self._writing.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                self._writing.close()
+            self._writing = None
+
+    def _report(self, sentence: str) -> None:
+        if sentence not in self._reported:
+            self._reported.add(sentence)
+            self._on_problem(sentence)
+
+
+def _insert(db: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
+    seq = db.execute("SELECT last FROM sequence").fetchone()[0]
+    for table, row in rows:
+        if table != "gate_events":
+            seq += 1
+            row = {"seq": seq} | row
+        marks = ", ".join("?" * len(row))
+        db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+    db.execute("UPDATE sequence SET last = ?", (seq,))
