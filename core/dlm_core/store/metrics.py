@@ -67,6 +67,9 @@ class Metrics(MetricsReader):
         self._pending: list[tuple[str, Row]] = []
         self._flushed_at = ticks()
         self._run_id = 0
+        self._open_run: Row | None = (
+            None  # the row of the run that goes on, in case the file is lost under it
+        )
         self._maps: dict[tuple[str, str], OpennessMap] = {}  # seen, and too soon to be kept
         self._mapped_at: dict[tuple[str, str], float] = {}
         self._reported: set[str] = set()
@@ -82,7 +85,10 @@ class Metrics(MetricsReader):
             self.flush()
             now = self._clock()
             self._run_id = self._floor + 1
+            self._open_run = None
             self._mapped_at.clear()
+            run: Row = {"document_hash": document_hash, "recipe": recipe, "base": base, "started_at": now}
+            run |= {"pid": os.getpid(), "host": socket.gethostname(), "status": "running"}
 
             def insert(db: sqlite3.Connection) -> None:
                 db.execute(
@@ -92,14 +98,11 @@ class Metrics(MetricsReader):
                 )
                 last = db.execute("SELECT COALESCE(MAX(run_id), 0) FROM runs").fetchone()[0]
                 self._run_id = max(last, self._floor) + 1
-                db.execute(
-                    "INSERT INTO runs (run_id, document_hash, recipe, base, pid, host, started_at, status)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, 'running')",
-                    (self._run_id, document_hash, recipe, base, os.getpid(), socket.gethostname(), now),
-                )
+                _insert_row(db, "runs", {"run_id": self._run_id} | run)
 
             self._transact(insert)
             self._floor = self._run_id
+            self._open_run = {"run_id": self._run_id} | run
             return self._run_id
 
     def record(self, event: Event) -> None:
@@ -127,6 +130,7 @@ class Metrics(MetricsReader):
             self._release_maps()
             self.flush()
             values = (status, reason, self._clock(), run_id)
+            self._open_run = None
             self._transact(
                 lambda db: db.execute(
                     "UPDATE runs SET status = ?, reason = ?, ended_at = ?"
@@ -158,7 +162,11 @@ class Metrics(MetricsReader):
         return super()._rows(query, *values)
 
     def _append(self, event: Event) -> None:
-        kept = to_row(event)
+        try:
+            kept = to_row(event)
+        except ValueError as error:  # Text that is no UTF-8, say.
+            self._report(f"a {type(event).__name__} was left out of the record of runs: {error}")
+            return
         if kept is None:
             return
         table, row = kept
@@ -173,6 +181,7 @@ class Metrics(MetricsReader):
 
     def _write_end(self, event: RunEnded) -> None:
         self.flush()
+        self._open_run = None
         values = (event.status, event.reason, self._clock(), event.seconds, event.recall, event.run_id)
         self._transact(
             lambda db: db.execute(
@@ -209,9 +218,7 @@ class Metrics(MetricsReader):
                 return True
             except (sqlite3.Error, StoreError, OSError) as error:
                 self._drop_connection()
-                damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-                    error, sqlite3.OperationalError | sqlite3.ProgrammingError | sqlite3.IntegrityError
-                )
+                damaged = isinstance(error, sqlite3.Error) and _means_damage(error)
                 if not damaged or attempt == 2 or not self._begin_anew(error):
                     self._report(
                         f"the record of runs {atomic.printable(str(self.path))} is not written: {error}"
@@ -231,8 +238,12 @@ class Metrics(MetricsReader):
         return True
 
     def _connection(self) -> sqlite3.Connection:
+        if self._writing is not None and not self.path.exists():
+            self._drop_connection()
         if self._writing is None:
             self._writing = open_for_writing(self.path)
+            if self._open_run is not None:
+                _insert_row(self._writing, "runs", self._open_run)
         return self._writing
 
     def _drop_connection(self) -> None:
@@ -250,12 +261,23 @@ class Metrics(MetricsReader):
             self._on_problem(sentence)
 
 
+def _means_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is to blame. Our statements are fixed, so a table that is not there means it, too."""
+    name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
+    return name == "SQLITE_ERROR" or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 def _insert(db: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
     seq = db.execute("SELECT last FROM sequence").fetchone()[0]
     for table, row in rows:
         if table != "gate_events":
             seq += 1
             row = {"seq": seq} | row
-        marks = ", ".join("?" * len(row))
-        db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+        _insert_row(db, table, row)
     db.execute("UPDATE sequence SET last = ?", (seq,))
+
+
+def _insert_row(db: sqlite3.Connection, table: str, row: Row) -> None:
+    """Inserts a row; one with the same key is left as it is."""
+    marks = ", ".join("?" * len(row))
+    db.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))

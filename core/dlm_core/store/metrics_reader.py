@@ -195,7 +195,10 @@ class MetricsReader:
         place = self.path.absolute().as_uri()
         try:
             self._reading = _open(f"{place}?mode=ro")
-        except sqlite3.OperationalError:  # A read-only folder cannot hold the index that WAL wants.
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+                raise
+            # A read-only folder cannot hold the index that WAL wants.
             self._reading = _open(f"{place}?mode=ro&immutable=1")
         self._inode = inode
         return self._reading

@@ -53,7 +53,8 @@ def to_row(event: Event) -> tuple[str, Row] | None:
 def _flat(event: Event, nested: tuple[str, ...] = ()) -> Row:
     row = structs.asdict(event)
     del row["request_id"]
-    return row | {name: _json(row[name]) for name in nested}
+    texts = {k: v.encode("utf-8", "replace").decode() for k, v in row.items() if isinstance(v, str)}
+    return row | texts | {name: _json(row[name]) for name in nested}
 
 
 def _json(value: object) -> str:

@@ -26,8 +26,9 @@ def _first_tables(db: sqlite3.Connection) -> None:
         """CREATE TABLE steps (
             seq INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, phase TEXT NOT NULL, step INTEGER NOT NULL,
             steps INTEGER NOT NULL, epoch INTEGER NOT NULL, epochs INTEGER NOT NULL,
-            loss REAL, losses TEXT NOT NULL, learning_rate REAL, grad_norm REAL, tokens_per_s REAL, elapsed_s REAL, eta_s REAL,
-            padding_share REAL, rehearsal_kl REAL, openness TEXT NOT NULL, at REAL NOT NULL)""",
+            loss REAL, losses TEXT NOT NULL, learning_rate REAL, grad_norm REAL, tokens_per_s REAL,
+            elapsed_s REAL, eta_s REAL, padding_share REAL, rehearsal_kl REAL,
+            openness TEXT NOT NULL, at REAL NOT NULL)""",
         """CREATE TABLE evals (
             seq INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, epoch INTEGER NOT NULL, epochs INTEGER NOT NULL,
             loss REAL, recall REAL, recalls TEXT NOT NULL, perplexity REAL, perplexity_base REAL,

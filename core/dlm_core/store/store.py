@@ -77,7 +77,8 @@ class Store:
         Raises:
             StoreError: neither the manifest nor any copy of it can be read.
         """
-        return self._load()[0]
+        with atomic.translating(self.paths.root, "read"):
+            return self._load()[0]
 
     def metrics(self, on_problem: Callable[[str], None] | None = None) -> Metrics:
         """The record of this document's runs, to read and to write. The caller closes it."""
@@ -102,7 +103,8 @@ class Store:
                 self._notice(f"took over the lock that {left_behind.describe()} left when it died")
             self._writing = True
             try:
-                self._tidy()
+                with atomic.translating(self.paths.root, "tidy up"):
+                    self._tidy()
                 yield
             finally:
                 self._writing = False
@@ -236,7 +238,7 @@ class Store:
         for folder in (*self._adapter_folders(), self.paths.gate):
             pointer = folder / "current"
             wanted = f"{current.get(folder)}\n" if current.get(folder) else ""
-            if wanted and not (pointer.is_file() and pointer.read_bytes() == wanted.encode()):
+            if wanted and not (pointer.is_file() and atomic.read_bytes(pointer) == wanted.encode()):
                 atomic.write_text(pointer, wanted)
             elif not wanted and pointer.exists():
                 atomic.remove_file(pointer)
@@ -262,7 +264,8 @@ class Store:
         for folder in (self.paths.root, self.paths.history, self.paths.gate, *self._adapter_folders()):
             for temporary in folder.glob(".*.tmp"):
                 atomic.remove_file(temporary)
-        self._write_currents(current)
+        with suppress(StoreError):
+            self._write_currents(current)
 
     def _adapter_folders(self) -> list[Path]:
         return sorted(p for p in self.paths.adapters.glob("*") if p.is_dir())
