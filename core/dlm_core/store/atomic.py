@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from dlm_core.errors import StoreError
+from dlm_core.safetext import visible_line
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -52,16 +53,16 @@ _HINTS = {
 _DEFAULT_HINT = "check the disk and the rights on that path, then try again; committed versions are untouched"
 
 
-def printable(text: str) -> str:
-    """`text` with everything that could steer a terminal replaced; for messages with names and paths."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def shown(path: Path) -> str:
+    """`path` for a message: nothing in it can steer a terminal."""
+    return visible_line(str(path))
 
 
 def store_error(path: Path, action: str, error: OSError) -> StoreError:
     """The error for a person: `action` is what was tried, such as "write"."""
     reason = (error.strerror or str(error)).lower()
     hint = _HINTS.get(error.errno or 0, _DEFAULT_HINT)
-    return StoreError(f"cannot {action} {printable(str(path))}: {reason}", hint)
+    return StoreError(f"cannot {action} {shown(path)}: {reason}", hint)
 
 
 @contextmanager
@@ -141,7 +142,7 @@ def read_json(path: Path) -> Any:
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StoreError(f"{printable(str(path))} is damaged: {error}", "restore it from a backup") from error
+        raise StoreError(f"{shown(path)} is damaged: {error}", "restore it from a backup") from error
 
 
 def remove_tree(path: Path) -> None:
@@ -176,9 +177,7 @@ def fsync_tree(folder: Path) -> None:
         with translating(path, "write"):
             mode = path.lstat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise StoreError(
-                    f"{printable(str(path))} is neither a file nor a folder", "remove it, then try again"
-                )
+                raise StoreError(f"{shown(path)} is neither a file nor a folder", "remove it, then try again")
             system.chmod(path, FOLDER_MODE if stat.S_ISDIR(mode) else FILE_MODE)
             _fsync_path(path)
     with translating(folder, "write"):

@@ -19,6 +19,7 @@ import psutil
 from msgspec import Struct
 
 from dlm_core.errors import StoreError, StoreLockedError
+from dlm_core.safetext import visible_line
 from dlm_core.store import atomic
 
 
@@ -40,7 +41,7 @@ class Holder(Struct, frozen=True, kw_only=True):
         today = time.strftime("%x") == time.strftime("%x", time.localtime(self.since))
         since = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", time.localtime(self.since))
         elsewhere = f" on {self.host}" if self.host != socket.gethostname() else ""
-        return atomic.printable(f"process {self.pid}{elsewhere}, `{self.command}`, since {since}")
+        return visible_line(f"process {self.pid}{elsewhere}, `{self.command}`, since {since}")
 
 
 @contextmanager

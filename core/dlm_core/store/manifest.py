@@ -124,7 +124,7 @@ def read(path: Path) -> tuple[Committed, int]:
         StoreError: it cannot be read, its hash does not match, or a newer dlm wrote it.
     """
     raw = atomic.read_json(path)
-    place = atomic.printable(str(path))
+    place = atomic.shown(path)
     try:
         form, content, digest = raw["format"], raw["content"], raw["sha256"]
         if _digest(form, content) != digest:

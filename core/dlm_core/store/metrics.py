@@ -220,9 +220,7 @@ class Metrics(MetricsReader):
                 self._drop_connection()
                 damaged = isinstance(error, sqlite3.Error) and _means_damage(error)
                 if not damaged or attempt == 2 or not self._begin_anew(error):
-                    self._report(
-                        f"the record of runs {atomic.printable(str(self.path))} is not written: {error}"
-                    )
+                    self._report(f"the record of runs {atomic.shown(self.path)} is not written: {error}")
                     return False
         return False
 
@@ -232,7 +230,7 @@ class Metrics(MetricsReader):
         except StoreError:
             return False
         self._report(
-            f"the record of runs {atomic.printable(str(self.path))} was damaged ({damage}); it is kept as"
+            f"the record of runs {atomic.shown(self.path)} was damaged ({damage}); it is kept as"
             f" {aside.name} and a new one begun; the adapters are not affected"
         )
         return True

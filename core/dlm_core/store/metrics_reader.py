@@ -179,7 +179,7 @@ class MetricsReader:
                 if "no such table" in str(error):  # Another process is just making the file.
                     return []
                 raise StoreError(
-                    f"the record of runs {atomic.printable(str(self.path))} cannot be read: {error}",
+                    f"the record of runs {atomic.shown(self.path)} cannot be read: {error}",
                     "the adapters do not depend on it; the next training puts a damaged file aside",
                 ) from error
 

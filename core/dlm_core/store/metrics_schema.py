@@ -115,8 +115,7 @@ def _upgrade(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]
     applied = db.execute("PRAGMA user_version").fetchone()[0]
     if applied > len(migrations):
         raise StoreError(
-            f"{atomic.printable(str(path))} was written by a newer dlm"
-            f" (tables {applied}, known {len(migrations)})",
+            f"{atomic.shown(path)} was written by a newer dlm (tables {applied}, known {len(migrations)})",
             "update dlm; the adapters are not affected",
         )
     if applied == len(migrations):

@@ -39,9 +39,7 @@ def seal(folder: Path, *, name: str, generation: int, run_id: int, at: float) ->
     files = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
     files.pop(SEAL, None)
     if not files:
-        raise StoreError(
-            f"nothing was written to {atomic.printable(str(folder))}, so there is nothing to keep"
-        )
+        raise StoreError(f"nothing was written to {atomic.shown(folder)}, so there is nothing to keep")
     sealed = {relative: SealedFile(sha256=_sha256(p), size=p.stat().st_size) for relative, p in files.items()}
     content = Seal(name=name, generation=generation, run_id=run_id, sealed_at=at, files=sealed)
     atomic.write_json(folder / SEAL, content)
@@ -59,7 +57,7 @@ def read_seal(folder: Path) -> Seal:
     try:
         return msgspec.convert(content, Seal)
     except msgspec.ValidationError as error:
-        raise StoreError(f"{atomic.printable(str(path))} is damaged: {error}") from error
+        raise StoreError(f"{atomic.shown(path)} is damaged: {error}") from error
 
 
 def damage(folder: Path) -> tuple[str, ...]:
@@ -72,11 +70,9 @@ def damage(folder: Path) -> tuple[str, ...]:
     for relative, expected in sealed.files.items():
         inside = PurePosixPath(relative)
         path = folder / inside
-        place = atomic.printable(str(path))
+        place = atomic.shown(path)
         if inside.is_absolute() or ".." in inside.parts:
-            found.append(
-                f"{atomic.printable(str(folder / SEAL))} is damaged: it names a file outside its folder"
-            )
+            found.append(f"{atomic.shown(folder / SEAL)} is damaged: it names a file outside its folder")
         elif not path.is_file():
             found.append(f"{place} is missing")
         else:

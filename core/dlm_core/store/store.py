@@ -21,6 +21,7 @@ from dlm_core.store.manifest import Committed, SectionRecord, Snapshot
 from dlm_core.store.metrics import Metrics
 from dlm_core.store.paths import StorePaths, dlm_home, is_version, version_name, version_number
 
+_START_OVER = "train again from the base with `dlm train --fresh`"
 GATE = ""  # The gate's key where adapters go by name.
 
 
@@ -206,7 +207,7 @@ class Store:
                         f"{error.message}; generation {generation} was taken from its copy in history"
                     )
                     return copy, True
-            place = atomic.printable(str(self.paths.root))
+            place = atomic.shown(self.paths.root)
             way_out = (
                 f"restore {self.paths.manifest.name} from a backup, or move {place} away and train again"
             )
@@ -277,11 +278,8 @@ class Store:
     def _way_out(self, damaged: Snapshot) -> str:
         for older in reversed(self.versions()):
             if older.generation != damaged.generation and not any(map(seal.damage, older.folders().values())):
-                return f"generation {older.generation} is whole: roll back to it, or {self._start_over()}"
-        return self._start_over()
-
-    def _start_over(self) -> str:
-        return "train again from the base with `dlm train --fresh`"
+                return f"go back with `dlm rollback FILE --to {older.generation}`, or {_START_OVER}"
+        return _START_OVER
 
     def _notice(self, sentence: str) -> None:
         if sentence not in self.notices:
