@@ -1,0 +1,285 @@
+"""The bases kept on this machine; an entry is believed only if its manifest, written last, fits its files.
+
+`home/cache/bases/<key>/manifest.json` names a folder of safetensors: `weights` beside it, or the snapshot in
+the Hugging Face cache that it was found in. An entry is staged elsewhere and renamed into place.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import filelock
+import msgspec
+
+from dlm_core.errors import BaseModelError, Stopped
+
+SourceName = Literal["cache", "hub", "wheel", "path"]
+_VOLATILE_CONFIG_KEYS = ("transformers_version", "_name_or_path")
+_KEY_UNSAFE = re.compile(r"[^a-z0-9._@-]+")
+
+
+@dataclass(frozen=True)
+class BaseFolder:
+    """A base on disk, complete: a folder with config, tokenizer and safetensors.
+
+    `fingerprint` is the sha256 (hex) over the content of config and weights.
+    """
+
+    name: str
+    path: Path
+    source: SourceName
+    fingerprint: str
+
+
+class FileRecord(msgspec.Struct, frozen=True):
+    """A file as it was when it was hashed: size in bytes, mtime in nanoseconds, sha256 in hex."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an entry holds. `folder` is relative to the entry, or absolute for a shared snapshot."""
+
+    name: str
+    source: SourceName
+    origin: str
+    folder: str
+    fingerprint: str
+    files: tuple[FileRecord, ...]
+    format: Literal[1] = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(f.size for f in self.files)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What the cache knows: the folder, or why there is none."""
+
+    folder: BaseFolder | None
+    reason: str = ""
+
+
+class BaseCache:
+    """The entries under one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "cache" / "bases"
+
+    def entry(self, name: str) -> Path:
+        """The folder of a base's entry; distinct names get distinct folders on any file system."""
+        slug = _KEY_UNSAFE.sub("-", name.lower()).strip("-.")[:80]
+        return self.root / (slug if slug == name else f"{slug}-{_digest(name)[:12]}")
+
+    def look_up(self, name: str) -> Lookup:
+        """The base if its entry is whole (manifest readable, every file there in its size)."""
+        entry = self.entry(name)
+        manifest = self.manifest(name)
+        if manifest is None:
+            return Lookup(None, "the manifest is unreadable" if entry.exists() else "not cached yet")
+        folder = entry / manifest.folder
+        for record in manifest.files:
+            try:
+                size = (folder / record.name).stat().st_size
+            except OSError:
+                return Lookup(None, f"{record.name} is missing")
+            if size != record.size:
+                return Lookup(None, f"{record.name} has {size} bytes, not {record.size}")
+        return Lookup(BaseFolder(name, folder, "cache", manifest.fingerprint))
+
+    def manifest(self, name: str) -> Manifest | None:
+        """The manifest of an entry, None where there is none that can be read."""
+        try:
+            manifest = msgspec.json.decode((self.entry(name) / "manifest.json").read_bytes(), type=Manifest)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return manifest if manifest.name == name else None
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Every readable entry, by folder name."""
+        for path in sorted(self.root.glob("*/manifest.json")):
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                yield msgspec.json.decode(path.read_bytes(), type=Manifest)
+
+    def verify(self, name: str) -> str:
+        """Hash every file of an entry again; "" where all is as recorded, else what is not."""
+        found = self.look_up(name)
+        manifest = self.manifest(name)
+        if found.folder is None or manifest is None:
+            return found.reason
+        changed = [r.name for r in manifest.files if hash_file(found.folder.path / r.name) != r.sha256]
+        return f"changed since it was cached: {', '.join(changed)}" if changed else ""
+
+    @contextlib.contextmanager
+    def lock(self, name: str, stop: Callable[[], bool], waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the right to write one entry; `waiting` is called once if another process has it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.root / f".{self.entry(name).name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            waiting()
+            while not lock.is_locked:
+                if stop():
+                    raise Stopped(f"stopped while another process fetched {name}") from None
+                with contextlib.suppress(filelock.Timeout):
+                    lock.acquire(timeout=1)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def staging(self, name: str) -> Iterator[Path]:
+        """A folder to build an entry in; gone afterwards. Under `lock`: a killed process's goes too."""
+        prefix = f".staging-{self.entry(name).name}."
+        self.root.mkdir(parents=True, exist_ok=True)
+        for leftover in self.root.glob(f"{prefix}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        stage = Path(tempfile.mkdtemp(prefix=prefix, dir=self.root))
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+    def adopt(
+        self, name: str, source: SourceName, origin: str, stage: Path, shared: Path | None = None
+    ) -> BaseFolder:
+        """Make `stage` the entry of `name`: hash the files, write the manifest, sync, rename.
+
+        Weights are in `stage/weights`, or stay where they are if `shared` names a folder; what they were made
+        from may stand in `stage/download` and is not kept.
+        """
+        folder = shared or stage / "weights"
+        records = record_files(folder)
+        if shared is None:
+            for record in records:
+                _sync(folder / record.name)
+            _sync(folder)
+        manifest = Manifest(
+            name=name,
+            source=source,
+            origin=origin,
+            folder=str(shared) if shared else "weights",
+            fingerprint=fingerprint(folder, records),
+            files=records,
+        )
+        (stage / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+        _sync(stage / "manifest.json")
+        _sync(stage)
+        entry = self.entry(name)
+        shutil.rmtree(stage / "download", ignore_errors=True)
+        if entry.exists():
+            shutil.rmtree(entry)
+        stage.rename(entry)
+        _sync(self.root)
+        return BaseFolder(name, entry / manifest.folder, source, manifest.fingerprint)
+
+    def remove(self, name: str) -> int | None:
+        """Delete an entry; the bytes freed, None where there was none. A shared snapshot is left alone."""
+        entry = self.entry(name)
+        if not entry.exists():
+            return None
+        freed = sum(p.stat().st_size for p in entry.rglob("*") if p.is_file())
+        (entry / "manifest.json").unlink(missing_ok=True)
+        shutil.rmtree(entry)
+        return freed
+
+    def hashes_of(self, path: Path, files: list[Path]) -> tuple[FileRecord, ...]:
+        """Records of files outside the cache; one whose size and mtime are known is not read again."""
+        memo = self.root / ".paths" / f"{_digest(str(path))[:32]}.json"
+        known: dict[str, FileRecord] = {}
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            known = {r.name: r for r in msgspec.json.decode(memo.read_bytes(), type=list[FileRecord])}
+        records = tuple(_record(f, known.get(f.name)) for f in files)
+        if list(records) != list(known.values()):
+            memo.parent.mkdir(parents=True, exist_ok=True)
+            scratch = memo.with_suffix(f".{os.getpid()}.tmp")
+            scratch.write_bytes(msgspec.json.encode(records))
+            scratch.replace(memo)
+        return records
+
+
+def missing_parts(folder: Path) -> str:
+    """What a folder lacks to be a loadable base: config, tokenizer, or a shard of weights; "" for nothing."""
+    if not (folder / "config.json").is_file():
+        return "config.json is missing"
+    if not any(
+        (folder / n).is_file()
+        for n in ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+    ):
+        return "the tokenizer is missing"
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return "" if any(folder.glob("*.safetensors")) else "there are no safetensors weights"
+    try:
+        shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return f"{index.name} is unreadable"
+    absent = sorted(str(s) for s in shards if not (folder / str(s)).is_file())
+    return f"{absent[0]} is missing" if absent else ""
+
+
+def record_files(folder: Path) -> tuple[FileRecord, ...]:
+    """Name, size, mtime and sha256 of every file directly in `folder`, by name."""
+    return tuple(
+        _record(p, None) for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")
+    )
+
+
+def fingerprint(folder: Path, records: tuple[FileRecord, ...]) -> str:
+    """sha256 over config (without the keys that say who saved it) and weights; files in any order."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BaseModelError(
+            f"{folder / 'config.json'} cannot be read: {error}", "fetch the base again"
+        ) from error
+    if isinstance(config, dict):
+        config = {k: v for k, v in config.items() if k not in _VOLATILE_CONFIG_KEYS}
+    lines = [
+        f"{r.name} {r.sha256}"
+        for r in sorted(records, key=lambda r: r.name)
+        if r.name.endswith(".safetensors")
+    ]
+    return _digest(json.dumps(config, sort_keys=True) + "\n" + "\n".join(lines))
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _record(path: Path, known: FileRecord | None) -> FileRecord:
+    stat = path.stat()
+    if known is not None and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        return known
+    return FileRecord(path.name, stat.st_size, stat.st_mtime_ns, hash_file(path))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or folder to the disk; a system that cannot sync folders is left to its own ways."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

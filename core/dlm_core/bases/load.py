@@ -1,0 +1,169 @@
+"""A base folder to a frozen model in memory, with its tokenizer and what a reply needs to know about both."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from dlm_core.bases.cache import BaseFolder
+from dlm_core.bases.chat import Chat
+from dlm_core.bases.placement import Placement
+from dlm_core.errors import BaseModelError
+from dlm_core.events import BaseProgress
+from dlm_core.safetext import visible_line
+
+_UNKNOWN_CONTEXT = 2048
+_NO_LIMIT = 10_000_000
+
+
+@dataclass
+class Base:
+    """A frozen causal LM: eval mode, no gradients, SDPA attention where the architecture has it.
+
+    `context_length` counts tokens; `end_token_ids` end a reply; `load_s` is what loading took.
+    """
+
+    model: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    name: str
+    fingerprint: str
+    placement: Placement
+    context_length: int
+    end_token_ids: frozenset[int]
+    load_s: float
+
+    @cached_property
+    def chat(self) -> Chat:
+        """The tokenizer with its template."""
+        return Chat(self.tokenizer)
+
+
+def load_base(folder: BaseFolder, placement: Placement, report: Callable[[BaseProgress], None]) -> Base:
+    """Load model and tokenizer from `folder` onto `placement`; no network, no foreign code, no pickle.
+
+    Raises BaseModelError if the folder is not a causal LM that transformers loads, or does not fit.
+    """
+    began = time.perf_counter()
+    with quiet_transformers(), _translated(folder):
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+        model = _model(folder, placement)
+    _give_pad_token(tokenizer, model)
+    model.eval().requires_grad_(False)
+    chat = Chat(tokenizer)
+    base = Base(
+        model=model,
+        tokenizer=tokenizer,
+        name=folder.name,
+        fingerprint=folder.fingerprint,
+        placement=placement,
+        context_length=_context_length(model, tokenizer),
+        end_token_ids=_end_tokens(model, tokenizer, chat),
+        load_s=time.perf_counter() - began,
+    )
+    detail = f"{placement.device}, {placement.dtype_name}, {base.load_s:.1f} s"
+    report(BaseProgress(base=folder.name, source=folder.source, outcome="loaded", detail=detail))
+    return base
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers' bars and warnings off the terminal, and gives it back its settings."""
+    from transformers.utils import logging as chatter
+
+    logging: Any = chatter
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _model(folder: BaseFolder, placement: Placement) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    settings: dict[str, Any] = {
+        "dtype": placement.weights_dtype,
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "use_safetensors": True,
+    }
+    if placement.device != "cpu":
+        settings["device_map"] = {"": placement.device}
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder.path, attn_implementation="sdpa", **settings)
+    except ValueError as error:
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+        return AutoModelForCausalLM.from_pretrained(folder.path, attn_implementation="eager", **settings)
+
+
+def _give_pad_token(tokenizer: Any, model: Any) -> None:
+    """Pad with the end token where there is no pad token; the embeddings keep their size."""
+    if tokenizer.pad_token_id is None:
+        stand_in = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
+        tokenizer.pad_token = stand_in
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+
+
+def _context_length(model: Any, tokenizer: Any) -> int:
+    config = model.config.get_text_config()
+    for key in ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length"):
+        length = getattr(config, key, None)
+        if isinstance(length, int) and length > 0:
+            return length
+    limit = tokenizer.model_max_length
+    return int(limit) if 0 < limit < _NO_LIMIT else _UNKNOWN_CONTEXT
+
+
+def _end_tokens(model: Any, tokenizer: Any, chat: Chat) -> frozenset[int]:
+    generation = getattr(model, "generation_config", None)
+    candidates: list[Any] = [
+        tokenizer.eos_token_id,
+        chat.turn_shape.end_id,
+        model.config.get_text_config().eos_token_id,
+    ]
+    candidates.append(getattr(generation, "eos_token_id", None))
+    found: set[int] = set()
+    for candidate in candidates:
+        found.update(
+            candidate if isinstance(candidate, list | tuple) else [candidate] if candidate is not None else []
+        )
+    return frozenset(found)
+
+
+@contextlib.contextmanager
+def _translated(folder: BaseFolder) -> Iterator[None]:
+    """What transformers, safetensors and torch raise for a bad folder, as BaseModelError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except MemoryError as error:
+        raise BaseModelError(f"{folder.name} does not fit into memory", "choose a smaller base") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
+        raise _unusable(folder, error) from error
+    except RuntimeError as error:
+        if "out of memory" in str(error).lower() or "can't allocate memory" in str(error).lower():
+            raise BaseModelError(
+                f"{folder.name} does not fit into memory", "choose a smaller base, or set DLM_DEVICE=cpu"
+            ) from error
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: BaseFolder, error: BaseException) -> BaseModelError:
+    text = " ".join(str(error).split()) or type(error).__name__
+    hint = "a base is a causal language model that this version of transformers knows, in safetensors"
+    if "trust_remote_code" in text:
+        hint = (
+            "it wants to run its own code, which dlm never does; choose an architecture that transformers has"
+        )
+    return BaseModelError(f"{folder.name} cannot be loaded: {visible_line(text)[:300]}", hint)
