@@ -1,4 +1,4 @@
-"""What a document is once it has been read: frontmatter, sections, questions, and where each stands. Values only."""
+"""What a document is once it has been read: frontmatter, sections, questions, and where each stands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The frontmatter's keys, types, bounds and defaults. One struct per YAML mapping; field docs feed help and hover."""
+"""The frontmatter's keys, types, bounds and defaults. One struct per YAML mapping."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -83,7 +83,7 @@ class SourceConfig(Struct, frozen=True, kw_only=True):
 
 
 class TrainingConfig(Struct, frozen=True, kw_only=True):
-    """`training`: the recipe. Flat per-adapter keys describe the one adapter `default`; `adapters` replaces them."""
+    """`training`: the recipe. Flat adapter keys describe one adapter, `default`; `adapters` replaces them."""
 
     adapter: AdapterKind = "disel"
     lora_r: Annotated[int, Meta(ge=1, le=512)] = 8

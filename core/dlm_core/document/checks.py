@@ -1,0 +1,74 @@
+"""What sections and frontmatter say about each other: nothing to train, contradictions, cold start."""
+
+from collections.abc import Mapping, Sequence
+
+from dlm_core.document.codes import Code
+from dlm_core.document.cold_start import report_cold_start
+from dlm_core.document.model import Section, SectionKind, Span
+from dlm_core.document.report import Report
+from dlm_core.document.schema import TrainingConfig
+
+_TOP = Span(1, 1, 1, 1)
+
+
+def check_sections(
+    training: TrainingConfig,
+    sections: Sequence[Section],
+    spans: Mapping[str, Span],
+    report: Report,
+    *,
+    sources_read: bool,
+) -> None:
+    """Report what the sections lack or contradict.
+
+    `sources_read` says whether `training.sources` are among the sections; until they are, absent prose is no
+    complaint where there are sources.
+    """
+    complete = sources_read or not training.sources
+    if complete and not sections:
+        message = "the document has no sections, so there is nothing to train on"
+        report.add(
+            Code.NO_SECTIONS, _TOP, message, "write text after the frontmatter, or `::instruction::` sections"
+        )
+    elif complete:
+        _check_every_adapter_learns(training, sections, spans, report)
+    _check_answers_agree(training, sections, report)
+    _check_preferences_count(training, sections, report)
+    report_cold_start(training, sections, spans, report)
+
+
+def _check_every_adapter_learns(
+    training: TrainingConfig, sections: Sequence[Section], spans: Mapping[str, Span], report: Report
+) -> None:
+    if any(section.kind is SectionKind.PROSE and section.adapter is None for section in sections):
+        return
+    names = tuple(training.adapter_configs())
+    learning = {section.adapter or names[0] for section in sections}
+    for name in names:
+        if name not in learning:
+            message = f"no section trains `{name}`"
+            hint = f"write one under `::instruction#{name}::` or `::prose#{name}::`"
+            span = spans.get(f"training.adapters.{name}", _TOP)
+            report.add(Code.ADAPTER_WITHOUT_SECTIONS, span, message, hint)
+
+
+def _check_answers_agree(training: TrainingConfig, sections: Sequence[Section], report: Report) -> None:
+    first_adapter = next(iter(training.adapter_configs()))
+    seen: dict[tuple[str, str], tuple[str, Span]] = {}
+    for section in sections:
+        for question in section.questions:
+            key = (section.adapter or first_adapter, question.question)
+            answer, span = seen.setdefault(key, (question.answer, question.span))
+            if answer != question.answer:
+                message = (
+                    f"this question has another answer on line {span.line}; neither can be learned for sure"
+                )
+                hint = "keep one of the answers, or ask two questions"
+                report.add(Code.QUESTION_REPEATED, question.span, message, hint)
+
+
+def _check_preferences_count(training: TrainingConfig, sections: Sequence[Section], report: Report) -> None:
+    first = next((s for s in sections if s.kind is SectionKind.PREFERENCE), None)
+    if first is not None and not training.preference.enabled:
+        message = "preference sections are not trained while `training.preference.enabled` is false"
+        report.add(Code.PREFERENCE_DISABLED, first.fence or first.span, message)
