@@ -44,7 +44,7 @@ class Turnstile:
 
 
 class FakeClient(EngineClient):
-    """`EngineClient` whose process is a thread; `engine` is the fake engine, `sent` every request in order."""
+    """`EngineClient` whose process is a thread; `engine` is the fake one, `sent` every request in order."""
 
     def __init__(
         self,

@@ -1,0 +1,84 @@
+"""Weights as bars of text with numbers beside them: for the one-shot prompt, the REPL and the workbench."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dlm_tui.signs import AdapterSign
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_MIN_BAR, _MAX_BAR = 3, 30
+
+
+@dataclass(frozen=True)
+class BarLine:
+    """One adapter's weight, in pieces that can be coloured apart.
+
+    `name` is padded so that the bars of one routing stand in a column; `bar` has the width asked for;
+    `number` is the weight with two decimals; `note` says more, with two spaces before it, or is empty.
+    """
+
+    sign: AdapterSign
+    name: str
+    bar: str
+    number: str
+    note: str = ""
+
+    @property
+    def plain(self) -> str:
+        """The whole line without colour."""
+        return f"{self.sign.sign} {self.name} {self.bar} {self.number}{self.note}".rstrip()
+
+
+def bar(share: float, width: int, *, unicode: bool = True) -> str:
+    """A bar of exactly `width` cells, filled for `share` (clipped to 0..1; not a number counts as 0).
+
+    A share above 0 always shows something; only a full share fills the last cell.
+    """
+    if width <= 0:
+        return ""
+    share = min(1.0, max(0.0, share)) if share == share else 0.0
+    if not unicode:
+        full = round(share * width)
+        full = min(max(full, int(share > 0)), width - int(share < 1))
+        return "#" * full + "." * (width - full)
+    eighths = round(share * width * 8)
+    eighths = min(max(eighths, int(share > 0)), width * 8 - int(share < 1))
+    full, rest = divmod(eighths, 8)
+    filled = "█" * full + (_EIGHTHS[rest] if rest else "")
+    return filled.ljust(width)
+
+
+def bar_lines(
+    weights: Mapping[str, float],
+    signs: Mapping[str, AdapterSign],
+    *,
+    width: int,
+    unicode: bool = True,
+    notes: Mapping[str, str] | None = None,
+) -> list[BarLine]:
+    """A line per adapter, in declared order, none wider than `width` cells before its note.
+
+    Names are cut before bars fall under three cells. A note is left out where it does not fit.
+    """
+    shown = [(sign, weights[name]) for name, sign in signs.items() if name in weights]
+    if not shown:
+        return []
+    longest = max(len(sign.name) for sign, _ in shown)
+    name_width = max(1, min(longest, width - _MIN_BAR - 8))
+    bar_width = min(_MAX_BAR, max(_MIN_BAR, width - name_width - 8))
+    lines = []
+    for sign, weight in shown:
+        note = f"  {notes[sign.name]}" if notes and notes.get(sign.name) else ""
+        if 2 + name_width + 1 + bar_width + 5 + len(note) > width:
+            note = ""
+        name = cut(sign.name, name_width, unicode=unicode).ljust(name_width)
+        lines.append(BarLine(sign, name, bar(weight, bar_width, unicode=unicode), f"{weight:.2f}", note))
+    return lines
+
+
+def cut(text: str, width: int, *, unicode: bool = True) -> str:
+    """`text` in at most `width` characters, with a mark where something was cut off."""
+    if len(text) <= width:
+        return text
+    mark = "…" if unicode else "~"
+    return text[: max(0, width - 1)] + mark if width > 0 else ""

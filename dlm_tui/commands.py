@@ -1,0 +1,350 @@
+"""The slash commands of the chat: what there is, what they take, how a line is read. REPL and workbench."""
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+import msgspec
+
+from dlm_core.errors import UsageError
+from dlm_core.requests import RoutingChoice, Sampling, Train
+from dlm_tui.routing_flags import choice_from_flags
+
+Completes = Literal["", "gate", "adapter", "mix", "file", "command", "params", "routing", "train"]
+
+ROUTING_FLAGS = ("--gate", "--adapter", "--mix", "--base")
+TRAIN_FLAGS = ("--fresh", "--resume", "--seed", "--epochs")
+_COMMAND = re.compile(r"/(?P<name>[A-Za-z?]+)(?:\s+(?P<argument>.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One slash command.
+
+    Args:
+        name: without the slash.
+        usage: what follows the name, as help shows it; optional parts in brackets.
+        summary: one line for the list.
+        detail: more, for `/help NAME`.
+        completes: what its argument is completed with.
+        aliases: other names that do the same.
+    """
+
+    name: str
+    usage: str
+    summary: str
+    detail: str = ""
+    completes: Completes = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def synopsis(self) -> str:
+        return f"/{self.name} {self.usage}".rstrip()
+
+
+COMMANDS = (
+    Command(
+        "gate",
+        "auto|off",
+        "Let the gate route, or weigh every adapter the same.",
+        "Takes a pin or a mix back. Without a word it switches from one to the other, as the key does.",
+        "gate",
+    ),
+    Command(
+        "adapter",
+        "[NAME]",
+        "Pin one adapter; alone: unpin.",
+        "A pinned adapter answers alone, the gate is ignored.",
+        "adapter",
+    ),
+    Command(
+        "mix",
+        "NAME:WEIGHT,…",
+        "Weigh adapters by hand, as in a:0.7,b:0.3.",
+        "Weights may have any positive scale; adapters that are not named have none. /adapter takes it back.",
+        "mix",
+    ),
+    Command(
+        "again",
+        "[--gate auto|off] [--adapter NAME] [--mix A:W,B:W] [--base]",
+        "Answer the last question anew, perhaps under other routing.",
+        "Both replies are shown, each with its bars. The new one takes the old one's place in the "
+        "conversation; with --base the old one stays.",
+        "routing",
+    ),
+    Command(
+        "base",
+        "[QUESTION]",
+        "Answer from the bare base, all adapters off.",
+        "Alone it answers the last question for comparison, and the conversation keeps the reply it had. "
+        "With a question it asks that, once.",
+    ),
+    Command(
+        "why",
+        "",
+        "What stands behind the last reply.",
+        "Weight and openness per adapter, the nearest trained questions, and the ranks that stood most open.",
+    ),
+    Command("show", "", "The document: adapters, sections, versions, gate, base."),
+    Command("model", "", "The base: name, device, precision, context."),
+    Command(
+        "warnings", "", "Cold-start and collapse warnings, with counts and remedy.", aliases=("warning",)
+    ),
+    Command("edit", "", "Open the document in $EDITOR."),
+    Command(
+        "train",
+        "[--fresh] [--resume] [--seed N] [--epochs N]",
+        "Train the document as it stands on disk.",
+        "Chat goes on with the last version meanwhile; the next reply after it comes from the new one. "
+        "Ctrl-C or /stop ends it at its next step and keeps a checkpoint for --resume.",
+        "train",
+    ),
+    Command("stop", "", "Stop the training or the reply under way."),
+    Command("history", "", "The conversation so far."),
+    Command(
+        "save",
+        "FILE",
+        "Save the conversation as FILE.json or FILE.md.",
+        "Both hold every turn with its routing and can be loaded again. An existing file is not overwritten.",
+        "file",
+    ),
+    Command("load", "FILE", "Go on with a saved conversation.", "", "file"),
+    Command("clear", "", "Start a new conversation."),
+    Command(
+        "params",
+        "[KEY=VALUE …]",
+        "Show or set max_tokens, temperature, top_p, top_k, repetition_penalty, seed.",
+        "temperature=0 always takes the likeliest token; seed=none draws a new seed for each reply.",
+        "params",
+    ),
+    Command(
+        "system",
+        "[TEXT]",
+        "Show or set the system prompt; /system none goes back to the document's.",
+    ),
+    Command("copy", "", "Copy the last reply to the clipboard (OSC 52, also through tmux and ssh)."),
+    Command("restart", "", "Start the engine process again; the conversation stays."),
+    Command("help", "[COMMAND]", "This list, or more about one command.", "", "command", ("?",)),
+    Command("exit", "", "Leave.", aliases=("quit", "q")),
+)
+
+_BY_NAME = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A command as typed; `argument` is what followed the name, stripped."""
+
+    command: Command
+    argument: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.command.name
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to go on: `text` replaces the last `replaces` characters before the cursor."""
+
+    text: str
+    replaces: int
+    note: str = ""
+
+
+def read_line(line: str) -> Invocation | str:
+    """The command that a line is, or the question it asks.
+
+    A line is a command when it begins with a slash and a word; `//x` asks `/x`.
+
+    Raises:
+        UsageError: there is no such command; names the nearest.
+    """
+    text = line.strip()
+    if text.startswith("//"):
+        return text[1:]
+    match = _COMMAND.fullmatch(text)
+    if match is None:
+        return text
+    return Invocation(find(match["name"]), (match["argument"] or "").strip())
+
+
+def find(name: str) -> Command:
+    """The command of this name, with or without its slash. Raises UsageError that names the nearest."""
+    name = name.removeprefix("/").lower()
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    near = get_close_matches(name, _BY_NAME, n=1, cutoff=0.5)
+    hint = f"did you mean /{near[0]}?" if near else "/help lists what there is."
+    raise UsageError(f"there is no command /{name}", f"{hint} To ask something that begins with /, write //")
+
+
+def parse_gate(argument: str, current: RoutingChoice) -> RoutingChoice:
+    """The choice after `/gate`: `auto`, `off`, or nothing, which switches."""
+    if argument in ("auto", "off"):
+        return RoutingChoice(mode="off" if argument == "off" else "auto")
+    if not argument:
+        return RoutingChoice(mode="off" if current.mode == "auto" else "auto")
+    raise UsageError(f"/gate cannot be `{argument}`", "it is /gate auto or /gate off")
+
+
+def parse_again(argument: str, adapters: Sequence[str]) -> RoutingChoice | None:
+    """The routing that the flags of `/again` ask for; None without any."""
+    values: dict[str, str] = {}
+    words = _words(argument)
+    while words:
+        flag, equals, value = words.pop(0).partition("=")
+        flag = {"--adapter-mix": "--mix"}.get(flag, flag)
+        if flag not in ROUTING_FLAGS:
+            raise UsageError(f"/again does not know `{flag}`", f"it takes {find('again').usage}")
+        if flag != "--base" and not equals:
+            value = words.pop(0) if words else ""
+        values[flag] = value
+    if "--base" in values:
+        if len(values) > 1:
+            raise UsageError("--base goes without other routing", "the bare base has no adapters to weigh")
+        return RoutingChoice(mode="base")
+    if not values:
+        return None
+    return choice_from_flags(
+        adapters,
+        gate=values.get("--gate"),
+        adapter=values.get("--adapter"),
+        adapter_mix=values.get("--mix"),
+    )
+
+
+def parse_train(argument: str) -> Train:
+    """The training that the flags of `/train` ask for; its `request_id` is empty."""
+    usage = f"it takes {find('train').usage}"
+    asked: dict[str, object] = {}
+    words = _words(argument)
+    while words:
+        flag, equals, value = words.pop(0).partition("=")
+        if flag not in TRAIN_FLAGS:
+            raise UsageError(f"/train does not know `{flag}`", usage)
+        if flag in ("--fresh", "--resume"):
+            asked[flag[2:]] = True
+            continue
+        value = value if equals else (words.pop(0) if words else "")
+        if not value.isdecimal() or (flag == "--epochs" and int(value) < 1):
+            raise UsageError(f"{flag} needs a whole number, not `{value}`", usage)
+        asked[flag[2:]] = int(value)
+    if asked.get("fresh") and asked.get("resume"):
+        raise UsageError("--fresh and --resume cannot go together", "one starts anew, the other goes on")
+    return msgspec.convert({"type": "train", "request_id": "", **asked}, Train)
+
+
+def parse_params(argument: str, sampling: Sampling) -> Sampling:
+    """The sampling with `KEY=VALUE …` set. Raises UsageError for an unknown key or a value out of bounds."""
+    fields = {f.name: f for f in msgspec.structs.fields(Sampling)}
+    changed: dict[str, object] = {}
+    for pair in _words(argument.replace(",", " ")):
+        key, equals, value = pair.partition("=")
+        key = key.replace("-", "_")
+        if key not in fields or not equals:
+            near = get_close_matches(key, fields, n=1)
+            hint = f"did you mean {near[0]}=…?" if near else f"there are {', '.join(fields)}"
+            raise UsageError(f"`{pair}` sets no parameter", hint)
+        if key == "seed" and value.lower() in ("none", "random", ""):
+            changed[key] = None
+            continue
+        try:
+            changed[key] = msgspec.convert(value, fields[key].type, strict=False)
+        except msgspec.ValidationError as error:
+            raise UsageError(
+                f"{key} cannot be `{value}`", f"{str(error)[:1].lower()}{str(error)[1:]}"
+            ) from None
+    return msgspec.structs.replace(sampling, **changed)
+
+
+def shown_params(sampling: Sampling) -> str:
+    """The parameters as `/params` shows and takes them."""
+    values = {f.name: getattr(sampling, f.name) for f in msgspec.structs.fields(Sampling)}
+    return " ".join(f"{key}={'none' if value is None else value}" for key, value in values.items())
+
+
+def candidates(text: str, adapters: Sequence[str]) -> list[Candidate]:
+    """What may come next after `text` (the line up to the cursor). File names are left to the front end."""
+    if not text.startswith("/") or text.startswith("//"):
+        return []
+    name, space, argument = text[1:].partition(" ")
+    if not space:
+        return [
+            Candidate(f"/{command.name}", len(text), command.summary)
+            for command in COMMANDS
+            if command.name.startswith(name.lower())
+        ]
+    command = _BY_NAME.get(name.lower())
+    if command is None:
+        return []
+    return _ARGUMENTS[command.completes](argument, adapters)
+
+
+def completes_file(text: str) -> str | None:
+    """The part of a file name that stands before the cursor, where one is expected."""
+    match = _COMMAND.fullmatch(text)
+    if match is None or match["argument"] is None:
+        return None
+    command = _BY_NAME.get(match["name"].lower())
+    return match["argument"] if command is not None and command.completes == "file" else None
+
+
+def _starting(word: str, options: Sequence[str], note: str = "") -> list[Candidate]:
+    return [Candidate(option, len(word), note) for option in options if option.startswith(word)]
+
+
+def _last_word(argument: str) -> tuple[str, str]:
+    before, _, word = argument.rpartition(" ")
+    return before.rpartition(" ")[2], word
+
+
+def _complete_mix(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    *given, word = argument.split(",")
+    named = {entry.partition(":")[0].strip() for entry in given}
+    word = word.lstrip()
+    return [
+        Candidate(f"{a}:", len(word), "weight") for a in adapters if a not in named and a.startswith(word)
+    ]
+
+
+def _complete_routing(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    before, word = _last_word(argument)
+    match before:
+        case "--gate":
+            return _starting(word, ("auto", "off"))
+        case "--adapter":
+            return _starting(word, adapters, "adapter")
+        case "--mix":
+            return _complete_mix(word, adapters)
+        case _:
+            return _starting(word, ROUTING_FLAGS)
+
+
+def _complete_params(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    del adapters
+    _, word = _last_word(argument)
+    return _starting(word, [f"{f.name}=" for f in msgspec.structs.fields(Sampling)])
+
+
+_ARGUMENTS: dict[Completes, Callable[[str, Sequence[str]], list[Candidate]]] = {
+    "": lambda argument, adapters: [],
+    "file": lambda argument, adapters: [],
+    "gate": lambda argument, adapters: _starting(argument, ("auto", "off")),
+    "adapter": lambda argument, adapters: _starting(argument, adapters, "adapter"),
+    "mix": _complete_mix,
+    "command": lambda argument, adapters: _starting(argument, [c.name for c in COMMANDS]),
+    "params": _complete_params,
+    "routing": _complete_routing,
+    "train": lambda argument, adapters: _starting(_last_word(argument)[1], TRAIN_FLAGS),
+}
+
+
+def _words(argument: str) -> list[str]:
+    try:
+        return shlex.split(argument)
+    except ValueError as error:
+        raise UsageError(f"`{argument}` cannot be read: {error}", "close the quote") from None

@@ -1,0 +1,326 @@
+"""The state of a chat without a screen: turns, routing, sampling, system prompt; kept as JSON or Markdown."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from dlm_core.errors import DlmError, UsageError
+from dlm_core.events import AdapterOpenness, Reply, Routing, Timing
+from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_tui.commands import (
+    Invocation,
+    parse_gate,
+    parse_params,
+    shown_params,
+)
+from dlm_tui.routing_flags import check_adapter, parse_mix
+
+FORMAT = 1
+MAX_FILE_BYTES = 32 * 1024 * 1024
+_MARK = "<!-- dlm: "
+_ESCAPED = re.compile(r"^(\\*)(?=<!-- dlm: )", re.MULTILINE)
+_UNESCAPED = re.compile(r"^\\(\\*)(?=<!-- dlm: )", re.MULTILINE)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One reply as it is kept: the text, and all that was told about how it came about."""
+
+    text: str
+    finish_reason: Literal["stop", "length", "interrupted"]
+    routing: Routing
+    openness: dict[str, AdapterOpenness] = {}
+    timing: Timing | None = None
+    version: str = ""
+    during_run: int | None = None
+    dropped_turns: int = 0
+
+    @classmethod
+    def of(cls, reply: Reply) -> "Answer":
+        """The answer that the engine's reply is."""
+        return cls(
+            text=reply.reply,
+            finish_reason=reply.finish_reason,
+            routing=reply.routing,
+            openness=reply.openness,
+            timing=reply.timing,
+            version=reply.version,
+            during_run=reply.during_run,
+            dropped_turns=reply.dropped_turns,
+        )
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """A question and its answer; `others` are earlier or comparing answers to it, oldest first."""
+
+    question: str
+    answer: Answer
+    others: tuple[Answer, ...] = ()
+
+
+class _Saved(msgspec.Struct, frozen=True, kw_only=True):
+    format: int
+    turns: tuple[Turn, ...]
+    system: str | None = None
+    choice: RoutingChoice = RoutingChoice()
+    sampling: Sampling = Sampling()
+
+
+@dataclass
+class Conversation:
+    """What a chat consists of. Front ends show it and ask the engine; this keeps it.
+
+    Args:
+        system: the system prompt in place of the document's; None leaves it to the document.
+        choice: the routing for the next reply.
+        sampling: how the next reply is drawn.
+        turns: oldest first.
+    """
+
+    system: str | None = None
+    choice: RoutingChoice = field(default_factory=RoutingChoice)
+    sampling: Sampling = field(default_factory=Sampling)
+    turns: list[Turn] = field(default_factory=list)
+
+    @property
+    def last(self) -> Turn | None:
+        return self.turns[-1] if self.turns else None
+
+    def messages(self, question: str) -> tuple[Message, ...]:
+        """The whole conversation with `question` as its next turn, for the engine."""
+        return self._messages(self.turns, question)
+
+    def messages_of_last(self) -> tuple[Message, ...]:
+        """The conversation up to and with the last question, without its answer.
+
+        Raises:
+            UsageError: nothing has been asked yet.
+        """
+        last = self._last_or_error()
+        return self._messages(self.turns[:-1], last.question)
+
+    def answered(self, question: str, answer: Answer) -> None:
+        """Keep a turn."""
+        self.turns.append(Turn(question=question, answer=answer))
+
+    def answered_again(self, answer: Answer) -> None:
+        """Put `answer` in the place of the last one, which is kept beside it.
+
+        An answer of the bare base is for comparison: it is kept beside, and the last one stays.
+        """
+        last = self._last_or_error()
+        if answer.routing.mode == "base":
+            self.turns[-1] = msgspec.structs.replace(last, others=(*last.others, answer))
+        else:
+            self.turns[-1] = Turn(question=last.question, answer=answer, others=(*last.others, last.answer))
+
+    def clear(self) -> None:
+        """Forget the turns; routing, sampling and system prompt stay."""
+        self.turns.clear()
+
+    def toggle_gate(self) -> None:
+        """From `auto` to `off`; from anything else back to `auto`."""
+        self.choice = parse_gate("", self.choice)
+
+    def save(self, path: Path) -> None:
+        """Write the conversation as `.json` or `.md`.
+
+        Raises:
+            UsageError: another ending, or the file is there already.
+            DlmError: it cannot be written.
+        """
+        saved = _Saved(
+            format=FORMAT,
+            turns=tuple(self.turns),
+            system=self.system,
+            choice=self.choice,
+            sampling=self.sampling,
+        )
+        match path.suffix.lower():
+            case ".json":
+                text = msgspec.json.format(msgspec.json.encode(saved), indent=2).decode() + "\n"
+            case ".md" | ".markdown":
+                text = _markdown(saved)
+            case _:
+                raise UsageError(f"{path.name} ends in neither .json nor .md", "the ending chooses the form")
+        _write_new(path, text)
+
+    def load(self, path: Path) -> None:
+        """Go on with a saved conversation: all of this one is replaced.
+
+        Raises:
+            DlmError: the file cannot be read, or is no conversation; this one is as it was.
+        """
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise DlmError(f"{path} is larger than any conversation ({MAX_FILE_BYTES >> 20} MB)")
+            text = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeError, ValueError) as error:
+            raise DlmError(f"{path} cannot be read: {_reason(error)}") from error
+        try:
+            is_markdown = path.suffix.lower() in (".md", ".markdown")
+            saved = _from_markdown(text) if is_markdown else msgspec.json.decode(text, type=_Saved)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise DlmError(f"{path} is not a saved conversation: {error}", "/save writes one") from error
+        if saved.format > FORMAT:
+            raise DlmError(f"{path} was written by a newer dlm", "upgrade dlm to load it")
+        self.turns = list(saved.turns)
+        self.system, self.choice, self.sampling = saved.system, saved.choice, saved.sampling
+
+    def _messages(self, turns: list[Turn], question: str) -> tuple[Message, ...]:
+        said = [Message("system", self.system)] if self.system is not None else []
+        for turn in turns:
+            said += [Message("user", turn.question), Message("assistant", turn.answer.text)]
+        return (*said, Message("user", question))
+
+    def _last_or_error(self) -> Turn:
+        if not self.turns:
+            raise UsageError("nothing has been asked yet", "ask something first")
+        return self.turns[-1]
+
+
+def apply(invocation: Invocation, conversation: Conversation, adapters: tuple[str, ...]) -> str | None:
+    """Carry out a command that concerns the conversation alone.
+
+    Returns:
+        One sentence that says how things stand now; None for a command that the front end has to carry out.
+
+    Raises:
+        UsageError: the argument is wrong; nothing has changed.
+    """
+    argument = invocation.argument
+    match invocation.name:
+        case "gate":
+            conversation.choice = parse_gate(argument, conversation.choice)
+            return describe(conversation.choice)
+        case "adapter":
+            if argument:
+                pinned = check_adapter(argument, adapters)
+                conversation.choice = RoutingChoice(mode="pin", adapter=pinned)
+            else:
+                conversation.choice = RoutingChoice()
+            return describe(conversation.choice)
+        case "mix":
+            conversation.choice = RoutingChoice(mode="mix", mix=parse_mix(argument, adapters))
+            return describe(conversation.choice)
+        case "params":
+            conversation.sampling = parse_params(argument, conversation.sampling)
+            return shown_params(conversation.sampling)
+        case "system":
+            return _set_system(conversation, argument)
+        case "clear":
+            count = len(conversation.turns)
+            conversation.clear()
+            return f"a new conversation ({count} {'turn' if count == 1 else 'turns'} forgotten)"
+        case _:
+            return None
+
+
+def describe(choice: RoutingChoice) -> str:
+    """How the next reply is routed, in words."""
+    match choice.mode:
+        case "auto":
+            return "gate auto: the gate decides"
+        case "off":
+            return "gate off: every adapter weighs the same"
+        case "pin":
+            return f"pinned to {choice.adapter}"
+        case "mix":
+            total = sum(choice.mix.values()) or 1.0
+            return "mix " + ", ".join(f"{name} {weight / total:.2f}" for name, weight in choice.mix.items())
+        case "base":
+            return "bare base: all adapters off"
+
+
+def _set_system(conversation: Conversation, argument: str) -> str:
+    if argument:
+        conversation.system = None if argument.lower() == "none" else argument
+    if conversation.system is None:
+        return "the system prompt is the document's"
+    return f"system prompt: {conversation.system}"
+
+
+def _markdown(saved: _Saved) -> str:
+    """Readable, and exact: each part stands under a comment that holds what text cannot."""
+    head = msgspec.structs.replace(saved, turns=())
+    parts = [f"{_mark('conversation', head)}\n# Conversation\n"]
+    for turn in saved.turns:
+        parts.append(f"{_mark('question', None)}\n## Question\n\n{_escape(turn.question)}\n")
+        for other in turn.others:
+            parts.append(_answer_part("other", "Another reply", other))
+        parts.append(_answer_part("answer", "Reply", turn.answer))
+    return "\n".join(parts) + "\n"
+
+
+def _answer_part(kind: str, title: str, answer: Answer) -> str:
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in answer.routing.weights.items())
+    routing = f"*{answer.routing.mode}: {weights}*" if weights else f"*{answer.routing.mode}*"
+    mark = _mark(kind, msgspec.structs.replace(answer, text=""))
+    return f"{mark}\n### {title}\n{routing}\n\n{_escape(answer.text)}\n"
+
+
+def _mark(kind: str, value: msgspec.Struct | None) -> str:
+    if value is None:
+        return f"{_MARK}{kind} -->"
+    # Two dashes would end the comment; inside a JSON string the second may as well be an escape.
+    told = msgspec.json.encode(value).decode().replace("--", "-\\u002d")
+    return f"{_MARK}{kind} {told} -->"
+
+
+def _escape(text: str) -> str:
+    return _ESCAPED.sub(r"\\\1", text)
+
+
+def _from_markdown(text: str) -> _Saved:
+    head: _Saved | None = None
+    turns: list[Turn] = []
+    question: str | None = None
+    others: list[Answer] = []
+    for kind, told, body in _parts(text):
+        if kind == "conversation":
+            head = msgspec.json.decode(told, type=_Saved)
+        elif kind == "question":
+            question, others = body.partition("## Question\n\n")[2], []
+        elif kind in ("answer", "other") and question is not None:
+            said = body.partition("\n\n")[2]
+            answer = msgspec.structs.replace(msgspec.json.decode(told, type=Answer), text=said)
+            if kind == "other":
+                others.append(answer)
+            else:
+                turns.append(Turn(question=question, answer=answer, others=tuple(others)))
+                question = None
+        else:
+            raise msgspec.DecodeError(f"`{kind}` is out of place")
+    if head is None:
+        raise msgspec.DecodeError("it does not begin with a conversation's comment")
+    return msgspec.structs.replace(head, turns=tuple(turns))
+
+
+def _parts(text: str) -> list[tuple[str, str, str]]:
+    """Kind, JSON and body of every part; bodies are unescaped, without the blank line that ends them."""
+    found = []
+    pieces = re.split(r"^<!-- dlm: (\w+) ?(.*) -->\n", text, flags=re.MULTILINE)
+    for kind, told, body in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        found.append((kind, told, _UNESCAPED.sub(r"\1", body.removesuffix("\n\n"))))
+    return found
+
+
+def _write_new(path: Path, text: str) -> None:
+    created = False
+    try:
+        content = text.encode("utf-8")
+        with path.open("xb") as file:
+            created = True
+            file.write(content)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already", "choose another name") from None
+    except (OSError, UnicodeError, ValueError) as error:
+        if created:
+            path.unlink(missing_ok=True)
+        raise DlmError(f"{path} cannot be written: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
