@@ -93,8 +93,7 @@ def make_folder(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Puts `data` at `path` in one step: a reader, or a crash, sees the old content or the new, nothing
-    between.
+    """Puts `data` at `path` in one step: a reader, or a crash, sees the old content or the new.
 
     Raises:
         StoreError: it could not be written. The old content stands, unless only the folder's own sync failed:
@@ -191,5 +190,9 @@ def _fsync_path(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY if is_folder or os.name != "nt" else os.O_RDWR)
     try:
         system.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot sync a folder, and say so in one of these ways.
+        if not (is_folder and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
     finally:
         os.close(descriptor)

@@ -1,11 +1,5 @@
-"""What one commit says: which versions belong together and what they were trained on; how that stands on
-disk.
+"""What one commit says: which versions belong together, and what they were trained on; how that stands on disk."""
 
-A manifest file carries its format and a hash over its content, so that damage is noticed before it is
-believed.
-"""
-
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +8,12 @@ import msgspec
 from msgspec import Struct, structs
 
 from dlm_core.errors import StoreError
-from dlm_core.store import atomic
+from dlm_core.store import atomic, envelope
 from dlm_core.store.paths import StorePaths
+
+
+class NewerFormatError(StoreError):
+    """The manifest is whole, but of a format that is not known here."""
 
 
 class SectionRecord(Struct, frozen=True, kw_only=True):
@@ -109,35 +107,23 @@ def snapshot(paths: StorePaths, committed: Committed) -> Snapshot:
 def write(path: Path, committed: Committed) -> None:
     """Replaces the manifest at `path` in one step. Raises StoreError."""
     fields = {name: getattr(committed, name) for name in Committed.__struct_fields__}
-    try:
-        content = msgspec.json.decode(msgspec.json.encode(fields))
-    except TypeError as error:
-        raise StoreError(f"what was to be recorded in {path.name} does not fit into JSON: {error}") from error
-    written = current_format()
-    atomic.write_json(path, {"format": written, "sha256": _digest(written, content), "content": content})
+    envelope.write(path, fields, current_format())
 
 
 def read(path: Path) -> tuple[Committed, int]:
     """The commit a manifest file holds, and the format it was written in.
 
     Raises:
-        StoreError: it cannot be read, its hash does not match, or a newer dlm wrote it.
+        StoreError: it cannot be read, is damaged, or a newer dlm wrote it.
     """
-    raw = atomic.read_json(path)
-    place = atomic.shown(path)
+    content, form = envelope.read(path)
+    if form > current_format():
+        raise NewerFormatError(
+            f"{atomic.shown(path)} was written by a newer dlm (format {form})", "update dlm"
+        )
     try:
-        form, content, digest = raw["format"], raw["content"], raw["sha256"]
-        if _digest(form, content) != digest:
-            raise StoreError(f"{place} is damaged: its content does not match its hash")
-        if form > current_format():
-            raise StoreError(f"{place} was written by a newer dlm (format {form})", "update dlm")
         for lift in MIGRATIONS[form - 1 :]:
             content = lift(content)
-        committed = msgspec.convert(content, Committed)
+        return msgspec.convert(content, Committed), form
     except (KeyError, TypeError, msgspec.ValidationError) as error:
-        raise StoreError(f"{place} is damaged: it is not a manifest") from error
-    return committed, form
-
-
-def _digest(form: object, content: object) -> str:
-    return hashlib.sha256(msgspec.json.encode([form, content], order="sorted")).hexdigest()
+        raise StoreError(f"{atomic.shown(path)} is damaged: it is not a manifest") from error

@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from dlm_core.errors import StoreError
-from dlm_core.store import atomic
+from dlm_core.store import atomic, envelope
 
 SEAL = "version.json"
+_FORMAT = 1
 
 
 class SealedFile(Struct, frozen=True, kw_only=True):
@@ -42,7 +43,7 @@ def seal(folder: Path, *, name: str, generation: int, run_id: int, at: float) ->
         raise StoreError(f"nothing was written to {atomic.shown(folder)}, so there is nothing to keep")
     sealed = {relative: SealedFile(sha256=_sha256(p), size=p.stat().st_size) for relative, p in files.items()}
     content = Seal(name=name, generation=generation, run_id=run_id, sealed_at=at, files=sealed)
-    atomic.write_json(folder / SEAL, content)
+    envelope.write(folder / SEAL, content, _FORMAT)
 
 
 def is_sealed(folder: Path) -> bool:
@@ -53,7 +54,7 @@ def is_sealed(folder: Path) -> bool:
 def read_seal(folder: Path) -> Seal:
     """The seal of a folder. Raises StoreError if it is missing or damaged."""
     path = folder / SEAL
-    content = atomic.read_json(path)
+    content, _ = envelope.read(path)
     try:
         return msgspec.convert(content, Seal)
     except msgspec.ValidationError as error:

@@ -199,6 +199,8 @@ class Store:
             return Snapshot(paths=self.paths), False
         try:
             return manifest.snapshot(self.paths, manifest.read(self.paths.manifest)[0]), False
+        except manifest.NewerFormatError:
+            raise
         except StoreError as error:
             for generation in reversed(self._generations()):
                 copy = self._from_history(generation)

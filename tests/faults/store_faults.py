@@ -1,0 +1,309 @@
+"""Breaks the store in every way it knows, at every call that changes the disk, and counts what survived.
+
+Run it for the figures, as JSON:  python -m tests.faults.store_faults [--stride N]
+
+After each fault: the store opens on the old or the new versions, never a mixture; their hashes are right, or the
+message names the file and the way out; the next writer takes it up again; the document was not touched.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dlm_core.errors import StoreError
+from dlm_core.events import TrainStep
+from dlm_core.store import Snapshot, Store
+from dlm_core.store.metrics import Metrics
+from tests.faults.inject import KILLING, KINDS, Disk, FaultKind, on
+
+DLM_ID = "01J0000000000000000000TEST"
+NAMES = ("knowledge", "tone")
+_IN_MEMORY = Path("/dev/shm")  # Where there is one: the faults are ours, a slow disk adds nothing to them.
+
+
+@dataclass
+class Tally:
+    """Injected faults by kind, and a sentence for everything that was lost."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+
+    def expect(self, holds: bool, sentence: str) -> None:
+        if not holds:
+            self.lost.append(sentence)
+
+
+def payload(generation: int, name: str) -> bytes:
+    """What a commit writes for one adapter: enough to tell generations apart, and to flip bits in."""
+    return f"{name} of generation {generation}\n".encode() * 40
+
+
+def commit(store: Store, clock: Callable[[], float] | None = None) -> Snapshot:
+    """A run: adapters and gate, each carrying the number of the generation it was made for."""
+    with store.writer(), store.stage(run_id=store.snapshot().generation + 1) as stage:
+        generation = stage.base.generation + 1
+        for name in NAMES:
+            (stage.adapter_dir(name) / "adapter_model.safetensors").write_bytes(payload(generation, name))
+        (stage.gate_dir() / "gate.safetensors").write_bytes(payload(generation, "gate"))
+        return stage.commit(extra={"content": generation})
+
+
+def save_checkpoint(store: Store) -> None:
+    with store.writer():
+        store.checkpoints.save(lambda folder: _write(folder / "state.bin", b"state" * 50), key="k")
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def contents(snapshot: Snapshot) -> set[int]:
+    """The generations whose content a snapshot's folders hold; more than one is a mixture."""
+    folders = {name: snapshot.adapter_dir(name) / "adapter_model.safetensors" for name in snapshot.adapters}
+    gate = snapshot.gate_dir()
+    if gate is not None:
+        folders["gate"] = gate / "gate.safetensors"
+    return {int(path.read_bytes().split()[3]) for path in folders.values()}
+
+
+OPERATIONS: dict[str, Callable[[Store], object]] = {
+    "commit": commit,
+    "rollback": lambda store: store.rollback(1),
+    "prune": lambda store: store.prune(keep=1),
+    "checkpoint": save_checkpoint,
+}
+
+
+def template(folder: Path) -> Path:
+    """A home with a document beside it, two commits and a checkpoint."""
+    (folder / "notes.dlm").write_text("---\ndlm_id: " + DLM_ID + "\n---\nThe document.\n")
+    store = Store.open(DLM_ID, folder, create=True)
+    commit(store)
+    commit(store)
+    save_checkpoint(store)
+    with Metrics(store.paths.metrics) as metrics:
+        metrics.record(step(metrics.start_run(document_hash="d"), 1))
+    return folder
+
+
+def step(run_id: int, number: int) -> TrainStep:
+    return TrainStep(
+        run_id=run_id, phase="sft", step=number, steps=9, epoch=1, epochs=1, loss=1.0, losses={}, learning_rate=1e-3,
+        grad_norm=1.0, tokens_per_s=1.0, elapsed_s=1.0, eta_s=1.0,
+    )  # fmt: skip
+
+
+def fresh_copy(source: Path, target: Path) -> Path:
+    shutil.rmtree(target, ignore_errors=True)
+    return Path(shutil.copytree(source, target))
+
+
+def faults_at_every_call(tally: Tally, source: Path, work: Path, stride: int) -> None:
+    """Every operation, every kind of fault, at every `stride`-th call."""
+    for name, operation in OPERATIONS.items():
+        for kind in KINDS:
+            home = fresh_copy(source, work)
+            with on(Disk()) as counting:
+                operation(Store.open(DLM_ID, home, create=False))
+            for at in range(1, counting.calls + 1, stride):
+                home = fresh_copy(source, work)
+                tally.faults[kind] += 1
+                error = (
+                    _in_child(home, operation, kind, at)
+                    if kind in KILLING
+                    else _here(home, operation, kind, at)
+                )
+                place = f"{name}, {kind} at call {at}"
+                if isinstance(error, StoreError):
+                    tally.expect(bool(error.hint) and "/" in error.message, f"{place}: no way out in {error}")
+                elif error is not None:
+                    tally.lost.append(f"{place}: {error!r} instead of a message")
+                check(tally, home, place)
+
+
+def _here(home: Path, operation: Callable[[Store], object], kind: FaultKind, at: int) -> Exception | None:
+    try:
+        with on(Disk(kind, at)):
+            operation(Store.open(DLM_ID, home, create=False))
+    except Exception as error:
+        return error
+    return None
+
+
+def _in_child(home: Path, operation: Callable[[Store], object], kind: FaultKind, at: int) -> Exception | None:
+    """Runs the operation in a fork that kills itself. This program has no threads."""
+    pid = os.fork()
+    if pid == 0:
+        with on(Disk(kind, at)):
+            operation(Store.open(DLM_ID, home, create=False))
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    survived = kind == "kill" or os.WIFEXITED(status)  # `torn` only bites where a write is hit.
+    return None if os.WIFSIGNALED(status) or survived else RuntimeError(f"the child ended with {status}")
+
+
+def check(tally: Tally, home: Path, place: str, generations: tuple[int, ...] = (2, 3)) -> None:
+    """What must hold after any fault that did not damage files at rest."""
+    try:
+        snapshot = Store.open(DLM_ID, home, create=False).snapshot()
+        Store.open(DLM_ID, home, create=False).verify()
+        tally.expect(snapshot.generation in generations, f"{place}: opened on {snapshot.generation}")
+        tally.expect(len(contents(snapshot)) == 1, f"{place}: a mixture of {contents(snapshot)}")
+        tally.expect(contents(snapshot) == {snapshot.extra["content"]}, f"{place}: not what was committed")
+        carry_on(tally, home, place)
+    except Exception as error:
+        tally.lost.append(f"{place}: {error!r}")
+
+
+def carry_on(tally: Tally, home: Path, place: str) -> None:
+    """The next writer: clears up, commits, and nothing is left that no commit knows."""
+    store = Store.open(DLM_ID, home, create=True)
+    before = store.snapshot().generation
+    after = commit(store)
+    store.verify()
+    tally.expect(after.generation == before + 1, f"{place}: the next commit is {after.generation}")
+    known = {folder for s in store.versions() for folder in s.folders().values()}
+    found = set(store.paths.root.glob("adapters/*/v*")) | set(store.paths.gate.glob("v*"))
+    unsealed = {folder for folder in found - known if not (folder / "version.json").exists()}
+    tally.expect(not unsealed, f"{place}: left over {sorted(unsealed)}")
+    tally.expect(not list(store.paths.root.glob(".*.tmp")), f"{place}: temporary files left over")
+    save_checkpoint(store)
+    tally.expect(store.checkpoints.latest() is not None, f"{place}: no checkpoint")
+    document = (home / "notes.dlm").read_text()
+    tally.expect(document.endswith("The document.\n"), f"{place}: the document was touched")
+
+
+def damaged_files(tally: Tally, source: Path, work: Path, stride: int) -> None:
+    """Every file of the store: cut to pieces, emptied, removed, and bits flipped all over it."""
+    files = sorted(p.relative_to(source) for p in source.rglob("*") if p.is_file() and p.name != "notes.dlm")
+    for relative in files:
+        if relative.name == "lock":
+            continue
+        size = (source / relative).stat().st_size
+        for label, spoil in list(_damages(size))[::stride]:
+            home = fresh_copy(source, work)
+            spoil(home / relative)
+            tally.faults[label.split(" ")[0]] += 1
+            _check_damaged(tally, home, relative, f"{relative}, {label}")
+
+
+def _damages(size: int) -> Iterator[tuple[str, Callable[[Path], None]]]:
+    yield "removed", Path.unlink
+    for keep in sorted({0, 1, size // 2, size - 1} - {-1}):
+        yield f"truncated to {keep}", lambda path, keep=keep: os.truncate(path, keep)
+    for place in (
+        sorted({round(share * (size - 1)) for share in (0, 0.13, 0.29, 0.5, 0.71, 0.87, 1)}) if size else ()
+    ):
+        yield f"flipped at {place}", lambda path, place=place: _flip(path, place)
+
+
+def _flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1 << (place % 8)
+    path.write_bytes(data)
+
+
+def _check_damaged(tally: Tally, home: Path, relative: Path, place: str) -> None:
+    """Damage at rest is found and named, or mended from the copy; what is whole can be gone back to."""
+    try:
+        store = Store.open(DLM_ID, home, create=False)
+        tally.expect(
+            store.snapshot().generation in (1, 2), f"{place}: opened on {store.snapshot().generation}"
+        )
+        if relative.name.startswith("metrics.sqlite"):
+            _check_metrics(tally, store, place)
+        try:
+            store.verify()
+        except StoreError as error:
+            tally.expect(
+                relative.name in error.message or "version.json" in error.message, f"{place}: {error}"
+            )
+            tally.expect("dlm rollback FILE --to" in error.hint, f"{place}: no way out in {error}")
+            store.rollback(1)
+            store.verify()
+        tally.expect(len(contents(store.snapshot())) == 1, f"{place}: a mixture")
+        carry_on(tally, home, place)
+    except Exception as error:
+        tally.lost.append(f"{place}: {error!r}")
+
+
+def _check_metrics(tally: Tally, store: Store, place: str) -> None:
+    said: list[str] = []
+    with Metrics(store.paths.metrics, on_problem=said.append) as metrics:
+        run = metrics.start_run(document_hash="d")
+        metrics.record(step(run, 1))
+        metrics.end_run(run)
+        written = any(r.run_id == run and r.status == "done" for r in metrics.runs()) and metrics.steps(run)
+    tally.expect(bool(written or said), f"{place}: the run was not recorded, and nothing was said")
+    tally.expect(all("metrics.sqlite" in sentence for sentence in said), f"{place}: {said}")
+
+
+def jumping_clocks(tally: Tally, source: Path, work: Path) -> None:
+    """A clock that runs backwards or leaps by years: order stays the order of commits."""
+    for leap in (-1e9, -86400.0, -1.0, 0.0, 1e9, 1e11, -2e9):
+        home = fresh_copy(source, work)
+        now = [1.8e9]
+
+        def clock(now: list[float] = now, leap: float = leap) -> float:
+            now[0] += leap
+            return now[0]
+
+        tally.faults["clock"] += 1
+        try:
+            store = Store.open(DLM_ID, home, create=True, clock=clock)
+            commit(store)
+            commit(store)
+            order = [s.generation for s in store.versions()]
+            tally.expect(order == [1, 2, 3, 4], f"clock leaps {leap}: {order}")
+            check(tally, home, f"clock leaps {leap}", generations=(4,))
+        except Exception as error:
+            tally.lost.append(f"clock leaps {leap}: {error!r}")
+
+
+def run(stride: int) -> Tally:
+    """All faults, at every `stride`-th place."""
+    tally = Tally()
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
+        source = Path(folder) / "source"
+        source.mkdir()
+        template(source)
+        work = Path(folder) / "work"
+        before = hashlib.sha256((source / "notes.dlm").read_bytes()).hexdigest()
+        faults_at_every_call(tally, source, work, stride)
+        damaged_files(tally, source, work, stride)
+        jumping_clocks(tally, source, work)
+        after = hashlib.sha256((source / "notes.dlm").read_bytes()).hexdigest()
+        tally.expect(before == after, "the document was touched")
+    return tally
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stride", type=int, default=1, help="take every N-th place only")
+    tally = run(parser.parse_args().stride)
+    json.dump(
+        {
+            "faults": tally.faults.total(),
+            "by_kind": dict(tally.faults),
+            "lost": len(tally.lost),
+            "what": tally.lost,
+        },
+        sys.stdout,
+        indent=2,
+    )
+    print()
+    return 1 if tally.lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
