@@ -1,0 +1,141 @@
+"""What one-shot commands ask of the engine: open, do one thing, close, in the caller's own process.
+
+This is the one way from the command line to the code that imports torch, and it is taken only when a function
+is called: importing this module costs nothing. Tests put another `engine_factory` in place.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Protocol
+
+from dlm_core.engine_protocol import Emit, EngineProtocol, ShouldStop, TrainOptions
+from dlm_core.events import Ready, Reply, Routed, RunEnded, Token
+from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.store.paths import dlm_home
+
+
+@dataclass(frozen=True)
+class LossToken:
+    """One token of a row as text, and whether training computes a loss on it."""
+
+    text: str
+    carries_loss: bool
+
+
+@dataclass(frozen=True)
+class LossRow:
+    """One training row: the section it comes from, the adapter it trains, and its tokens in order."""
+
+    section: str
+    adapter: str
+    tokens: tuple[LossToken, ...]
+
+
+class OneShotEngine(EngineProtocol, Protocol):
+    """An engine that can also show its rows before it trains on them."""
+
+    def mask(self, path: Path) -> Sequence[LossRow]:
+        """The rows that the document at `path` would be trained on, in order."""
+        ...
+
+
+def _real_engine() -> OneShotEngine:
+    from dlm_core.engine import create_engine
+
+    return create_engine()
+
+
+engine_factory: Callable[[], OneShotEngine] = _real_engine
+
+_QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def run_train(path: Path, options: TrainOptions, emit: Emit, stop: ShouldStop) -> RunEnded:
+    """Train the document at `path`; every event goes to `emit`, the last one included.
+
+    `stop` is asked at every step. Raises DlmError for what a person can put right.
+    """
+    with _opened(path, emit) as (engine, ready):
+        emit(ready)
+        ended = engine.train(options, emit, stop, between_steps=lambda: None)
+        emit(ended)
+        return ended
+
+
+def run_prompt(
+    path: Path,
+    messages: Sequence[Message],
+    choice: RoutingChoice,
+    sampling: Sampling,
+    emit: Emit,
+    stop: ShouldStop,
+) -> Iterator[Ready | Routed | Token | Reply]:
+    """One reply to `messages`: Ready, Routed, Tokens, and at last the Reply. Events of loading go to `emit`.
+
+    `stop` is asked at every token. Raises DlmError for what a person can put right.
+    """
+    with _opened(path, emit) as (engine, ready):
+        yield ready
+        yield from engine.generate(messages, choice, sampling, stop)
+
+
+def loss_rows(path: Path, emit: Emit) -> tuple[LossRow, ...]:
+    """The rows that the document at `path` would be trained on, with the tokens that carry loss.
+
+    Raises DlmError for what a person can put right.
+    """
+    with _engine(emit) as engine:
+        return tuple(engine.mask(path))
+
+
+@contextmanager
+def _opened(path: Path, emit: Emit) -> Iterator[tuple[EngineProtocol, Ready]]:
+    with _engine(emit) as engine:
+        yield engine, engine.open(path)
+
+
+@contextmanager
+def _engine(emit: Emit) -> Iterator[OneShotEngine]:
+    with _chatter_in_log():
+        engine = engine_factory()
+        engine.emit = emit
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+@contextmanager
+def _chatter_in_log() -> Iterator[None]:
+    """Send what libraries warn and log to `logs/libraries.log` under the home folder."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    folder = dlm_home() / "logs"
+    root = logging.getLogger()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = RotatingFileHandler(
+            folder / "libraries.log", maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True
+        )
+    except OSError:
+        handler = logging.NullHandler()  # a log that cannot be kept is no reason to refuse the work
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        handler.close()

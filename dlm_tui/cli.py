@@ -1,5 +1,0 @@
-"""The `dlm` command."""
-
-
-def main() -> None:
-    """Entry point of the `dlm` command."""

@@ -1,0 +1,60 @@
+"""`dlm init` and `dlm check`: a document's beginning, and everything that is wrong with it."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import click
+
+from dlm_core import oneshot
+from dlm_core.document import Diagnostic, parse_file
+from dlm_core.document.report import as_dict, as_text
+from dlm_core.safetext import visible, visible_line
+from dlm_tui.cli.failures import FAILED
+from dlm_tui.cli.flags import document_argument, json_option
+from dlm_tui.cli.output import print_json
+from dlm_tui.cli.progress import open_view
+
+
+@click.command()
+@document_argument
+@json_option
+@click.option("--mask", is_flag=True, help="Show which tokens training computes a loss on (loads the base).")
+def check(file: Path, as_json: bool, mask: bool) -> None:
+    """List every problem in FILE with its place and what would be right.
+
+    Exits with 1 if any of them is an error; warnings do not count. With --mask, the tokens of every training
+    row follow, those that carry loss between ⟦ and ⟧.
+    """
+    parsed = parse_file(file)
+    rows: Sequence[oneshot.LossRow] = ()
+    if mask and parsed.document is not None:
+        with open_view(quiet=True) as view:
+            rows = oneshot.loss_rows(file, view.show)
+    if as_json:
+        listed = {"diagnostics": [as_dict(diagnostic) for diagnostic in parsed.diagnostics]}
+        print_json({**listed, "mask": rows} if mask else listed)
+    else:
+        for diagnostic in parsed.diagnostics:
+            click.echo(as_text(diagnostic, file))
+        for row in rows:
+            click.echo(_marked(row))
+        click.echo(f"{visible_line(str(file))}: {_summary(parsed.diagnostics)}", err=True)
+    if parsed.errors:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _marked(row: oneshot.LossRow) -> str:
+    """A row's text under its label, the stretches that carry loss between ⟦ and ⟧."""
+    text = "".join(
+        f"⟦{stretch}⟧" if carries_loss else stretch
+        for carries_loss, tokens in groupby(row.tokens, key=lambda token: token.carries_loss)
+        for stretch in ["".join(token.text for token in tokens)]
+    )
+    return f"── {visible_line(row.section)} ({row.adapter}) ──\n{visible(text)}\n"
+
+
+def _summary(diagnostics: Sequence[Diagnostic]) -> str:
+    counts = {s: sum(d.severity == s for d in diagnostics) for s in ("error", "warning")}
+    said = [f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts.items() if n]
+    return ", ".join(said) or "no problems"

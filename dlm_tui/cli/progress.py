@@ -1,0 +1,202 @@
+"""How the engine's events are shown: a live bar on a terminal, plain lines elsewhere, or JSON on stdout."""
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dlm_core.events import BaseProgress, Event, GateStep, Log, Ready, RunEnded, TrainStep
+from dlm_core.safetext import visible
+from dlm_tui.cli.output import as_json
+from dlm_tui.cli.wording import duration, lines, step_figures
+
+STOPPING = "stopping at the next step; Ctrl-C again leaves at once"
+
+
+class View(ABC):
+    """Shows events until it is closed."""
+
+    @abstractmethod
+    def show(self, event: Event) -> None:
+        """Show one event."""
+
+    def stopping(self) -> None:
+        """Say that a stop was asked for. Called from a signal handler, hence the unbuffered write."""
+        os.write(2, f"\n{STOPPING}\n".encode())
+
+    def abandon(self) -> None:
+        """Leave the terminal in order though the process is about to be killed. Called as `stopping` is."""
+        return
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write out what is held back, and leave the terminal in order."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class JsonLines(View):
+    """Every event as a line of JSON, flushed at once."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def show(self, event: Event) -> None:
+        self._out.write(as_json(event) + "\n")
+        self._out.flush()
+
+    def close(self) -> None:
+        self._out.flush()
+
+
+class PlainLines(View):
+    """Sentences on stderr, for logs and pipes; steps are mentioned at most every `every` seconds."""
+
+    def __init__(
+        self, console: Console, *, every: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._every = every
+        self._clock = clock
+        self._next = clock() + every
+
+    def show(self, event: Event) -> None:
+        _print(self._console, event)
+        moved = _moved(event)
+        if moved and self._clock() >= self._next:
+            self._next = self._clock() + self._every
+            at = f"  {moved.label}  {moved.share:.0%}  {moved.left}  {moved.figures}".rstrip()
+            self._console.print(Text(at), soft_wrap=True)
+
+    def close(self) -> None:
+        self._console.file.flush()
+
+
+class Quiet(View):
+    """Another view without what goes as usual: a base that is in the cache, and the end of loading."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def show(self, event: Event) -> None:
+        usual = isinstance(event, BaseProgress) and event.source in ("cache", "path")
+        if not usual and not isinstance(event, Ready):
+            self._view.show(event)
+
+    def stopping(self) -> None:
+        self._view.stopping()
+
+    def abandon(self) -> None:
+        self._view.abandon()
+
+    def close(self) -> None:
+        self._view.close()
+
+
+class LiveBar(View):
+    """A bar that moves with the steps, its figures below it, and sentences scrolling above."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._moved: _Moved | None = None
+        self._stopping = False
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
+
+    def show(self, event: Event) -> None:
+        _print(self._console, event)
+        self._moved = _moved(event) or (None if isinstance(event, _ENDINGS) else self._moved)
+        if self._moved and not self._live.is_started:
+            self._live.start()
+
+    def stopping(self) -> None:
+        if self._live.is_started:
+            self._stopping = True  # the bar's own thread shows it; a handler must not draw
+        else:
+            super().stopping()
+
+    def abandon(self) -> None:
+        if self._live.is_started:
+            os.write(2, b"\x1b[?25h\n")  # the bar hides the cursor
+
+    def close(self) -> None:
+        self._moved = None
+        if self._live.is_started:
+            self._live.stop()
+
+    def _render(self) -> RenderableType:
+        if self._moved is None:
+            return Text("")
+        moved = self._moved
+        row = Table.grid(padding=(0, 1), expand=True)
+        row.add_column(no_wrap=True)
+        row.add_column(ratio=1)
+        row.add_column(no_wrap=True, justify="right")
+        row.add_row(
+            Text(moved.label),
+            ProgressBar(total=1.0, completed=moved.share),
+            Text(f"{moved.share:4.0%}  {moved.left}"),
+        )
+        figures = Text(STOPPING if self._stopping else moved.figures, no_wrap=True, overflow="ellipsis")
+        return Group(row, figures)
+
+
+def open_view(*, quiet: bool = False) -> View:
+    """The view on stderr that suits what stderr is; `quiet` leaves out what went as usual."""
+    console = Console(stderr=True, highlight=False)
+    view = LiveBar(console) if console.is_terminal and not console.is_dumb_terminal else PlainLines(console)
+    return Quiet(view) if quiet else view
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """How far something has come: `share` in 0..1, and what is left in words."""
+
+    label: str
+    share: float
+    left: str
+    figures: str
+
+
+_ENDINGS = (BaseProgress, Ready, RunEnded)
+
+
+def _moved(event: Event) -> _Moved | None:
+    match event:
+        case TrainStep():
+            label = "training" if event.phase == "sft" else "preferences"
+            return _Moved(
+                f"{label}, epoch {event.epoch} of {event.epochs}",
+                event.step / max(1, event.steps),
+                f"ETA {duration(event.eta_s)}",
+                step_figures(event),
+            )
+        case GateStep():
+            figures = f"loss {event.loss:.3f}  entropy {event.entropy:.2f}  accuracy {event.accuracy:.0%}"
+            return _Moved("adapter gate", event.step / max(1, event.steps), "", figures)
+        case BaseProgress(outcome="trying") if event.total_bytes:
+            size = f"{event.done_bytes / 1e6:,.0f} of {event.total_bytes / 1e6:,.0f} MB"
+            label = visible(f"fetching {event.base} ({event.source})")
+            return _Moved(label, event.done_bytes / event.total_bytes, size, visible(event.detail))
+        case _:
+            return None
+
+
+def _print(console: Console, event: Event) -> None:
+    style = "yellow" if isinstance(event, Log) and event.level != "info" else ""
+    for line in lines(event):
+        console.print(Text(line, style=style), soft_wrap=True)

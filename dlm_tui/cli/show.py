@@ -1,0 +1,183 @@
+"""`dlm show`: what a document holds, what was trained of it, and how its gate stands."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlm_core.document import Diagnostic, Document, load
+from dlm_core.document.cold_start import cold_start_diagnostics, sample_counts
+from dlm_core.events import GateTrained
+from dlm_core.safetext import visible_line
+from dlm_core.store import Snapshot, Store
+from dlm_core.store.metrics_reader import MetricsReader, RunRecord
+from dlm_tui.cli.flags import document_argument, json_option
+from dlm_tui.cli.output import local_time, megabytes, print_json, print_table, utc_time
+from dlm_tui.cli.wording import duration, lines
+from dlm_tui.section_states import SectionState, State, section_states
+
+CHANGES: tuple[State, ...] = ("new", "changed", "gone")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything `dlm show` shows, gathered before anything is written."""
+
+    document: Document
+    current: Snapshot
+    runs: tuple[RunRecord, ...]
+    gate: GateTrained | None
+    states: tuple[SectionState, ...]
+    cold_starts: tuple[Diagnostic, ...]
+    sizes: Mapping[str, int]
+    notices: tuple[str, ...]
+
+
+@click.command()
+@document_argument
+@json_option
+def show(file: Path, as_json: bool) -> None:
+    """Show FILE's sections, versions, runs and gate, and what changed since the last run."""
+    seen = _gather(load(file))
+    if as_json:
+        print_json(_as_document(seen))
+    else:
+        _print(seen)
+
+
+def _gather(document: Document) -> Overview:
+    store = Store.open(document.dlm_id, create=False)
+    current = store.snapshot()
+    with MetricsReader(store.paths.metrics) as metrics:
+        runs = tuple(metrics.runs())
+        committed = [run.run_id for run in runs if run.run_id <= current.run_id]
+        gates = (metrics.gate(run_id) for run_id in reversed(committed))
+        gate = next((found for found in gates if found is not None), None)
+    return Overview(
+        document=document,
+        current=current,
+        runs=runs,
+        gate=gate,
+        states=section_states(document.sections, current.sections),
+        cold_starts=cold_start_diagnostics(document),
+        sizes=store.sizes(),
+        notices=tuple(store.notices),
+    )
+
+
+def _as_document(seen: Overview) -> dict[str, Any]:
+    """The document that `--json` promises."""
+    document, current = seen.document, seen.current
+    return {
+        "dlm_id": document.dlm_id,
+        "base_model": visible_line(document.frontmatter.base_model),
+        "adapters": document.adapter_names,
+        "versions": {
+            "generation": current.generation,
+            "adapters": dict(current.adapters),
+            "gate": current.gate,
+            "run_id": current.run_id,
+        },
+        "runs": [_run_as_document(run) for run in seen.runs],
+        "sections": {
+            "total": len(document.sections),
+            **{
+                state: [_section_as_document(s) for s in seen.states if s.state == state] for state in CHANGES
+            },
+        },
+        "gate": _gate_as_document(seen),
+        "cold_start": [{"message": d.message, "hint": d.hint} for d in seen.cold_starts],
+        "sizes": seen.sizes,
+        "notices": seen.notices,
+    }
+
+
+def _run_as_document(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "status": run.status,
+        "reason": run.reason,
+        "started_at": utc_time(run.started_at),
+        "ended_at": utc_time(run.ended_at) if run.ended_at is not None else None,
+        "seconds": run.seconds,
+        "recall": run.recall,
+        "base": run.base,
+    }
+
+
+def _section_as_document(state: SectionState) -> dict[str, Any]:
+    line = state.section.span.line if state.section and state.section.source is None else None
+    return {"kind": state.kind, "adapter": state.adapter, "title": state.title, "line": line}
+
+
+def _gate_as_document(seen: Overview) -> dict[str, Any]:
+    """How routing stands: `off` without a gate in the document, `none` with one that was never trained."""
+    gate = seen.gate
+    trained = gate.mode if gate else "none"
+    mode = trained if seen.document.frontmatter.training.gate.enabled else "off"
+    counts = gate.sample_counts if gate else sample_counts(seen.document)
+    weights = gate.mean_weights if gate else {}
+    return {
+        "mode": mode,
+        "per_adapter": {
+            name: {"mean_weight": weights.get(name), "sample_count": count} for name, count in counts.items()
+        },
+        "train_accuracy": gate.train_accuracy if gate else None,
+        "loo_accuracy": gate.loo_accuracy if gate else None,
+        "entropy": gate.entropy if gate else None,
+    }
+
+
+def _print(seen: Overview) -> None:
+    document = seen.document
+    click.echo(visible_line(f"{document.path}  {document.dlm_id}  base {document.frontmatter.base_model}"))
+    _print_sections(seen.states)
+    click.echo("")
+    if seen.current.generation:
+        rows = [(name, version) for name, version in seen.current.adapters.items()]
+        print_table(("adapter", "version"), rows)
+    else:
+        click.echo("not trained yet: `dlm train` makes a first version")
+    _print_gate(seen)
+    for warning in seen.cold_starts:
+        click.echo(f"warning: {warning.message}\n  hint: {warning.hint}")
+    if seen.runs:
+        click.echo("")
+        print_table(("run#", "started", "status", "time#", "recall#", "reason"), map(_run_row, seen.runs))
+    sizes = ", ".join(f"{name} {megabytes(size)}" for name, size in seen.sizes.items() if size)
+    if sizes:
+        click.echo(f"\nin the store: {sizes}")
+    for notice in seen.notices:
+        click.echo(f"note: {visible_line(notice)}")
+
+
+def _print_sections(states: Sequence[SectionState]) -> None:
+    counts = Counter(state.state for state in states)
+    total = len(states) - counts["gone"]
+    changes = ", ".join(f"{counts[name]} {name}" for name in CHANGES if counts[name])
+    since = f": {changes} since the last run" if changes and counts["new"] < total else ""
+    click.echo(f"{total} sections{since}")
+    if since:
+        for state in states:
+            if state.state in CHANGES:
+                click.echo(visible_line(f"  {state.state:<7}  {state.adapter or state.kind}: {state.title}"))
+
+
+def _print_gate(seen: Overview) -> None:
+    gate = seen.gate
+    if not seen.document.frontmatter.training.gate.enabled:
+        click.echo("gate: off in this document, every adapter weighs the same")
+    elif gate is None:
+        click.echo("gate: not trained yet")
+    else:
+        for line in lines(gate):
+            click.echo(line)
+
+
+def _run_row(run: RunRecord) -> tuple[str, ...]:
+    time = duration(run.seconds) if run.seconds is not None else "-"
+    recall = f"{run.recall:.1%}" if run.recall is not None else "-"
+    return (str(run.run_id), local_time(run.started_at), run.status, time, recall, run.reason)

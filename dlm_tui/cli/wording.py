@@ -1,0 +1,127 @@
+"""Events of the engine as plain sentences: one place for the words, wherever they are shown."""
+
+from collections.abc import Mapping
+
+from dlm_core.events import (
+    BaseProgress,
+    Event,
+    GateTrained,
+    Log,
+    Ready,
+    RunEnded,
+    RunPlanned,
+    TrainEpoch,
+    TrainStep,
+)
+from dlm_core.safetext import visible
+
+
+def lines(event: Event) -> list[str]:
+    """What is said about an event, safe for a terminal; nothing for events that only move a bar."""
+    match event:
+        case BaseProgress():
+            said = _base(event)
+        case Ready():
+            said = [f"{event.base} on {event.device} ({event.dtype}), loaded in {event.load_s:.1f} s"]
+        case Log():
+            prefix = "" if event.level == "info" else f"{event.level}: "
+            said = [f"{prefix}{event.message}", *([f"  hint: {event.hint}"] if event.hint else [])]
+        case RunPlanned():
+            said = _planned(event)
+        case TrainEpoch():
+            said = [_epoch(event)]
+        case GateTrained():
+            said = _gate(event)
+        case RunEnded():
+            said = _ended(event)
+        case _:
+            said = []
+    return [visible(line) for line in said]
+
+
+def step_figures(event: TrainStep) -> str:
+    """The figures of a step on one line: loss, loss per adapter, openness, speed."""
+    figures = [f"loss {event.loss:.3f}"]
+    if len(event.losses) > 1:
+        figures.append(", ".join(f"{name} {loss:.3f}" for name, loss in event.losses.items()))
+    if event.openness:
+        figures.append(f"openness {_mean(event.openness):.2f}")
+    figures.append(f"{event.tokens_per_s:,.0f} tokens/s")
+    return visible("  ".join(figures))
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `8 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _base(event: BaseProgress) -> list[str]:
+    if event.outcome == "trying" and event.done_bytes:
+        return []
+    return [
+        f"base {event.base}: {event.source}: {event.outcome}" + (f" ({event.detail})" if event.detail else "")
+    ]
+
+
+def _planned(event: RunPlanned) -> list[str]:
+    rows = ", ".join(f"{name} ({event.rows.get(name, 0)} rows)" for name in event.adapters)
+    size = f"{event.tokens:,} tokens, {event.steps} steps, at most {_count(event.epochs, 'epoch')}"
+    because = [f"  {event.reason}"] if event.reason else []
+    settings = [(f"{entry.key} {entry.value}", entry.reason) for entry in event.recipe]
+    width = max((len(setting) for setting, _ in settings), default=0)
+    recipe = [f"  {setting:<{width}}  {reason}".rstrip() for setting, reason in settings]
+    return [f"run {event.run_id} trains {rows}: {size}", *because, *recipe]
+
+
+def _epoch(event: TrainEpoch) -> str:
+    figures = [f"epoch {event.epoch}/{event.epochs}", f"loss {event.loss:.3f}"]
+    recalls = ", ".join(f"{name} {share:.0%}" for name, share in event.recalls.items())
+    figures.append(f"recall {event.recall:.1%}" + (f" ({recalls})" if len(event.recalls) > 1 else ""))
+    if event.perplexity is not None and event.perplexity_base:
+        change = event.perplexity / event.perplexity_base - 1
+        figures.append(
+            f"forgetting {change:+.1%} (perplexity {event.perplexity:.2f}, base {event.perplexity_base:.2f})"
+        )
+    if event.validation_loss is not None:
+        figures.append(f"validation {event.validation_loss:.3f}")
+    return "  ".join(figures)
+
+
+def _gate(event: GateTrained) -> list[str]:
+    counts = ", ".join(f"{name} {count}" for name, count in event.sample_counts.items())
+    if event.mode == "uniform":
+        return [f"gate: uniform: {event.reason}" if event.reason else f"gate: uniform (samples: {counts})"]
+    if event.mode == "failed":
+        return [f"gate: failed: {event.reason}; the adapters are trained and committed"]
+    figures = ["gate: trained"]
+    if event.train_accuracy is not None:
+        figures.append(f"accuracy {event.train_accuracy:.1%}")
+    if event.loo_accuracy is not None:
+        figures.append(f"leave-one-out {event.loo_accuracy:.1%}")
+    if event.entropy is not None and event.max_entropy is not None:
+        figures.append(f"entropy {event.entropy:.2f} of {event.max_entropy:.2f}")
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in event.mean_weights.items())
+    return ["  ".join([*figures, f"mean weights {weights}"])]
+
+
+def _ended(event: RunEnded) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in event.versions.items())
+    said = [f"run {event.run_id} {event.status} after {duration(event.seconds)}: {event.reason}"]
+    if versions:
+        said.append(f"  versions: {versions}")
+    if event.checkpoint:
+        said.append("  a checkpoint is kept; `dlm train FILE --resume` goes on from it")
+    return said
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return sum(values.values()) / len(values)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

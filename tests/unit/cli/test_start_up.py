@@ -1,0 +1,71 @@
+"""Commands that need no engine start without the libraries that cost seconds, and help is quick."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "textual",
+    "prompt_toolkit",
+    "huggingface_hub",
+    "numpy",
+)
+PROGRAM = """
+import contextlib, json, sys
+from dlm_tui.cli import main
+sys.argv = ["dlm", *sys.argv[1:]]
+with contextlib.suppress(SystemExit):
+    main()
+print("\\n" + json.dumps([name for name in HEAVY if name in sys.modules]))
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["check", "{document}"],
+        ["show", "{document}"],
+        ["versions", "{document}"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_heavy_library_is_imported(command: list[str], document: Path, tmp_path: Path) -> None:
+    words = [word.format(document=document, folder=tmp_path) for word in command]
+    program = PROGRAM.replace("HEAVY", repr(HEAVY))
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60
+    )
+    assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
+    assert "Error" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "module", ["dlm_tui.cli", "dlm_core.oneshot", "dlm_core.client", "dlm_core.document"]
+)
+def test_importing_a_front_end_module_costs_no_torch(module: str) -> None:
+    program = f"import sys, {module}; print([n for n in {HEAVY!r} if n in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ended.stdout.strip() == "[]", ended.stderr
+
+
+def test_help_is_quick() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from dlm_tui.cli import main; import sys; sys.argv = ['dlm', '-h']; main()",
+    ]
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.4, "0.2 s on an idle machine; twice that leaves room for a busy one"

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# What `make demo` shows: fetch the base, train a sample document, use it. tools/demo.sh FOLDER_OF_THE_DLM_COMMAND
+# Everything it fetches and trains stays in .dlm/ of this clone, apart from the person's own documents.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dlm=$1/dlm
+document=sample_docs/runbook.dlm
+export DLM_HOME=$PWD/.dlm
+
+step() { printf '\n==> %s\n' "$*"; }
+
+step "fetching the base model smollm2-135m into .dlm/ (once)"
+"$dlm" base pull smollm2-135m
+
+step "training the three adapters of $document, then its adapter gate"
+"$dlm" train "$document"
+
+if [ -t 0 ] && [ -t 1 ]; then
+    for front_end in open repl; do
+        if "$dlm" --help | grep -q "^  $front_end "; then
+            step "dlm $front_end $document"
+            exec "$dlm" "$front_end" "$document"
+        fi
+    done
+fi
+
+ask() {
+    step "dlm prompt $document \"$1\""
+    "$dlm" prompt --bars "$document" "$1"
+}
+ask "How do I roll back a bad deploy of the checkout service?"
+ask "For how long are audit_log rows kept?"
+ask "A customer wrote us a furious email. How do we answer?"
+
+step "that was the demo; your turn:"
+cat <<'TEXT'
+    .venv/bin/dlm init my.dlm          write a starting document
+    .venv/bin/dlm train my.dlm         train its adapters
+    .venv/bin/dlm prompt my.dlm "…"    ask, and see which of them answers
+TEXT
