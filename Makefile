@@ -1,41 +1,54 @@
 # make demo   set everything up, train a sample document and use it
 # make test   set everything up, then lint, types, import contracts and all tests
-# make check  the fast part of the tests (no real base)
+# make check  the fast part of that: no real base
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+SMALL_TESTS := tests/unit tests/tui
 
-.PHONY: demo test check lint types contracts unit e2e install clean
+.PHONY: demo test check lint types contracts unit e2e install install-dev clean
 .DELETE_ON_ERROR:
 
-install: $(VENV)/.installed
+demo: install
+	@tools/demo.sh $(BIN)
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	@echo "==> virtual environment in $(VENV), packages from the index (a few minutes the first time)"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
-
-lint: install
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-
-types: install
-	$(BIN)/mypy
-
-contracts: install
-	$(BIN)/lint-imports
-
-unit: install
-	$(BIN)/python -m pytest -q tests/unit tests/tui
-
-e2e: install
-	$(BIN)/python -m pytest -q tests/e2e
+test: check e2e
 
 check: lint types contracts unit
 
-test: check e2e
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	@echo "==> making a virtual environment in $(VENV)"
+	@tools/make-venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "==> installing dlm and what it needs from the package index (minutes, the first time)"
+	@tools/install.sh $(VENV) .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "==> installing dlm, what it needs, and the tools that check it (minutes, the first time)"
+	@tools/install.sh $(VENV) '.[dev]'
+	@touch $(VENV)/.installed $@
+
+lint: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install-dev
+	$(BIN)/mypy
+
+contracts: install-dev
+	$(BIN)/lint-imports
+
+unit: install-dev
+	$(BIN)/python -m pytest -q $(SMALL_TESTS)
+
+e2e: install-dev
+	$(BIN)/python -m pytest -q tests/e2e
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

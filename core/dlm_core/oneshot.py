@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dlm_core.engine_protocol import Emit, EngineProtocol, ShouldStop, TrainOptions
+from dlm_core.errors import BaseModelError, UsageError
 from dlm_core.events import Ready, Reply, Routed, RunEnded, Token
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
@@ -59,6 +60,21 @@ _QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
 }
+
+
+def known_base(name: str, folder: Path) -> str:
+    """The canonical form of a base's name, where `path:` is relative to `folder`. Looks at no file.
+
+    Raises:
+        UsageError: it is no base; the hint has the nearest one, or the forms there are.
+    """
+    from dlm_core.bases.registry import parse_base_name
+
+    try:
+        ref = parse_base_name(name, folder)
+    except BaseModelError as error:
+        raise UsageError(error.message, error.hint) from error
+    return name.strip() if ref.kind == "path" else ref.name
 
 
 def run_train(path: Path, options: TrainOptions, emit: Emit, stop: ShouldStop) -> RunEnded:

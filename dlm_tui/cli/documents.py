@@ -9,11 +9,43 @@ import click
 from dlm_core import oneshot
 from dlm_core.document import Diagnostic, parse_file
 from dlm_core.document.report import as_dict, as_text
+from dlm_core.document.template import new_document
+from dlm_core.errors import DlmError
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli.failures import FAILED
 from dlm_tui.cli.flags import document_argument, json_option
 from dlm_tui.cli.output import print_json
 from dlm_tui.cli.progress import open_view
+
+
+@click.command()
+@document_argument
+@click.option(
+    "--base", default="smollm2-135m", show_default=True, help="`dlm base list` shows what there is."
+)
+@click.option(
+    "--adapters",
+    metavar="NAME,…",
+    default="knowledge,tone",
+    show_default=True,
+    help="One for each thing to learn; from two on, the adapter gate weighs them.",
+)
+def init(file: Path, base: str, adapters: str) -> None:
+    """Write a starting document to FILE: adapters, gate, and a first section of each kind.
+
+    A file that is there already is never touched.
+    """
+    names = [name.strip() for name in adapters.split(",") if name.strip()]
+    text = new_document(oneshot.known_base(base, file.parent), names, file_name=file.name)
+    shown = visible_line(str(file))
+    try:
+        with file.open("x", encoding="utf-8", newline="\n") as new:
+            new.write(text)
+    except FileExistsError:
+        raise DlmError(f"{shown} is there already, and stays as it is", "choose another name") from None
+    except OSError as error:
+        raise DlmError(f"{shown} cannot be written: {error.strerror}", "choose another place") from error
+    click.echo(f"Wrote {shown}. Fill it in, then: dlm check {shown}; dlm train {shown}", err=True)
 
 
 @click.command()

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from dlm_core import oneshot
+from dlm_core.document import load
 from dlm_core.oneshot import LossRow, LossToken
 from tests.fakes.engine import FakeEngine
 from tests.unit.cli.conftest import Run
@@ -51,7 +54,57 @@ def test_a_missing_file_is_a_diagnostic_not_a_traceback(run: Run, tmp_path: Path
     assert "cannot be read" in json.loads(result.stdout)["diagnostics"][0]["message"]
 
 
-def test_mask_marks_the_tokens_that_carry_loss(run: Run, document: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_init_writes_a_document_without_problems(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "new.dlm"
+    result = run("init", path, "--adapters", "facts,style,steps", "--base", "qwen3-0.6b")
+    assert result.exit_code == 0
+    document = load(path)
+    assert document.adapter_names == ("facts", "style", "steps")
+    assert document.frontmatter.base_model == "qwen3-0.6b"
+    assert document.frontmatter.training.gate.enabled
+    assert {section.adapter for section in document.sections} >= {"facts", "style", "steps"}
+    assert run("check", path).exit_code == 0
+
+
+def test_every_document_has_an_id_of_its_own(run: Run, tmp_path: Path) -> None:
+    for name in ("a.dlm", "b.dlm"):
+        run("init", tmp_path / name)
+    assert load(tmp_path / "a.dlm").dlm_id != load(tmp_path / "b.dlm").dlm_id
+
+
+def test_init_never_overwrites(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.dlm"
+    path.write_text("years of work")
+    result = run("init", path)
+    assert result.exit_code == 1
+    assert "is there already" in result.stderr
+    assert path.read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--base", "smollm2-135"], "smollm2-135m"),
+        (["--adapters", "Tone"], "`Tone` cannot be the name of an adapter"),
+        (["--adapters", "tone,tone"], "named twice"),
+    ],
+)
+def test_init_refuses_what_would_not_train(run: Run, tmp_path: Path, flags: list[str], said: str) -> None:
+    result = run("init", tmp_path / "new.dlm", *flags)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert list(tmp_path.glob("*.dlm")) == []
+
+
+def test_init_in_a_folder_that_is_not_there_says_so(run: Run, tmp_path: Path) -> None:
+    result = run("init", tmp_path / "nowhere" / "new.dlm")
+    assert result.exit_code == 1
+    assert "cannot be written: No such file or directory" in result.stderr
+
+
+def test_mask_marks_the_tokens_that_carry_loss(
+    run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Masking(FakeEngine):
         def mask(self, path: Path) -> list[LossRow]:
             tokens = [("user: ", False), ("Why?\n", False), ("Because", True), (".", True), ("\x1b", False)]

@@ -32,6 +32,7 @@ print("\\n" + json.dumps([name for name in HEAVY if name in sys.modules]))
     [
         ["--help"],
         ["train", "--help"],
+        ["init", "{folder}/new.dlm"],
         ["check", "{document}"],
         ["show", "{document}"],
         ["versions", "{document}"],
