@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from dlm_core.document import fences
 from dlm_core.document.codes import Code
-from dlm_core.document.frontmatter import ADAPTER_NAME
 from dlm_core.document.headings import read_preferences, read_questions, report_prose_headings
 from dlm_core.document.lines import Lines
 from dlm_core.document.model import Preference, Question, Section, SectionKind, Span
@@ -73,6 +72,9 @@ def _cut(lines: Lines, first_row: int, adapters: tuple[str, ...] | None, report:
                 report.add(Code.FENCE_INDENTED, lines.row_span(row), "an indented fence is text", hint)
             continue
         _report_fence(lines, row, fence, report)
+        if report.hopeless:
+            current.end = row
+            break
         if fence.problem == "unknown" and fence.tag is None and nearest(fence.word, fences.KINDS) is None:
             continue
         current.end = row
@@ -142,7 +144,7 @@ def _tag(
         report.add(Code.TAG_WITHOUT_ADAPTERS, span, message, hint)
     elif adapters is not None and tag in adapters:
         return tag
-    elif not ADAPTER_NAME.fullmatch(tag):
+    elif not fences.is_adapter_name(tag):
         meant = nearest(tag, adapters or ())
         hint = f"did you mean `{meant}`?" if meant else "a tag is the name of a declared adapter"
         what = f"{quoted(tag)} cannot be the name of an adapter" if tag else "nothing stands after `#`"

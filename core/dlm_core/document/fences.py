@@ -4,6 +4,7 @@ Shared by the parser and the editor's highlighter, so that both see the same thi
 one line, in time linear in its length.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,12 @@ _HEADING_SLIPS = {
     "rejected": "Rejected",
 }
 _LONGEST_FENCE = 256
+_ADAPTER_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
+
+
+def is_adapter_name(text: str) -> bool:
+    """Whether a text may name an adapter: a small letter, then small letters, digits and `_`, 32 at most."""
+    return _ADAPTER_NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from dlm_core.document.codes import Code
 from dlm_core.document.conversion import TRUE_WORDS, build, to_values
+from dlm_core.document.fences import is_adapter_name
 from dlm_core.document.lines import Lines
 from dlm_core.document.model import Span
 from dlm_core.document.report import Report, quoted
@@ -17,7 +18,6 @@ from dlm_core.document.yaml_tree import Entry, Mapping, Node, Scalar, Sequence, 
 NEWEST_VERSION = 15
 MAX_FRONTMATTER_CHARACTERS = 262_144
 
-ADAPTER_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 DLM_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 _BELOW_ONE = re.compile(r"-[0-9]{1,30}|[+]?0{1,30}", re.ASCII)
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}", re.ASCII)
@@ -180,11 +180,11 @@ def _check_training(tree: Mapping, report: Report) -> tuple[str, ...]:
 
 
 def _check_adapter_name(name: str, entry: Entry, report: Report) -> None:
-    if ADAPTER_NAME.fullmatch(name):
+    if is_adapter_name(name):
         return
     proposal = re.sub(r"[^a-z0-9_]", "_", name.lower(), flags=re.ASCII)[:32] if len(name) <= 64 else ""
     hint = "begin with a small letter, then small letters, digits and `_`, 32 characters at most"
-    if ADAPTER_NAME.fullmatch(proposal):
+    if is_adapter_name(proposal):
         hint = f"did you mean `{proposal}`? {hint}"
     report.add(Code.ADAPTER_NAME, entry.key_span, f"{quoted(name)} cannot be the name of an adapter", hint)
 

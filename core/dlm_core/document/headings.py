@@ -26,6 +26,8 @@ def read_questions(
     questions = []
     asked: _Part | None = None
     for part in _parts(lines, first, end, code_rows, fences.QUESTION_HEADINGS, fence, report):
+        if report.hopeless:
+            break
         if part.word == "Q":
             if asked is not None:
                 _report_part(report, Code.ANSWER_MISSING, lines, asked, "this question has no `### A`")
@@ -93,6 +95,8 @@ def _triples(
         group.clear()
 
     for part in _parts(lines, first, end, code_rows, fences.PREFERENCE_HEADINGS, fence, report):
+        if report.hopeless:
+            break
         if part.word == "Prompt":
             close()
             group["Prompt"] = part

@@ -14,9 +14,11 @@ from dlm_core.document.sources import read_sources
 from dlm_core.errors import DocumentError
 from dlm_core.safetext import visible_line
 
-MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+MAX_LINES = 500_000
 _START = Span(1, 1, 1, 1)
 _LISTED_ERRORS = 20
+_SPLIT_HINT = "split it, or bring long texts in with `training.sources`"
 
 
 def parse_text(text: str | bytes, path: Path = Path("<text>")) -> Parsed:
@@ -62,10 +64,13 @@ def load(path: Path) -> Document:
 
 def _parse(text: str | bytes, path: Path, *, follow_sources: bool) -> Parsed:
     report = Report(path)
-    decoded = _decode(text, report)
+    decoded = decode(text, report)
     if decoded is None:
         return Parsed(None, report.diagnostics())
     lines = Lines(decoded)
+    if len(lines.rows) > MAX_LINES:
+        report.add(Code.TOO_LARGE, _START, f"the document has more than {MAX_LINES:,} lines", _SPLIT_HINT)
+        return Parsed(None, report.diagnostics())
     block = find_block(lines, report)
     if block is None:
         return Parsed(None, report.diagnostics())
@@ -86,12 +91,11 @@ def _document(
     return Document(path=path, frontmatter=front.value, sections=sections, text=text)
 
 
-def _decode(text: str | bytes, report: Report) -> str | None:
+def decode(text: str | bytes, report: Report) -> str | None:
     """The text with LF line ends and without its byte order mark, or None after reporting why not."""
     if len(text) > MAX_DOCUMENT_BYTES:
         limit = MAX_DOCUMENT_BYTES // (1024 * 1024)
-        hint = "split it, or bring long texts in with `training.sources`"
-        report.add(Code.TOO_LARGE, _START, f"the document is larger than {limit} MiB", hint)
+        report.add(Code.TOO_LARGE, _START, f"the document is larger than {limit} MiB", _SPLIT_HINT)
         return None
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text

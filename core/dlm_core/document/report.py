@@ -15,19 +15,23 @@ _LONGEST_QUOTE = 60
 
 
 class Report:
-    """The diagnostics found so far. Past `MAX_DIAGNOSTICS` only counted, so hostile input is cheap."""
+    """The diagnostics found so far. Past `MAX_DIAGNOSTICS` they are dropped: hostile input stays cheap."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.has_errors = False
         self._found: list[Diagnostic] = []
-        self._uncounted_errors = 0
-        self._uncounted_notes = 0
+        self._unlisted: Code | None = None
 
     @property
     def full(self) -> bool:
-        """Whether further diagnostics would be counted and not kept: no need to word them carefully."""
+        """Whether further diagnostics are no longer kept: no need to word them carefully."""
         return len(self._found) >= MAX_DIAGNOSTICS
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether reading on could bring nothing: there are errors, and no more would be listed."""
+        return self.has_errors and self.full
 
     def add(self, code: Code, span: Span, message: str, hint: str = "") -> None:
         """Note one problem; its severity is the code's."""
@@ -35,18 +39,15 @@ class Report:
         self.has_errors |= is_error
         if not self.full:
             self._found.append(Diagnostic(span, code.severity, code.value, message, hint, self.path))
-        elif is_error:
-            self._uncounted_errors += 1
-        else:
-            self._uncounted_notes += 1
+        elif is_error or self._unlisted is None:
+            self._unlisted = Code.TOO_MANY if is_error else Code.TOO_MANY_NOTES
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All of them in file order, closed by a count of those not kept."""
+        """All of them in file order, closed by a note if some were not kept."""
         found = sorted(self._found, key=lambda d: d.span)
-        if found and (self._uncounted_errors or self._uncounted_notes):
-            more = self._uncounted_errors + self._uncounted_notes
-            code = Code.TOO_MANY if self._uncounted_errors else Code.TOO_MANY_NOTES
-            message = f"{more} more problems are not listed"
+        if found and self._unlisted:
+            code = self._unlisted
+            message = f"there are more problems than the {MAX_DIAGNOSTICS} listed"
             hint = "put the first ones right, and check again"
             found.append(Diagnostic(found[-1].span, code.severity, code.value, message, hint, self.path))
         return tuple(found)
