@@ -129,10 +129,10 @@ The Core Data team owns it, led by Tomas Lindqvist. Every migration needs one re
 
 ::instruction#schema::
 ### Q
-How does the refunds table point to the original charge?
+How many refunds can one charge have, and which column links them to it?
 
 ### A
-The column charge_id is a foreign key to charges.id and is never null. One charge can have up to five refunds, and their sum may not exceed the charge.
+One charge can have up to five refunds, and their sum may not exceed the charge. The column charge_id in refunds is a foreign key to charges.id and is never null.
 
 ::instruction#schema::
 ### Q
@@ -164,7 +164,7 @@ Say what customers notice and since when: "Since 14:05 UTC some card payments fa
 
 ::instruction#voice::
 ### Q
-How often do we post updates during an outage?
+How often do we post a status update during an outage?
 
 ### A
 We post every thirty minutes for a major incident and every two hours for a minor one, even when nothing has changed. Each update gives the time of the next.
