@@ -94,7 +94,7 @@ class TorchProbe:
         import torch
 
         with torch.cuda.device(index):
-            return torch.cuda.is_bf16_supported(including_emulation=False)
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
     def cuda_free(self, index: int) -> int:
         import torch
