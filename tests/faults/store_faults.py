@@ -2,8 +2,8 @@
 
 Run it for the figures, as JSON:  python -m tests.faults.store_faults [--stride N]
 
-After each fault: the store opens on the old or the new versions, never a mixture; their hashes are right, or the
-message names the file and the way out; the next writer takes it up again; the document was not touched.
+After each fault: the store opens on the old or the new versions, never a mixture; their hashes are right,
+or the message names the file and the way out; the next writer takes it up; the document was not touched.
 """
 
 import argparse
@@ -96,8 +96,8 @@ def template(folder: Path) -> Path:
 
 def step(run_id: int, number: int) -> TrainStep:
     return TrainStep(
-        run_id=run_id, phase="sft", step=number, steps=9, epoch=1, epochs=1, loss=1.0, losses={}, learning_rate=1e-3,
-        grad_norm=1.0, tokens_per_s=1.0, elapsed_s=1.0, eta_s=1.0,
+        run_id=run_id, phase="sft", step=number, steps=9, epoch=1, epochs=1, loss=1.0, losses={},
+        learning_rate=1e-3, grad_norm=1.0, tokens_per_s=1.0, elapsed_s=1.0, eta_s=1.0,
     )  # fmt: skip
 
 
@@ -116,11 +116,8 @@ def faults_at_every_call(tally: Tally, source: Path, work: Path, stride: int) ->
             for at in range(1, counting.calls + 1, stride):
                 home = fresh_copy(source, work)
                 tally.faults[kind] += 1
-                error = (
-                    _in_child(home, operation, kind, at)
-                    if kind in KILLING
-                    else _here(home, operation, kind, at)
-                )
+                attempt = _in_child if kind in KILLING else _here
+                error = attempt(home, operation, kind, at)
                 place = f"{name}, {kind} at call {at}"
                 if isinstance(error, StoreError):
                     tally.expect(bool(error.hint) and "/" in error.message, f"{place}: no way out in {error}")

@@ -1,4 +1,4 @@
-"""What one commit says: which versions belong together, and what they were trained on; how that stands on disk."""
+"""What one commit says: which versions belong together, and what they come from; how it stands on disk."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -23,7 +23,7 @@ from dlm_core.store.metrics_reader import (
     RunRecord,
     RunState,
 )
-from dlm_core.store.metrics_rows import Row, to_row
+from dlm_core.store.metrics_rows import Row, storable, to_row
 from dlm_core.store.metrics_schema import move_aside, open_for_writing
 
 __all__ = ["Followed", "GateEvent", "Metrics", "MetricsReader", "RunRecord", "RunState"]
@@ -129,7 +129,7 @@ class Metrics(MetricsReader):
         with self._write_lock:
             self._release_maps()
             self.flush()
-            values = (status, reason, self._clock(), run_id)
+            values = (status, storable(reason), self._clock(), run_id)
             self._open_run = None
             self._transact(
                 lambda db: db.execute(
@@ -182,7 +182,14 @@ class Metrics(MetricsReader):
     def _write_end(self, event: RunEnded) -> None:
         self.flush()
         self._open_run = None
-        values = (event.status, event.reason, self._clock(), event.seconds, event.recall, event.run_id)
+        values = (
+            event.status,
+            storable(event.reason),
+            self._clock(),
+            event.seconds,
+            event.recall,
+            event.run_id,
+        )
         self._transact(
             lambda db: db.execute(
                 "UPDATE runs SET status = ?, reason = ?, ended_at = ?, seconds = ?, recall = ?"
@@ -219,8 +226,9 @@ class Metrics(MetricsReader):
             except (sqlite3.Error, StoreError, OSError) as error:
                 self._drop_connection()
                 damaged = isinstance(error, sqlite3.Error) and _means_damage(error)
+                reason = error.message if isinstance(error, StoreError) else error
                 if not damaged or attempt == 2 or not self._begin_anew(error):
-                    self._report(f"the record of runs {atomic.shown(self.path)} is not written: {error}")
+                    self._report(f"the record of runs {atomic.shown(self.path)} is not written: {reason}")
                     return False
         return False
 

@@ -27,6 +27,7 @@ _FULL = 65535  # openness in 0..1 is kept in 16 bits
 
 def to_row(event: Event) -> tuple[str, Row] | None:
     """The table and the columns of an event, without `seq` and `at`; None for one that is not kept."""
+    event = _storable(event)
     match event:
         case TrainStep():
             return "steps", _flat(event, ("losses", "openness"))
@@ -50,11 +51,20 @@ def to_row(event: Event) -> tuple[str, Row] | None:
             return None
 
 
+def storable(text: str) -> str:
+    """`text` with what UTF-8 cannot hold (parts of odd file names) replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _storable(event: Event) -> Event:
+    texts = {name: value for name, value in structs.asdict(event).items() if isinstance(value, str)}
+    return structs.replace(event, **{name: storable(text) for name, text in texts.items()})
+
+
 def _flat(event: Event, nested: tuple[str, ...] = ()) -> Row:
     row = structs.asdict(event)
     del row["request_id"]
-    texts = {k: v.encode("utf-8", "replace").decode() for k, v in row.items() if isinstance(v, str)}
-    return row | texts | {name: _json(row[name]) for name in nested}
+    return row | {name: _json(row[name]) for name in nested}
 
 
 def _json(value: object) -> str:

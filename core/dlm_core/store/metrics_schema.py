@@ -87,6 +87,7 @@ def open_for_writing(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -
             and db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok"
         ):
             raise sqlite3.DatabaseError("the file fails its integrity check")
+        _refuse_newer(db, path, len(migrations))
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(
             "PRAGMA synchronous = NORMAL"
@@ -111,13 +112,17 @@ def move_aside(path: Path) -> Path:
     return target
 
 
-def _upgrade(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+def _refuse_newer(db: sqlite3.Connection, path: Path, known: int) -> None:
     applied = db.execute("PRAGMA user_version").fetchone()[0]
-    if applied > len(migrations):
+    if applied > known:
         raise StoreError(
-            f"{atomic.shown(path)} was written by a newer dlm (tables {applied}, known {len(migrations)})",
+            f"{atomic.shown(path)} was written by a newer dlm (tables {applied}, known {known})",
             "update dlm; the adapters are not affected",
         )
+
+
+def _upgrade(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    applied = db.execute("PRAGMA user_version").fetchone()[0]
     if applied == len(migrations):
         return
     if applied:
