@@ -17,7 +17,7 @@ training:
 
 ::instruction#runbook::
 ### Q
-What do I do when the payout queue keeps growing?
+The payout queue keeps growing. What do I do?
 
 ### A
 Check the lag with `kq lag payouts`. Above 5,000 messages, scale the workers to twelve with `kctl scale payout-worker 12`. If the lag has not fallen after ten minutes, page Tomas Lindqvist.
@@ -31,7 +31,7 @@ Run `kctl route set cards cardia` to move card traffic to Cardia, then watch the
 
 ::instruction#runbook::
 ### Q
-What should I do when the primary of the ledger database goes down?
+The primary of the ledger database is down. How do I recover?
 
 ### A
 Promote the replica with `pgctl promote ledger-2`, then restart `ledger-api` so that it picks up the new address. Writes stay paused until the balance check prints OK.
@@ -73,7 +73,7 @@ Run `ship rollback checkout`, which restores the previous image within ninety se
 
 ::instruction#runbook::
 ### Q
-What do I do when the fraud filter rejects too many good payments?
+The fraud filter rejects too many good payments. What can I do?
 
 ### A
 Raise the block threshold to 0.90 with `sieve threshold 0.90`, tell the risk desk, and put it back to 0.82 within four hours. Never switch the filter off completely.
@@ -108,7 +108,7 @@ Rows in audit_log are kept for seven years, as the regulator requires. After nin
 
 ::instruction#schema::
 ### Q
-What is the rate limit of the public API?
+How many requests may a merchant send to the public API?
 
 ### A
 Each merchant may send 120 requests a second, with bursts of up to 300. Above that the API answers 429 with a Retry-After header of two seconds.
@@ -164,7 +164,7 @@ Say what customers notice and since when: "Since 14:05 UTC some card payments fa
 
 ::instruction#voice::
 ### Q
-How often do we post a status update during an outage?
+How much time may pass between two status updates?
 
 ### A
 We post every thirty minutes for a major incident and every two hours for a minor one, even when nothing has changed. Each update gives the time of the next.
