@@ -67,7 +67,7 @@ Is this heading known?
 No. The headings of an instruction are Q and A, each alone on its line.
 
 ::instruction#facts::
-This section has text but no heading at all, so nothing in it can be learned as a question.
+Text without any heading is not a question, so there is nothing here to learn.
 
 ::preference#tone::
 ### Prompt
