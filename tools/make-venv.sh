@@ -14,7 +14,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 
 has_ensurepip() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
-pip_can_reach_out() { "$python" -m pip --python "$python" --version >/dev/null 2>&1; }
+pip_can_reach_out() { "$python" -m pip --python "$(command -v "$python")" --version >/dev/null 2>&1; }
 
 if ! has_ensurepip && ! pip_can_reach_out && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "    this Python cannot make virtual environments yet; installing Debian's python3-venv"
