@@ -129,10 +129,7 @@ def test_the_mistakes_sample_shows_each_mistake_where_it_stands() -> None:
         ("heading-slip", "### Question"),
         ("text-before-heading", "### Question"),
         ("question-missing", "### A"),
-        (
-            "headings-missing",
-            "Text without any heading is not a question, so there is nothing here to learn.",
-        ),
+        ("headings-missing", "::instruction#facts::"),
         ("rejected-missing", "### Prompt"),
         ("section-empty", "::prose#tone::"),
         ("fence-unsupported", '::image src="floorplan.png"::'),
