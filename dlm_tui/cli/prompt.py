@@ -1,4 +1,4 @@
-"""`dlm prompt`: a question and its reply, with the routing above; `dlm repl`: many, with the same flags."""
+"""`dlm prompt`: one question, and its reply on stdout with the routing above it on stderr."""
 
 import sys
 from collections.abc import Sequence

@@ -43,7 +43,7 @@ COMMANDS = {
     "train": Entry("dlm_tui.cli.train:train", "Train the adapters of a document."),
     "prompt": Entry("dlm_tui.cli.prompt:prompt", "Ask once, and print the reply."),
     "repl": Entry(
-        "dlm_tui.cli.prompt:repl", "Chat in the terminal, with live gate bars.", "dlm_tui.repl.session"
+        "dlm_tui.cli.repl:repl", "Chat in the terminal, with live gate bars.", "dlm_tui.repl.session"
     ),
     "open": Entry(
         "dlm_tui.cli.workbench:open_", "Open the workbench: editor, training and chat.", "dlm_tui.app"

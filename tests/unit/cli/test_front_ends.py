@@ -1,0 +1,68 @@
+"""`dlm repl`, `dlm open` and `dlm FILE` hand over to their front ends with what the command line said."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dlm_core.requests import RoutingChoice, Sampling
+from tests.unit.cli.conftest import Run
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
+    """What the workbench was opened with."""
+    seen: list[Path | None] = []
+    app = ModuleType("dlm_tui.app")
+    app.run_app = seen.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "dlm_tui.app", app)
+    app.__spec__ = sys.modules["dlm_tui"].__spec__
+    return seen
+
+
+def test_the_repl_begins_as_the_flags_say(run: Run, document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[dict[str, Any]] = []
+
+    def run_repl(path: Path, **given: Any) -> int:
+        began.append({"path": path, **given})
+        return 1
+
+    monkeypatch.setattr("dlm_tui.repl.session.run_repl", run_repl)
+    result = run("repl", document, "--adapter", "tone", "--seed", 3, "--system", "Brief.", "--watch")
+    assert result.exit_code == 1
+    assert began == [
+        {
+            "path": document,
+            "choice": RoutingChoice(mode="pin", adapter="tone"),
+            "sampling": Sampling(seed=3),
+            "system": "Brief.",
+            "as_json": False,
+            "watch": True,
+        }
+    ]
+
+
+def test_the_repl_refuses_what_contradicts(run: Run, document: Path) -> None:
+    result = run("repl", document, "--adapter", "tone", "--gate", "off")
+    assert result.exit_code == 2
+    assert "--gate off and --adapter" in result.stderr
+
+
+def test_a_file_name_opens_the_workbench(run: Run, document: Path, opened: list[Path | None]) -> None:
+    assert run(document).exit_code == 0
+    assert run("open", document).exit_code == 0
+    assert opened == [document, document]
+
+
+def test_without_anything_the_workbench_opens(run: Run, opened: list[Path | None]) -> None:
+    assert run().exit_code == 0
+    assert opened == [None]
+
+
+def test_a_document_that_does_not_exist_yet_is_for_the_workbench_to_say(
+    run: Run, tmp_path: Path, opened: list[Path | None]
+) -> None:
+    run(tmp_path / "new.dlm")
+    assert opened == [tmp_path / "new.dlm"]
