@@ -72,7 +72,7 @@ def _cut(lines: Lines, first_row: int, adapters: tuple[str, ...] | None, report:
                 report.add(Code.FENCE_INDENTED, lines.row_span(row), "an indented fence is text", hint)
             continue
         _report_fence(lines, row, fence, report)
-        if report.hopeless:
+        if report.gives_up():
             current.end = row
             break
         if fence.problem == "unknown" and fence.tag is None and nearest(fence.word, fences.KINDS) is None:

@@ -153,7 +153,7 @@ class _Reader:
             return
         where = f" in `{place.path}`" if place.path else ""
         meant = nearest(entry.key, known)
-        homes = _HOMES.get(entry.key, ())
+        homes = sorted(_HOMES.get(entry.key, ()), key=len)
         if meant:
             hint = f"did you mean `{meant}`?"
         elif homes:
@@ -279,7 +279,8 @@ def _bounds(type_: inspect.IntType | inspect.FloatType) -> str:
         return f" of {type_.ge:g} or more"
     low = f" from {type_.ge:g}" if type_.ge is not None else ""
     low = f" above {type_.gt:g}" if type_.gt is not None else low
-    high = f" to {_large(type_.le)}" if type_.le is not None else ""
+    up_to = " to" if type_.gt is None else " and up to"
+    high = f"{up_to} {_large(type_.le)}" if type_.le is not None else ""
     high = f" and below {_large(type_.lt)}" if type_.lt is not None else high
     return low + high
 

@@ -1,7 +1,7 @@
 """The frontmatter: found between its `---` lines, read as YAML, held against the schema and itself."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import structs
@@ -43,14 +43,14 @@ class FrontmatterBlock:
 class ReadFrontmatter:
     """What could be read: `value` is None after an error, `adapters` are the names declared all the same.
 
-    `adapters` is None where they cannot be known (no mapping could be read). `spans` has the key span of
-    each dotted path that stands in the text, `tree` the YAML itself.
+    `adapters` is None where they cannot be known (no mapping could be read). `keys` has the span of each key
+    by its dotted path (`training.sources[0].path`), `values` that of its value.
     """
 
     value: Frontmatter | None
     adapters: tuple[str, ...] | None
-    spans: dict[str, Span]
-    tree: Mapping | None = None
+    keys: dict[str, Span] = field(default_factory=dict)
+    values: dict[str, Span] = field(default_factory=dict)
 
 
 def find_block(lines: Lines, report: Report) -> FrontmatterBlock | None:
@@ -70,7 +70,7 @@ def find_block(lines: Lines, report: Report) -> FrontmatterBlock | None:
 
 def read_frontmatter(lines: Lines, block: FrontmatterBlock, report: Report) -> ReadFrontmatter:
     """The frontmatter in a block, every problem reported at its key or value."""
-    nothing = ReadFrontmatter(None, None, {})
+    nothing = ReadFrontmatter(None, None)
     size = block.end - block.start
     if size > MAX_FRONTMATTER_CHARACTERS:
         message = f"the frontmatter has {size:,} characters; it may have {MAX_FRONTMATTER_CHARACTERS:,}"
@@ -95,7 +95,7 @@ def read_frontmatter(lines: Lines, block: FrontmatterBlock, report: Report) -> R
             value = build(values)
         except msgspec.ValidationError as error:
             report.add(Code.WRONG_VALUE, lines.row_span(0), f"the frontmatter is not valid: {error}")
-    return ReadFrontmatter(value, adapters, _key_spans(tree), tree)
+    return ReadFrontmatter(value, adapters, *_spans(tree))
 
 
 def _is_newer(node: Node) -> bool:
@@ -252,19 +252,19 @@ def lifted_dpo(dpo: Mapping) -> Mapping:
     return preference
 
 
-def _key_spans(tree: Mapping) -> dict[str, Span]:
-    """The key's span for each dotted path; for items of lists (`training.sources[0].path`) the value's."""
-    found: dict[str, Span] = {}
+def _spans(tree: Mapping) -> tuple[dict[str, Span], dict[str, Span]]:
+    """The spans of keys and of values by dotted path."""
+    keys: dict[str, Span] = {}
+    values: dict[str, Span] = {}
     waiting: list[tuple[str, Node]] = [("", tree)]
     while waiting:
         path, node = waiting.pop()
+        values[path] = node.span
         if isinstance(node, Mapping):
             for key, entry in node.entries.items():
                 below = f"{path}.{key}" if path else key
-                found[below] = entry.key_span
+                keys[below] = entry.key_span
                 waiting.append((below, entry.value))
         elif isinstance(node, Sequence):
-            for number, item in enumerate(node.items):
-                found[f"{path}[{number}]"] = item.span
-                waiting.append((f"{path}[{number}]", item))
-    return found
+            waiting.extend((f"{path}[{number}]", item) for number, item in enumerate(node.items))
+    return keys, values

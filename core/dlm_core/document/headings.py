@@ -26,7 +26,7 @@ def read_questions(
     questions = []
     asked: _Part | None = None
     for part in _parts(lines, first, end, code_rows, fences.QUESTION_HEADINGS, fence, report):
-        if report.hopeless:
+        if report.gives_up():
             break
         if part.word == "Q":
             if asked is not None:
@@ -95,7 +95,7 @@ def _triples(
         group.clear()
 
     for part in _parts(lines, first, end, code_rows, fences.PREFERENCE_HEADINGS, fence, report):
-        if report.hopeless:
+        if report.gives_up():
             break
         if part.word == "Prompt":
             close()

@@ -77,9 +77,9 @@ def _parse(text: str | bytes, path: Path, *, follow_sources: bool) -> Parsed:
     front = read_frontmatter(lines, block, report)
     sections = read_sections(lines, block.body_row, front.adapters, report)
     if front.value is not None and follow_sources:
-        sections += read_sources(front.value.training, path, front.spans, report)
+        sections += read_sources(front.value.training, path, front.values, report)
     if front.value is not None:
-        check_sections(front.value.training, sections, front.spans, report, sources_read=follow_sources)
+        check_sections(front.value.training, sections, front.keys, report, sources_read=follow_sources)
     return Parsed(_document(path, front, sections, decoded, report), report.diagnostics())
 
 

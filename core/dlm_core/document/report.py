@@ -21,16 +21,16 @@ class Report:
         self.path = path
         self.has_errors = False
         self._found: list[Diagnostic] = []
-        self._unlisted: Code | None = None
+        self._more = False
 
     @property
     def full(self) -> bool:
         """Whether further diagnostics are no longer kept: no need to word them carefully."""
         return len(self._found) >= MAX_DIAGNOSTICS
 
-    @property
-    def hopeless(self) -> bool:
-        """Whether reading on could bring nothing: there are errors, and no more would be listed."""
+    def gives_up(self) -> bool:
+        """Whether reading on is no use: there are errors, and no more would be listed. A note will say so."""
+        self._more |= self.has_errors and self.full
         return self.has_errors and self.full
 
     def add(self, code: Code, span: Span, message: str, hint: str = "") -> None:
@@ -39,14 +39,14 @@ class Report:
         self.has_errors |= is_error
         if not self.full:
             self._found.append(Diagnostic(span, code.severity, code.value, message, hint, self.path))
-        elif is_error or self._unlisted is None:
-            self._unlisted = Code.TOO_MANY if is_error else Code.TOO_MANY_NOTES
+        else:
+            self._more = True
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All of them in file order, closed by a note if some were not kept."""
         found = sorted(self._found, key=lambda d: d.span)
-        if found and self._unlisted:
-            code = self._unlisted
+        if found and self._more:
+            code = Code.TOO_MANY if self.has_errors else Code.TOO_MANY_NOTES
             message = f"there are more problems than the {MAX_DIAGNOSTICS} listed"
             hint = "put the first ones right, and check again"
             found.append(Diagnostic(found[-1].span, code.severity, code.value, message, hint, self.path))

@@ -43,18 +43,19 @@ class _Tally:
 
 
 def read_sources(
-    training: TrainingConfig, document: Path, spans: Mapping[str, Span], report: Report
+    training: TrainingConfig, document: Path, values: Mapping[str, Span], report: Report
 ) -> tuple[Section, ...]:
     """The sections that the sources bring in, files in order of their path.
 
     A section's `source` is its file and its span counts within that file. Relative paths begin at the
     document's folder. Under `strict` no path may lead out of that folder, links followed. The document
     itself, names that begin with a dot, and files that are not text are left out; a diagnostic counts them.
+    `values` has the spans of the frontmatter's values, to place diagnostics.
     """
     sections: list[Section] = []
     budget = MAX_TOTAL_BYTES
     for number, source in enumerate(training.sources):
-        span = spans.get(f"training.sources[{number}].path", spans.get("training.sources", _TOP))
+        span = values.get(f"training.sources[{number}].path", _TOP)
         strict = training.sources_policy == "strict"
         found = _Source(source, document, span, strict, report).read(budget)
         budget -= sum(len(section.text) for section in found)

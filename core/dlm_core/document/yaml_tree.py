@@ -249,7 +249,7 @@ def is_null(node: Node) -> bool:
 def _syntax_hint(problem: str, line: str) -> str:
     if "\t" in line and "token" in problem:
         return "indent with spaces: YAML allows no tabs there"
-    value = line.partition(": ")[2]
+    value = line.partition(": ")[2].lstrip("[{ ")
     if "mapping values are not allowed" in problem:
         return "a value that contains `: ` needs quotes, and nested keys go on lines of their own"
     if value[:1] in ("*", "&", "!", "%", "@", "`"):
