@@ -1,0 +1,148 @@
+"""The REPL's line to the engine process: opens the document, says how it stands, comes back after a death."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Literal
+
+from dlm_core.client import EngineClient
+from dlm_core.errors import DlmError, HostError
+from dlm_core.events import AnyEvent, BaseProgress, Log, Ready
+from dlm_core.requests import AnyRequest, Open, Reload
+
+State = Literal["starting", "loading", "ready", "refused", "dead"]
+
+
+class EngineLink:
+    """One document open in one engine process.
+
+    `on_event` gets every event that is not the answer to a request made through `stream`; `on_state` is
+    called whenever `state` or `detail` (what is going on, in a few words) changes.
+    """
+
+    def __init__(
+        self,
+        client: EngineClient,
+        path: Path,
+        *,
+        on_event: Callable[[AnyEvent], None],
+        on_state: Callable[[], None],
+        on_trouble: Callable[[DlmError], None],
+    ) -> None:
+        self.state: State = "starting"
+        self.detail = ""
+        self.ready: Ready | None = None
+        self._client = client
+        self._path = path
+        self._on_event = on_event
+        self._on_state = on_state
+        self._on_trouble = on_trouble
+        self._trouble: DlmError | None = None
+        self._settled = asyncio.Event()
+        self._opening: asyncio.Task[None] | None = None
+        client.on_death = self._died
+
+    async def start(self) -> None:
+        """Start the process and begin to open the document; returns before it is open."""
+        try:
+            await self._client.start()
+        except HostError as error:
+            self._settle("dead", error)
+            return
+        self._open(Open(request_id=self._client.new_id(), path=str(self._path.absolute())))
+
+    async def restart(self) -> None:
+        """End the process, start it anew and open the document again."""
+        await self._cancel_opening()
+        self._set("starting")
+        self._settled.clear()
+        try:
+            await self._client.restart()
+        except HostError as error:
+            self._settle("dead", error)
+            return
+        self._open(Open(request_id=self._client.new_id(), path=str(self._path.absolute())))
+
+    def reopen(self) -> None:
+        """Open the document again in the running process, after it was refused or something else changed."""
+        if self._client.alive and (self._opening is None or self._opening.done()):
+            request_id = self._client.new_id()
+            if self.state == "ready":
+                self._open(Reload(request_id=request_id))
+            else:
+                self._open(Open(request_id=request_id, path=str(self._path.absolute())))
+
+    async def until_ready(self) -> Ready:
+        """Wait until the document is open. Raises DlmError if it cannot be, or the process is gone."""
+        await self._settled.wait()
+        if self._trouble is not None:
+            raise self._trouble
+        assert self.ready is not None
+        return self.ready
+
+    def stream(self, request: AnyRequest) -> AsyncIterator[AnyEvent]:
+        """The events that answer a request, as `EngineClient.stream`."""
+        return self._client.stream(request)
+
+    def new_id(self) -> str:
+        """An id for the next request."""
+        return self._client.new_id()
+
+    async def stop(self, target: str = "") -> None:
+        """Ask that a request stops; "" means whatever runs."""
+        await self._client.stop(target)
+
+    async def close(self) -> None:
+        """Let the process save what can be resumed, and leave."""
+        await self._cancel_opening()
+        await self._client.close()
+
+    def _open(self, request: Open | Reload) -> None:
+        self._set("loading")
+        self._settled.clear()
+        self._opening = asyncio.create_task(self._follow(request), name="open document")
+
+    async def _follow(self, request: Open | Reload) -> None:
+        try:
+            async for event in self._client.stream(request):
+                match event:
+                    case Ready():
+                        self.ready = event
+                        self._trouble = None
+                        self._settle("ready")
+                    case BaseProgress():
+                        self._set("loading", _loading(event))
+                    case Log():
+                        self._on_event(event)
+        except DlmError as error:
+            if self.state != "dead":
+                self._settle("refused", error)
+            return
+        if self.state == "loading":
+            self._settle("refused", HostError("the engine did not open the document"))
+
+    def _died(self, sentence: str) -> None:
+        self._settle("dead", HostError(sentence, "/restart brings it back; the conversation stays"))
+
+    def _settle(self, state: State, trouble: DlmError | None = None) -> None:
+        self._trouble = trouble
+        self._set(state)
+        self._settled.set()
+        if trouble is not None:
+            self._on_trouble(trouble)
+
+    def _set(self, state: State, detail: str = "") -> None:
+        self.state, self.detail = state, detail
+        self._on_state()
+
+    async def _cancel_opening(self) -> None:
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+
+
+def _loading(event: BaseProgress) -> str:
+    if event.total_bytes:
+        share = f"{event.done_bytes / event.total_bytes:.0%} of {event.total_bytes / 1e6:.0f} MB"
+        return f"{event.base} from {event.source}, {share}"
+    return f"{event.base} from {event.source}"

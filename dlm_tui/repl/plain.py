@@ -1,0 +1,145 @@
+"""Without a live line: a dumb terminal, where the chat is plain text, and a pipe, where only replies are."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Sequence
+from typing import TextIO
+
+from dlm_core.errors import UsageError
+from dlm_tui.repl.chat import Chat
+from dlm_tui.repl.reports import prompt_mark
+from dlm_tui.repl.text import Line, plain
+from dlm_tui.repl.toolbar import toolbar
+from dlm_tui.signs import can_show_unicode
+
+
+class PlainFront:
+    """A front (see `front.Front`) on a terminal that only prints: no colours, no cursor."""
+
+    echoes = False
+
+    def __init__(self, chat: Chat, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._chat = chat
+        self.unicode = can_show_unicode(self._out)
+        self._in_reply = False
+        self._leaving = asyncio.Event()
+        self._state = ""
+
+    @property
+    def width(self) -> int:
+        try:
+            return os.get_terminal_size(self._out.fileno()).columns or 80
+        except OSError:
+            return 80
+
+    def show(self, lines: Sequence[Line]) -> None:
+        self.end_reply()
+        for line in lines:
+            self._write(plain(line).rstrip() + "\n")
+
+    def say(self, text: str) -> None:
+        if text:
+            self._write(text)
+            self._in_reply = not text.endswith("\n")
+
+    def end_reply(self) -> None:
+        if self._in_reply:
+            self._write("\n")
+            self._in_reply = False
+
+    def changed(self) -> None:
+        """There is no toolbar: a change of the engine's state is said once, the rest is left to /show."""
+        state = self._chat.link.state
+        if state != self._state:
+            self._state = state
+            if state == "ready" and self._chat.link.ready is not None:
+                self.show([[("", f"{self._chat.link.ready.base} is ready")]])
+            elif state == "loading":
+                self.show([[("", "loading the base; you may already type")]])
+
+    def leave(self) -> None:
+        self._leaving.set()
+
+    def copy(self, text: str) -> None:
+        del text
+        raise UsageError("this terminal has no clipboard to send to", "/save FILE keeps the conversation")
+
+    async def run_editor(self, command: Sequence[str]) -> int:
+        process = await asyncio.create_subprocess_exec(*command)
+        return await process.wait()
+
+    async def run(self) -> None:
+        """Take lines until the person leaves or the input ends."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        lines = stdin_lines()
+        leaving = asyncio.create_task(self._leaving.wait())
+        try:
+            while not self._leaving.is_set():
+                self._prompt()
+                reading = asyncio.ensure_future(anext(lines, None))
+                await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done():
+                    reading.cancel()
+                    return
+                line = reading.result()
+                if line is None:
+                    return
+                self._chat.submit(line)
+                await self._chat.idle()
+        finally:
+            leaving.cancel()
+            loop.remove_signal_handler(signal.SIGINT)
+
+    async def settle(self) -> None:
+        """Everything has been written already."""
+
+    def _prompt(self) -> None:
+        standing = self._chat.standing()
+        if standing.training:
+            *_, training = toolbar(standing, self._chat.signs(), self.width, unicode=self.unicode)
+            self.show([training])
+        self._write(prompt_mark(self.unicode))
+
+    def _interrupted(self) -> None:
+        self._write("\n")
+        if not self._chat.interrupt_reply() and not self._chat.interrupt_run():
+            self._write("Ctrl-D leaves\n" + prompt_mark(self.unicode))
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+async def stdin_lines(descriptor: int = 0) -> AsyncIterator[str]:
+    """The lines of standard input without their ends, undecodable bytes replaced.
+
+    A thread reads the descriptor itself, and is left behind when the session ends while it waits.
+    """
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def hand_over(line: bytes | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+
+    def read() -> None:
+        pending = b""
+        try:
+            while chunk := os.read(descriptor, 1 << 16):
+                *whole, pending = (pending + chunk).split(b"\n")
+                for line in whole:
+                    hand_over(line)
+        except OSError:
+            pass  # the terminal is gone, which ends the input as well
+        if pending:
+            hand_over(pending)
+        hand_over(None)
+
+    threading.Thread(target=read, name="input lines", daemon=True).start()
+    while (line := await lines.get()) is not None:
+        yield line.decode("utf-8", "replace").rstrip("\r")

@@ -1,0 +1,245 @@
+"""What the REPL says about replies, routing, the document and itself: values in, styled lines out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dlm_core.events import Neighbour, Ready, Routing
+from dlm_core.safetext import visible, visible_line
+from dlm_tui.bars import bar_lines, cut
+from dlm_tui.cli.wording import duration, lines
+from dlm_tui.commands import COMMANDS, Command, find
+from dlm_tui.conversation import Answer, Conversation, describe
+from dlm_tui.repl.situation import Situation, Warned
+from dlm_tui.repl.text import NOTE, STRONG, WARNING, Line, sentences, wrapped
+from dlm_tui.signs import AdapterSign
+
+MAX_WIDTH = 88
+_TOP_RANKS = 6
+
+
+@dataclass(frozen=True)
+class Look:
+    """How things are drawn here: the adapters' signs, the room there is, and whether signs may be Unicode."""
+
+    signs: Mapping[str, AdapterSign]
+    width: int = 80
+    unicode: bool = True
+
+    @property
+    def room(self) -> int:
+        return max(20, min(self.width - 2, MAX_WIDTH))
+
+    @property
+    def dot(self) -> str:
+        return " · " if self.unicode else ", "
+
+
+def routing_words(routing: Routing) -> str:
+    """The mode and why it is so; the reason alone where it names the mode already."""
+    reason = visible_line(routing.reason)
+    if not reason:
+        return routing.mode
+    return reason if reason.startswith(routing.mode) else f"{routing.mode}: {reason}"
+
+
+def reply_report(answer: Answer, look: Look, context_length: int = 0) -> list[Line]:
+    """What stands under a reply: how it ended, its routing with bars and openness, its speed and version."""
+    figures = [routing_words(answer.routing)]
+    if answer.timing is not None:
+        figures.append(f"{answer.timing.tokens_per_s:.0f} tokens/s")
+        figures.append(f"{answer.timing.tokens} token{'' if answer.timing.tokens == 1 else 's'}")
+    if answer.version:
+        figures.append(answer.version)
+    report: list[Line] = []
+    if answer.finish_reason == "interrupted":
+        report += sentences(["[stopped here; the part above is kept]"], look.room, WARNING)
+    elif answer.finish_reason == "length":
+        report += sentences(["[cut at max_tokens; /params max_tokens=… allows more]"], look.room, WARNING)
+    report += sentences([look.dot.join(figures)], look.room)
+    if answer.routing.mode != "base":
+        report += weight_bars(answer, look)
+    if answer.dropped_turns:
+        turns = f"{answer.dropped_turns} turn{'' if answer.dropped_turns == 1 else 's'}"
+        context = f" of {context_length} tokens" if context_length else ""
+        text = f"the oldest {turns} no longer fit into the context window{context} and were left out"
+        report += sentences([text], look.room, WARNING)
+    if answer.during_run is not None:
+        text = f"run {answer.during_run} is still training; this came from the last committed version"
+        report += sentences([text], look.room)
+    return report
+
+
+def weight_bars(answer: Answer, look: Look) -> list[Line]:
+    """A bar, the weight, and the openness of each adapter."""
+    notes = {name: f"openness {o.mean:.2f}" for name, o in answer.openness.items()}
+    drawn: list[Line] = []
+    bars = bar_lines(answer.routing.weights, look.signs, width=look.room, unicode=look.unicode, notes=notes)
+    for bar_line in bars:
+        color = f"fg:{bar_line.sign.color}"
+        drawn.append(
+            [
+                (color, f"{bar_line.sign.sign} {bar_line.name} {bar_line.bar}"),
+                ("", f" {bar_line.number}"),
+                (NOTE, bar_line.note),
+            ]
+        )
+    return drawn
+
+
+def why_report(
+    answer: Answer | None, routing: Routing, neighbours: Sequence[Neighbour], look: Look
+) -> list[Line]:
+    """What stands behind a reply: weights, openness, nearest trained questions, most open ranks."""
+    report: list[Line] = sentences([routing_words(routing)], look.room, STRONG)
+    if answer is not None:
+        report += weight_bars(answer, look)
+    if neighbours:
+        report.append([(STRONG, "nearest trained questions")])
+    for near in neighbours:
+        sign = look.signs.get(near.adapter)
+        mark = f"{sign.sign} {near.adapter}" if sign else visible_line(near.adapter)
+        head = f"{near.similarity:.2f} {mark}  "
+        question = cut(visible_line(near.question), max(8, look.room - len(head)), unicode=look.unicode)
+        report.append([(f"fg:{sign.color}" if sign else "", head), ("", question)])
+    ranks = _most_open(answer) if answer is not None else []
+    if ranks:
+        report.append([(STRONG, "most open ranks")])
+    for value, name, layer, rank in ranks:
+        sign = look.signs.get(name)
+        mark = f"{sign.sign} {name}" if sign else name
+        report.append(
+            [
+                (f"fg:{sign.color}" if sign else "", f"{value:.2f} {mark}  "),
+                ("", f"layer {layer}, rank {rank}"),
+            ]
+        )
+    if answer is not None and not answer.openness:
+        report += sentences(["no adapter was at work: there is no openness to show"], look.room)
+    return report
+
+
+def _most_open(answer: Answer) -> list[tuple[float, str, int, int]]:
+    found = [
+        (value, name, layer, rank)
+        for name, openness in answer.openness.items()
+        for layer, ranks in enumerate(openness.per_rank)
+        for rank, value in enumerate(ranks)
+    ]
+    return sorted(found, reverse=True)[:_TOP_RANKS]
+
+
+def show_report(now: Situation, ready: Ready | None, conversation: Conversation, look: Look) -> list[Line]:
+    """The document, what was trained of it, its gate, and how the next reply is routed."""
+    texts = [f"{now.path}  {now.dlm_id}".rstrip(), f"base {now.base_model}", _sections(now)]
+    report: list[Line] = sentences(map(visible_line, texts), look.room, "")
+    for name in now.adapters:
+        sign = look.signs.get(name)
+        samples = now.samples.get(name, 0)
+        tagged = f"{samples} tagged section{'' if samples == 1 else 's'}"
+        version = now.versions.get(name, "not trained")
+        mark = f"{sign.sign} {name}" if sign else name
+        report.append([(f"fg:{sign.color}" if sign else "", mark), ("", f"  {version}{look.dot}{tagged}")])
+    if not now.gate_enabled:
+        report += sentences(["gate: off in this document, every adapter weighs the same"], look.room, "")
+    elif now.gate is None:
+        report += sentences(["gate: not trained yet"], look.room, "")
+    else:
+        report += sentences(lines(now.gate), look.room, "")
+    report += sentences([f"next reply: {describe(conversation.choice)}"], look.room, "")
+    if now.store_problem:
+        report += sentences([now.store_problem], look.room, WARNING)
+    if ready is None:
+        report += sentences(["the engine has not opened the document yet"], look.room)
+    return report
+
+
+def _sections(now: Situation) -> str:
+    changes = ", ".join(
+        f"{n} {state}" for state in ("new", "changed", "gone") if (n := now.changes.get(state))
+    )
+    noun = "section" if now.sections == 1 else "sections"
+    if not now.generation:
+        return f"{now.sections} {noun}, not trained yet"
+    return f"{now.sections} {noun}" + (f": {changes} since the last run" if changes else ", all trained")
+
+
+def model_report(ready: Ready | None, look: Look) -> list[Line]:
+    """The base and how it runs."""
+    if ready is None:
+        return sentences(["the base is not loaded yet"], look.room)
+    context = f", context {ready.context_length} tokens" if ready.context_length else ""
+    texts = [
+        f"{ready.base} on {ready.device} in {ready.dtype}{context}, loaded in {duration(ready.load_s)}",
+        f"adapters: {', '.join(ready.adapters) or 'none'}; version: {ready.version or 'not trained yet'}",
+    ]
+    return sentences(map(visible_line, texts), look.room, "")
+
+
+def warnings_report(warnings: Sequence[Warned], look: Look) -> list[Line]:
+    """Every warning that stands, with its remedy."""
+    mark = "⚠" if look.unicode else "!"
+    report: list[Line] = []
+    for warned in warnings:
+        report += wrapped(f"{mark} {warned.message}", look.room, WARNING)
+        report += wrapped(warned.hint, look.room, NOTE, "  ") if warned.hint else []
+    return report or sentences(["no warnings"], look.room)
+
+
+def history_report(conversation: Conversation, look: Look) -> list[Line]:
+    """The conversation so far."""
+    report: list[Line] = []
+    for number, turn in enumerate(conversation.turns, start=1):
+        report += wrapped(f"{number}> {turn.question}", look.room, STRONG)
+        for answer in (*turn.others, turn.answer):
+            if answer is not turn.answer:
+                report += sentences([f"another reply, {routing_words(answer.routing)}:"], look.room)
+            report += wrapped(answer.text, look.room)
+            if answer.finish_reason == "interrupted":
+                report += sentences(["[stopped]"], look.room, WARNING)
+    return report or sentences(["nothing has been asked yet"], look.room)
+
+
+def help_report(argument: str, look: Look, keys: Sequence[tuple[str, str]]) -> list[Line]:
+    """All commands and keys, or one command at length. Raises UsageError for an unknown command."""
+    if argument:
+        return _help_on(find(argument), look)
+    report: list[Line] = []
+    column = min(max(len(c.name) + 1 for c in COMMANDS), look.room // 3) + 2
+    for command in COMMANDS:
+        report += _entry(f"/{command.name}", command.summary, column, look)
+    report.append([("", "")])
+    for key, what in keys:
+        report += _entry(key, what, column, look)
+    return report
+
+
+def _entry(name: str, text: str, column: int, look: Look) -> list[Line]:
+    first, *rest = wrapped(text, max(16, look.room - column))
+    entry: list[Line] = [[(STRONG, name.ljust(column)), *first]]
+    if len(name) > column - 1:
+        entry = [[(STRONG, name)], [("", " " * column), *first]]
+    return [*entry, *([("", " " * column), *line] for line in rest)]
+
+
+def _help_on(command: Command, look: Look) -> list[Line]:
+    report: list[Line] = sentences([command.synopsis], look.room, STRONG)
+    report += (
+        sentences([command.summary, command.detail], look.room, "")
+        if command.detail
+        else sentences([command.summary], look.room, "")
+    )
+    if command.aliases:
+        report += sentences([f"also /{', /'.join(command.aliases)}"], look.room)
+    return report
+
+
+def shown_line(line: str, look: Look, style: str) -> list[Line]:
+    """A line as it stands above what answers it, once it was sent."""
+    first, *rest = visible(line).split("\n")
+    mark = prompt_mark(look.unicode)
+    return [[(style, mark + first)], *([(style, " " * len(mark) + more)] for more in rest)]
+
+
+def prompt_mark(unicode: bool) -> str:
+    """What stands before the line that is typed."""
+    return "❯ " if unicode else "> "

@@ -1,0 +1,356 @@
+"""The live line: prompt, toolbar, completion and keys on a terminal, with replies scrolling above it."""
+
+import asyncio
+import base64
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from prompt_toolkit.application import Application, in_terminal
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.filters import Condition, is_searching
+from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
+from prompt_toolkit.history import History, InMemoryHistory
+from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
+from prompt_toolkit.key_binding.bindings.open_in_editor import load_open_in_editor_bindings
+from prompt_toolkit.layout import (
+    BufferControl,
+    CompletionsMenu,
+    ConditionalContainer,
+    Dimension,
+    Float,
+    FloatContainer,
+    FormattedTextControl,
+    HSplit,
+    Layout,
+    Window,
+)
+from prompt_toolkit.layout.processors import AppendAutoSuggestion, HighlightIncrementalSearchProcessor
+from prompt_toolkit.output import ColorDepth, Output, create_output
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.shortcuts import print_formatted_text
+from prompt_toolkit.styles import Style
+from prompt_toolkit.widgets import SearchToolbar
+
+from dlm_core.errors import UsageError
+from dlm_tui.repl.chat import Chat
+from dlm_tui.repl.completion import ChatCompleter
+from dlm_tui.repl.reports import prompt_mark
+from dlm_tui.repl.text import Line, row_end
+from dlm_tui.repl.toolbar import toolbar
+from dlm_tui.signs import can_show_unicode, wants_color
+
+FLUSH_S = 0.04
+"""Seconds between two paintings of what has come in: text is never held back longer."""
+MAX_CLIPBOARD = 74_994
+"""Bytes of base64 that terminals are known to take in one OSC 52 sequence (xterm's limit)."""
+
+_STYLE = Style.from_dict(
+    {
+        "note": "#888888",
+        "error": "bold ansired",
+        "warning": "ansiyellow",
+        "strong": "bold",
+        "busy": "ansicyan",
+        "key": "reverse",
+        "rule": "#888888",
+        "auto-suggestion": "#888888",
+    }
+)
+_NO_COLOR_STYLE = Style.from_dict(
+    {"note": "", "error": "bold", "warning": "bold", "strong": "bold", "busy": "", "key": "reverse"}
+)
+
+
+class Screen:
+    """A front (see `front.Front`) on a terminal that can move its cursor."""
+
+    echoes = True
+
+    def __init__(
+        self,
+        chat: Chat,
+        *,
+        history: History | None = None,
+        keyboard: Input | None = None,
+        output: Output | None = None,
+        color: bool | None = None,
+        unicode: bool | None = None,
+    ) -> None:
+        self.unicode = can_show_unicode(sys.stdout) if unicode is None else unicode
+        color = wants_color() if color is None else color
+        self._chat = chat
+        self._output = output or _output()
+        self._saying = ""
+        self._shown: list[Line] = []
+        self._flush_due: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self._buffer = Buffer(
+            name="question",
+            multiline=True,
+            history=history or InMemoryHistory(),
+            auto_suggest=AutoSuggestFromHistory(),
+            completer=ChatCompleter(lambda: chat.adapters),
+            complete_while_typing=Condition(lambda: self._buffer.text.startswith("/")),
+            enable_history_search=False,
+            tempfile_suffix=".md",
+            on_text_changed=self._typed,
+        )
+        self._search = SearchToolbar(ignore_case=True)
+        self._app: Application[None] = Application(
+            layout=self._layout(),
+            key_bindings=merge_key_bindings(
+                [load_auto_suggest_bindings(), load_open_in_editor_bindings(), self._bindings()]
+            ),
+            style=_STYLE if color else _NO_COLOR_STYLE,
+            color_depth=None if color else ColorDepth.DEPTH_1_BIT,
+            erase_when_done=True,
+            input=keyboard,
+            output=self._output,
+            enable_page_navigation_bindings=False,
+        )
+        self._app.ttimeoutlen = 0.1
+        self._app.timeoutlen = 0.5
+
+    async def run(self) -> None:
+        """Take input until the person leaves."""
+        await self._app.run_async(handle_sigint=True)
+
+    # As a front
+
+    @property
+    def width(self) -> int:
+        return self._output.get_size().columns
+
+    def show(self, lines: Sequence[Line]) -> None:
+        if self._saying:
+            self._shown += _rows(self._saying, self.width, last=True)
+            self._saying = ""
+        self._shown += lines
+        self._schedule()
+
+    def say(self, text: str) -> None:
+        self._saying += text.expandtabs(4)
+        self._schedule()
+
+    def end_reply(self) -> None:
+        if self._saying:
+            self._shown += _rows(self._saying, self.width, last=True)
+            self._saying = ""
+            self._schedule()
+
+    def changed(self) -> None:
+        self._schedule()
+
+    def leave(self) -> None:
+        if self._app.is_running:
+            self._app.exit()
+
+    def copy(self, text: str) -> None:
+        write_clipboard(text, self._output, os.environ)
+
+    async def run_editor(self, command: Sequence[str]) -> int:
+        await self._painted()
+        async with in_terminal():
+            process = await asyncio.create_subprocess_exec(*command)
+            return await process.wait()
+
+    async def settle(self) -> None:
+        """Write out what has not been painted yet, once the application has ended."""
+        if self._flush_due is not None:
+            self._flush_due.cancel()
+            self._flush_due = None
+        await self._painted()
+        lines, self._shown = self._shown, []
+        for line in lines:
+            self._print(line)
+
+    # Painting: text is collected and painted at most every FLUSH_S, so that keys never wait for it.
+
+    def _schedule(self) -> None:
+        if self._flush_due is None and (self._flushing is None or self._flushing.done()):
+            loop = asyncio.get_running_loop()
+            self._flush_due = loop.call_later(FLUSH_S, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = None
+        self._take_full_rows()
+        if self._shown and self._app.is_running:
+            self._flushing = asyncio.create_task(self._paint(), name="paint")
+        else:
+            self._app.invalidate()
+
+    def _take_full_rows(self) -> None:
+        *whole, self._saying = self._saying.split("\n")
+        for line in whole:
+            self._shown += _rows(line, self.width, last=True)
+        rows = _rows(self._saying, self.width, last=False)
+        self._shown += rows
+        self._saying = self._saying[sum(len(text) for row in rows for _, text in row) :]
+
+    async def _paint(self) -> None:
+        async with in_terminal():
+            lines, self._shown = self._shown, []
+            for line in lines:
+                self._print(line)
+        if self._shown:
+            asyncio.get_running_loop().call_soon(self._schedule)
+
+    async def _painted(self) -> None:
+        if self._flushing is not None:
+            await asyncio.gather(self._flushing, return_exceptions=True)
+
+    def _print(self, line: Line) -> None:
+        print_formatted_text(
+            FormattedText(list(line)),
+            output=self._output,
+            style=self._app.style,
+            color_depth=self._app.color_depth,
+            include_default_pygments_style=False,
+        )
+
+    # Layout
+
+    def _layout(self) -> Layout:
+        mark = prompt_mark(self.unicode)
+
+        def prefix(line: int, wrap: int) -> StyleAndTextTuples:
+            return [("class:strong", mark if line == 0 and wrap == 0 else " " * len(mark))]
+
+        question = Window(
+            BufferControl(
+                self._buffer,
+                search_buffer_control=self._search.control,
+                input_processors=[HighlightIncrementalSearchProcessor(), AppendAutoSuggestion()],
+                preview_search=True,
+            ),
+            height=self._question_height,
+            get_line_prefix=prefix,
+            wrap_lines=True,
+            dont_extend_height=True,
+        )
+        saying = ConditionalContainer(
+            Window(FormattedTextControl(lambda: [("", self._saying)]), height=1, dont_extend_height=True),
+            filter=Condition(lambda: bool(self._saying)),
+        )
+        below = Window(FormattedTextControl(self._toolbar), dont_extend_height=True)
+        body = HSplit([saying, question, self._search, below])
+        menu = Float(
+            CompletionsMenu(max_height=8, scroll_offset=1, extra_filter=~is_searching),
+            xcursor=True,
+            ycursor=True,
+        )
+        return Layout(FloatContainer(body, floats=[menu]), focused_element=question)
+
+    def _question_height(self) -> Dimension:
+        rows = self._output.get_size().rows
+        menu = self._buffer.complete_state
+        wanted = 1 + min(8, len(menu.completions)) if menu is not None else 1
+        return Dimension(min=min(wanted, max(1, rows - 4)), max=max(1, rows - 4))
+
+    def _toolbar(self) -> StyleAndTextTuples:
+        lines = toolbar(self._chat.standing(), self._chat.signs(), self.width, unicode=self.unicode)
+        shown: StyleAndTextTuples = []
+        for n, line in enumerate(lines):
+            shown += [("", "\n")] if n else []
+            shown += line
+        return shown
+
+    # Keys
+
+    def _typed(self, buffer: Buffer) -> None:
+        self._chat.typed(buffer.text)
+
+    def _bindings(self) -> KeyBindings:
+        keys = KeyBindings()
+
+        @keys.add("enter", filter=~is_searching)
+        def send(event: KeyPressEvent) -> None:
+            buffer = self._buffer
+            if buffer.complete_state is not None and buffer.complete_state.current_completion is not None:
+                buffer.complete_state = None
+                return
+            text = buffer.text
+            buffer.reset(append_to_history=bool(text.strip()))
+            self._chat.typed("")
+            self._chat.submit(text)
+
+        @keys.add("escape", "enter")
+        def new_line(event: KeyPressEvent) -> None:
+            self._buffer.newline(copy_margin=False)
+
+        @keys.add("c-g", filter=~is_searching)
+        @keys.add("f7")
+        def toggle(event: KeyPressEvent) -> None:
+            self._chat.toggle_gate()
+
+        @keys.add("c-c", filter=~is_searching)
+        @keys.add("<sigint>")
+        def interrupt(event: KeyPressEvent) -> None:
+            if self._chat.interrupt_reply():
+                return
+            if self._buffer.text:
+                self._buffer.reset()
+                self._chat.typed("")
+            elif not self._chat.interrupt_run():
+                self.show([[("class:note", "Ctrl-D leaves")]])
+
+        @keys.add("c-d", filter=Condition(lambda: not self._buffer.text))
+        def leave(event: KeyPressEvent) -> None:
+            self.leave()
+
+        return keys
+
+
+def write_clipboard(text: str, output: Output, environment: Mapping[str, str]) -> None:
+    """Send `text` to the terminal's clipboard (OSC 52), wrapped where tmux or screen has to pass it on.
+
+    Raises:
+        UsageError: the text is longer than terminals take.
+    """
+    encoded = base64.b64encode(text.encode("utf-8", "replace")).decode()
+    if len(encoded) > MAX_CLIPBOARD:
+        raise UsageError("the reply is too long for the terminal's clipboard", "/save FILE keeps it")
+    sequence = f"\x1b]52;c;{encoded}\x07"
+    if environment.get("TMUX"):
+        sequence = "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+    elif environment.get("TERM", "").startswith("screen"):
+        pieces = [sequence[n : n + 76] for n in range(0, len(sequence), 76)]
+        sequence = "".join(f"\x1bP{piece}\x1b\\" for piece in pieces)
+    output.write_raw(sequence)
+    output.flush()
+
+
+def _rows(text: str, width: int, *, last: bool) -> list[Line]:
+    """`text` in rows that the terminal does not break; without `last` only those that are surely complete."""
+    rows: list[Line] = []
+    while end := row_end(text, max(8, width - 1)):
+        rows.append([("", text[:end])])
+        text = text[end:]
+    if last:
+        rows.append([("", text)])
+    return rows
+
+
+def _output() -> Output:
+    output = create_output(sys.stdout)
+    if isinstance(output, Vt100_Output):
+        # Asking the terminal where its cursor is would cost a round trip before every line of a reply.
+        output.enable_cpr = False
+    return output
+
+
+def open_history(path: Path) -> History:
+    """The questions of earlier sessions, in a private file; in memory where that cannot be kept."""
+    from prompt_toolkit.history import FileHistory
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))

@@ -1,0 +1,189 @@
+"""The lines under the prompt: the routing of what stands in it, and how all else stands. Pure functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dlm_core.events import Routing, TrainStep
+from dlm_core.requests import RoutingChoice
+from dlm_core.safetext import visible_line
+from dlm_tui.bars import bar, bar_lines, cut
+from dlm_tui.cli.wording import duration
+from dlm_tui.repl.link import State
+from dlm_tui.repl.text import NOTE, WARNING, Line, plain
+from dlm_tui.signs import AdapterSign
+
+GATE_KEY = "^G"
+_MAX_STACKED = 4
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Everything that the toolbar shows.
+
+    `routing` is that of the line being typed, None while unknown; `stale`: the line has changed since.
+    """
+
+    state: State
+    detail: str = ""
+    base: str = ""
+    version: str = ""
+    choice: RoutingChoice = field(default_factory=RoutingChoice)
+    routing: Routing | None = None
+    stale: bool = False
+    step: TrainStep | None = None
+    training: bool = False
+    replying: bool = False
+    waiting: int = 0
+    warnings: int = 0
+    untrained: int = 0
+    document_errors: int = 0
+
+
+def toolbar(
+    now: Standing, signs: Mapping[str, AdapterSign], width: int, *, unicode: bool = True
+) -> list[Line]:
+    """The toolbar for a terminal of `width` columns; no line is wider."""
+    width = max(10, width - 1)
+    lines = [*_routing_lines(now, signs, width, unicode), _standing_line(now, width, unicode)]
+    if now.training:
+        lines.append(_training_line(now.step, width, unicode))
+    return lines
+
+
+def static_weights(choice: RoutingChoice, adapters: Sequence[str]) -> dict[str, float] | None:
+    """The weights that need no engine to be known: all but the gate's. None in mode auto."""
+    match choice.mode:
+        case "off":
+            return dict.fromkeys(adapters, 1 / len(adapters)) if adapters else {}
+        case "pin":
+            return {name: float(name == choice.adapter) for name in adapters}
+        case "mix":
+            total = sum(choice.mix.values()) or 1.0
+            return {name: choice.mix.get(name, 0.0) / total for name in adapters}
+        case "base":
+            return dict.fromkeys(adapters, 0.0)
+        case "auto":
+            return None
+
+
+def _routing_lines(now: Standing, signs: Mapping[str, AdapterSign], width: int, unicode: bool) -> list[Line]:
+    known = now.routing.weights if now.routing is not None else static_weights(now.choice, tuple(signs))
+    in_one = _in_one_row(known, now.stale, signs, width, unicode)
+    if in_one is not None:
+        return [in_one]
+    if known is not None and len(signs) <= _MAX_STACKED:
+        stacked = bar_lines(known, signs, width=width, unicode=unicode)
+        return [
+            [(f"fg:{b.sign.color}", f"{b.sign.sign} {b.name} {b.bar}"), ("", f" {b.number}")] for b in stacked
+        ]
+    row: list[tuple[str, str]] = []
+    for name, sign in signs.items():
+        number = f"{known.get(name, 0.0):.2f}" if known is not None else "-"
+        piece = f"{sign.sign} {number}  "
+        if sum(len(text) for _, text in row) + len(piece) > width:
+            break
+        row.append((f"fg:{sign.color}", piece))
+    return [row] if row else []
+
+
+def _in_one_row(
+    known: Mapping[str, float] | None,
+    stale: bool,
+    signs: Mapping[str, AdapterSign],
+    width: int,
+    unicode: bool,
+) -> Line | None:
+    """Sign, name, bar and number of all adapters side by side, if bars of four cells or more fit."""
+    if not signs:
+        return []
+    fixed = sum(len(name) + 2 + 1 + 5 + 2 for name in signs)
+    bar_width = min(12, (width - fixed) // len(signs))
+    if bar_width < 4:
+        return None
+    row: list[tuple[str, str]] = []
+    for name, sign in signs.items():
+        color = f"fg:{sign.color}"
+        drawn = (
+            bar(known.get(name, 0.0), bar_width, unicode=unicode) if known is not None else " " * bar_width
+        )
+        number = f"{known.get(name, 0.0):.2f}" if known is not None else "   -"
+        row += [(color, f"{sign.sign} {name} {drawn}"), (NOTE if stale else "", f" {number}  ")]
+    return row
+
+
+def _standing_line(now: Standing, width: int, unicode: bool) -> Line:
+    """How things stand, most important first; what does not fit is left out."""
+    gap = "  "
+    pieces: list[tuple[str, str]] = [("class:key", GATE_KEY), ("", f" {_choice(now)}{gap}")]
+    problem = _state(now)
+    if problem is not None:
+        pieces.append((problem[0], problem[1] + gap))
+    if now.replying or now.waiting:
+        more = f" +{now.waiting}" if now.waiting else ""
+        pieces.append(("", f"{'replying' if now.replying else 'waiting'}{more}{gap}"))
+    if now.warnings:
+        mark = "⚠ " if unicode else "! "
+        noun = "warning" if now.warnings == 1 else "warnings"
+        pieces.append((WARNING, f"{mark}{now.warnings} {noun}{gap}"))
+    if now.document_errors:
+        noun = "error" if now.document_errors == 1 else "errors"
+        pieces.append((WARNING, f"{now.document_errors} {noun} in the document{gap}"))
+    elif now.untrained:
+        noun = "section" if now.untrained == 1 else "sections"
+        pieces.append(("", f"{now.untrained} new {noun}: /train{gap}"))
+    if now.state == "ready":
+        pieces.append((NOTE, f"{visible_line(now.base)} {now.version or 'untrained'}{gap}"))
+    pieces.append((NOTE, "/help"))
+    row: list[tuple[str, str]] = []
+    for style, text in pieces:
+        left = width - len(plain(row))
+        if len(text.rstrip()) > left:
+            if not row or style == WARNING:
+                row.append((style, cut(text.rstrip(), left, unicode=unicode)))
+            break
+        row.append((style, text))
+    return row
+
+
+def _choice(now: Standing) -> str:
+    match now.choice.mode:
+        case "auto":
+            uniform = now.routing is not None and now.routing.mode == "uniform"
+            return "gate auto (uniform)" if uniform else "gate auto"
+        case "off":
+            return "gate off"
+        case "pin":
+            return f"pin {now.choice.adapter}"
+        case mode:
+            return mode
+
+
+def _state(now: Standing) -> tuple[str, str] | None:
+    match now.state:
+        case "starting":
+            return ("class:busy", "starting the engine")
+        case "loading":
+            return ("class:busy", f"loading {visible_line(now.detail)}".rstrip())
+        case "dead":
+            return (WARNING, "engine gone: /restart")
+        case "refused":
+            return (WARNING, "not open: /show, /edit")
+        case _:
+            return None
+
+
+def _training_line(step: TrainStep | None, width: int, unicode: bool) -> Line:
+    if step is None:
+        return [("class:busy", cut("training: preparing (Ctrl-C stops)", width, unicode=unicode))]
+    share = step.step / max(1, step.steps)
+    figures = f" {share:.0%}  step {step.step}/{step.steps}  {duration(step.eta_s)} left"
+    tail = f"  loss {step.loss:.3f}  {step.tokens_per_s:.0f} tokens/s  (Ctrl-C stops)"
+    bar_width = max(4, min(16, width - len("training ") - len(figures)))
+    text = f"training {bar(share, bar_width, unicode=unicode)}{figures}"
+    room = width - len(text)
+    for piece in tail.split("  ")[1:]:
+        if len(piece) + 2 > room:
+            break
+        text += f"  {piece}"
+        room -= len(piece) + 2
+    return [("class:busy", cut(text, width, unicode=unicode))]
