@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from dlm_core.store import atomic
 
@@ -23,8 +23,8 @@ _FREES_SPACE = ("unlink", "rmtree")
 class Disk:
     """Counts the calls that change the disk and spoils one of them.
 
-    Kinds: `kill` dies before the call, `torn` writes half and dies; `enospc` and `eio` fail once (a write
-    after half of it); `read_only` and `full` fail from then on, a full disk still lets files be removed.
+    Kinds: `kill` dies before the call, `torn` does half of a write or removal and dies; `enospc` and `eio`
+    fail once, half-way too; `read_only` and `full` fail from then on, a full disk still lets files be removed.
     """
 
     kind: FaultKind | None = None
@@ -55,14 +55,27 @@ class Disk:
         if name == "write" and self.kind != "kill":
             descriptor, data = arguments
             call(descriptor, data[: len(data) // 2])
+        if name == "rmtree" and self.kind != "kill":
+            entries = sorted(p for p in arguments[0].rglob("*") if p.is_file())
+            for entry in entries[: (len(entries) + 1) // 2]:
+                entry.unlink()
         if self.kind in KILLING:
             os.kill(os.getpid(), signal.SIGKILL)
         code = (_ONCE | _FROM_THEN_ON)[self.kind]
         raise OSError(code, os.strerror(code))
 
 
+class Spoiler(Protocol):
+    """Something that stands in for the disk."""
+
+    def system(self) -> atomic.System: ...
+
+
+D = TypeVar("D", bound=Spoiler)
+
+
 @contextmanager
-def on(disk: Disk) -> Iterator[Disk]:
+def on(disk: D) -> Iterator[D]:
     """Everything the store changes goes through `disk` in the block."""
     before, atomic.system = atomic.system, disk.system()
     try:

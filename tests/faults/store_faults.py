@@ -23,6 +23,7 @@ from dlm_core.events import TrainStep
 from dlm_core.store import Snapshot, Store
 from dlm_core.store.metrics import Metrics
 from tests.faults.inject import KILLING, KINDS, Disk, FaultKind, on
+from tests.faults.power import PowerCut, PowerCutError
 
 DLM_ID = "01J0000000000000000000TEST"
 NAMES = ("knowledge", "tone")
@@ -46,7 +47,7 @@ def payload(generation: int, name: str) -> bytes:
     return f"{name} of generation {generation}\n".encode() * 40
 
 
-def commit(store: Store, clock: Callable[[], float] | None = None) -> Snapshot:
+def commit(store: Store) -> Snapshot:
     """A run: adapters and gate, each carrying the number of the generation it was made for."""
     with store.writer(), store.stage(run_id=store.snapshot().generation + 1) as stage:
         generation = stage.base.generation + 1
@@ -80,6 +81,8 @@ OPERATIONS: dict[str, Callable[[Store], object]] = {
     "prune": lambda store: store.prune(keep=1),
     "checkpoint": save_checkpoint,
 }
+
+OPERATIONS_THAT_FLIP = {"commit", "rollback"}
 
 
 def template(folder: Path) -> Path:
@@ -124,6 +127,27 @@ def faults_at_every_call(tally: Tally, source: Path, work: Path, stride: int) ->
                 elif error is not None:
                     tally.lost.append(f"{place}: {error!r} instead of a message")
                 check(tally, home, place)
+
+
+def power_cuts(tally: Tally, source: Path, work: Path, stride: int) -> None:
+    """Every operation, with the power gone at every `stride`-th call."""
+    for name, operation in OPERATIONS.items():
+        at, dark = 1, True
+        while dark:
+            home = fresh_copy(source, work)
+            cut = PowerCut(home, at)
+            dark = False
+            try:
+                with on(cut):
+                    operation(Store.open(DLM_ID, home, create=False))
+            except PowerCutError:
+                dark = True
+                tally.faults["power"] += 1
+            cut.leave()
+            # What was reported as done must outlive the cut.
+            possible = (2, 3) if dark else (len(OPERATIONS_THAT_FLIP & {name}) + 2,)
+            check(tally, home, f"{name}, power cut at call {at}", possible)
+            at += stride
 
 
 def _here(home: Path, operation: Callable[[Store], object], kind: FaultKind, at: int) -> Exception | None:
@@ -275,6 +299,7 @@ def run(stride: int) -> Tally:
         work = Path(folder) / "work"
         before = hashlib.sha256((source / "notes.dlm").read_bytes()).hexdigest()
         faults_at_every_call(tally, source, work, stride)
+        power_cuts(tally, source, work, stride)
         damaged_files(tally, source, work, stride)
         jumping_clocks(tally, source, work)
         after = hashlib.sha256((source / "notes.dlm").read_bytes()).hexdigest()
