@@ -24,7 +24,7 @@ class Disk:
     """Counts the calls that change the disk and spoils one of them.
 
     Kinds: `kill` dies before the call, `torn` does half of a write or removal and dies; `enospc` and `eio`
-    fail once, half-way too; `read_only` and `full` fail from then on, a full disk still lets files be removed.
+    fail once, half-way too; `read_only` and `full` fail from then on, but a full disk lets files be removed.
     """
 
     kind: FaultKind | None = None

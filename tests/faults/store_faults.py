@@ -16,6 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dlm_core.errors import StoreError
@@ -219,11 +220,10 @@ def damaged_files(tally: Tally, source: Path, work: Path, stride: int) -> None:
 def _damages(size: int) -> Iterator[tuple[str, Callable[[Path], None]]]:
     yield "removed", Path.unlink
     for keep in sorted({0, 1, size // 2, size - 1} - {-1}):
-        yield f"truncated to {keep}", lambda path, keep=keep: os.truncate(path, keep)
-    for place in (
-        sorted({round(share * (size - 1)) for share in (0, 0.13, 0.29, 0.5, 0.71, 0.87, 1)}) if size else ()
-    ):
-        yield f"flipped at {place}", lambda path, place=place: _flip(path, place)
+        yield f"truncated to {keep}", partial(os.truncate, length=keep)
+    shares = (0, 0.13, 0.29, 0.5, 0.71, 0.87, 1) if size else ()
+    for place in sorted({round(share * (size - 1)) for share in shares}):
+        yield f"flipped at {place}", partial(_flip, place=place)
 
 
 def _flip(path: Path, place: int) -> None:

@@ -15,7 +15,10 @@ def checkpoints(tmp_path: Path) -> Checkpoints:
 
 
 def save(checkpoints: Checkpoints, content: str, key: str = "k") -> Path:
-    return checkpoints.save(lambda folder: (folder / "state").write_text(content) and None, key)
+    def write(folder: Path) -> None:
+        (folder / "state").write_text(content)
+
+    return checkpoints.save(write, key)
 
 
 def latest(checkpoints: Checkpoints) -> str | None:

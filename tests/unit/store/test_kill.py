@@ -56,3 +56,23 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
         carry_on(tally, home, f"kill {number}")
     assert tally.lost == []
     assert halfway > KILLS // 4, "the kills should fall into the work"
+
+
+def test_a_reader_sees_whole_commits_only_while_another_process_commits(tmp_path: Path) -> None:
+    home = template(tmp_path)
+    program = LOOP.replace("store.prune(keep=3)", "pass")
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(home)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+    ) as child:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        store = Store.open(DLM_ID, home, create=False)
+        seen: list[int] = []
+        while len(set(seen)) < 12:
+            child.stdout.readline()
+            snapshot = store.snapshot()
+            store.verify(snapshot)
+            assert contents(snapshot) == {snapshot.extra["content"]}
+            seen.append(snapshot.generation)
+        child.kill()
+    assert seen == sorted(seen)
+    assert store.notices == []

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -112,11 +113,11 @@ def epoch(run_id: int) -> TrainEpoch:
     )
 
 
-def gate_trained(run_id: int, mode: str = "trained") -> GateTrained:
+def gate_trained(run_id: int, mode: Literal["trained", "uniform"] = "trained") -> GateTrained:
     return GateTrained(
         run_id=run_id,
         mode=mode,
-        mean_weights={"knowledge": 0.6, "tone": 0.4},  # type: ignore[arg-type]
+        mean_weights={"knowledge": 0.6, "tone": 0.4},
         sample_counts={"knowledge": 10, "tone": 9},
         floor=4,
         train_accuracy=1.0,
@@ -179,7 +180,8 @@ def test_every_event_of_a_run_comes_back_as_it_was_and_in_order(
 
 
 def test_the_promised_query_works_as_it_stands(metrics: Metrics) -> None:
-    for mode in ("uniform", "trained"):
+    modes: tuple[Literal["trained", "uniform"], ...] = ("uniform", "trained")
+    for mode in modes:
         run = metrics.start_run()
         metrics.record(gate_trained(run, mode))
     with closing(sqlite3.connect(metrics.path)) as db:
@@ -227,7 +229,8 @@ def test_closing_writes_what_was_waiting(tmp_path: Path) -> None:
 def test_following_gives_each_event_once(metrics: Metrics, reader: MetricsReader) -> None:
     run = metrics.start_run()
     other = whole_run(run)
-    cursor, seen = 0, []
+    cursor = 0
+    seen: list[Event] = []
     for event in other:
         metrics.record(event)
         metrics.flush()

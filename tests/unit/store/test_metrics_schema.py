@@ -11,7 +11,10 @@ from dlm_core.store.metrics_schema import MIGRATIONS, Migration, open_for_writin
 
 
 def creating(table: str) -> Migration:
-    return lambda db: db.execute(f"CREATE TABLE {table} (n INTEGER)") and None
+    def create(db: sqlite3.Connection) -> None:
+        db.execute(f"CREATE TABLE {table} (n INTEGER)")
+
+    return create
 
 
 def failing(db: sqlite3.Connection) -> None:
