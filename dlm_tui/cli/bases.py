@@ -13,8 +13,6 @@ from dlm_tui.cli.interrupts import StopOnInterrupt
 from dlm_tui.cli.output import megabytes, print_json, print_table
 from dlm_tui.cli.progress import open_view
 
-NAME_HELP = "a name of `dlm base list`, hf:org/name[@revision], or path:FOLDER_OR_GGUF"
-
 
 @click.group()
 def base() -> None:

@@ -32,7 +32,13 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """How tokens are drawn, and the system prompt."""
     return _stack(
         command,
-        click.option("--max-tokens", type=click.IntRange(min=1), default=512, show_default=True),
+        click.option(
+            "--max-tokens",
+            type=click.IntRange(min=1),
+            default=512,
+            show_default=True,
+            help="The longest reply.",
+        ),
         click.option(
             "--temperature",
             type=click.FloatRange(0, 10),
