@@ -8,6 +8,11 @@ from itertools import accumulate
 from dlm_core.document.model import Span
 
 
+def normalised(text: str) -> str:
+    """`text` without its byte order mark, with LF for CRLF and for a CR alone."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
 @dataclass(frozen=True)
 class Lines:
     """A text with LF line ends, cut at them. `rows[0]` is line 1."""

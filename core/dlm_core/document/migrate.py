@@ -4,6 +4,7 @@ Of the format's versions only the second renamed anything: `training.dpo` became
 rates and epochs under `hyperparams`. The others added keys or kinds of section: lifting them is a new number.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from dlm_core.document.yaml_tree import Entry, Mapping, Scalar, read_tree
 from dlm_core.errors import DocumentError
 
 _BOM = b"\xef\xbb\xbf"
+_ROW = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Migration:
 
 @dataclass(frozen=True)
 class _Edit:
-    """Rows `first` to `end` (from 0, end excluded) are replaced."""
+    """Rows `first` to `end` (from 0, end excluded) are replaced. Rows carry their line ends."""
 
     first: int
     end: int
@@ -64,7 +66,7 @@ def migrate(content: bytes, path: Path = Path("<text>")) -> Migration:
     version = _version(tree)
     edits: list[_Edit] = []
     changes: list[str] = []
-    rows = content.removeprefix(_BOM).decode("utf-8").split("\n")
+    rows = _ROW.findall(content.removeprefix(_BOM).decode("utf-8"))
     if version != NEWEST_VERSION:
         edits.append(_version_edit(tree, rows))
         changes.append(f"dlm_version {version} → {NEWEST_VERSION}")
@@ -73,7 +75,7 @@ def migrate(content: bytes, path: Path = Path("<text>")) -> Migration:
         edits.extend(_dpo_edits(dpo, lines, rows, path))
         changes.append("training.dpo → training.preference")
     _apply(edits, rows, path)
-    lifted = "\n".join(rows).encode("utf-8")
+    lifted = "".join(rows).encode("utf-8")
     if content.startswith(_BOM):
         lifted = _BOM + lifted
     _check_meaning(content, lifted, path)
@@ -130,8 +132,7 @@ def _version_edit(tree: Mapping, rows: list[str]) -> _Edit:
     entry = tree.entries.get("dlm_version")
     if entry is None:
         first = next(iter(tree.entries.values())).key_span.line - 1
-        end = "\r" if rows[first].endswith("\r") else ""
-        return _Edit(first, first, (f"dlm_version: {NEWEST_VERSION}{end}",))
+        return _Edit(first, first, (f"dlm_version: {NEWEST_VERSION}{_line_end(rows[first])}",))
     return _replaced(rows, entry.value.span, str(NEWEST_VERSION))
 
 
@@ -139,6 +140,10 @@ def _replaced(rows: list[str], span: Span, text: str) -> _Edit:
     row = rows[span.line - 1]
     changed = row[: span.column - 1] + text + row[span.end_column - 1 :]
     return _Edit(span.line - 1, span.line, (changed,))
+
+
+def _line_end(row: str) -> str:
+    return row[len(row.rstrip("\r\n")) :]
 
 
 def _dpo(tree: Mapping) -> Entry | None:
@@ -194,7 +199,7 @@ def _block_edits(mapping: Mapping, rows: list[str]) -> Iterator[_Edit]:
     if not moving:
         return
     indent = " " * (moving[0].key_span.column - 1)
-    end = "\r" if rows[moving[0].key_span.line - 1].endswith("\r") else ""
+    end = _line_end(rows[moving[0].key_span.line - 1])
     stretches = [_with_comments(entry, rows) for entry in moving]
     moved = [f"  {row}" for first, last in stretches for row in rows[first:last]]
     first, last = stretches[0]

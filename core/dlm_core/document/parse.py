@@ -7,7 +7,7 @@ from dlm_core.document.body import read_sections
 from dlm_core.document.checks import check_sections
 from dlm_core.document.codes import Code
 from dlm_core.document.frontmatter import ReadFrontmatter, find_block, read_frontmatter
-from dlm_core.document.lines import Lines
+from dlm_core.document.lines import Lines, normalised
 from dlm_core.document.model import Document, Parsed, Section, Span
 from dlm_core.document.report import Report, as_text
 from dlm_core.document.sources import read_sources
@@ -107,14 +107,14 @@ def decode(text: str | bytes, report: Report) -> str | None:
     except UnicodeEncodeError as error:
         _report_encoding(error.object[: error.start], b"", report)
         return None
-    return decoded.removeprefix("\ufeff").replace("\r\n", "\n")
+    return normalised(decoded)
 
 
 def _report_encoding(before: str, raw: bytes, report: Report) -> None:
     hint = "save the file as UTF-8"
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         hint = "it looks like UTF-16; save it as UTF-8"
-    lines = Lines(before.removeprefix("\ufeff").replace("\r\n", "\n"))
+    lines = Lines(normalised(before))
     at = len(lines.text)
     report.add(Code.NOT_UTF8, lines.span(at, at), "the text is not UTF-8 from here on", hint)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from dlm_core.document.body import content_hash, trimmed
 from dlm_core.document.codes import Code
 from dlm_core.document.globs import excludes, matches_any
-from dlm_core.document.lines import Lines
+from dlm_core.document.lines import Lines, normalised
 from dlm_core.document.model import Section, SectionKind, Span
 from dlm_core.document.report import Report, quoted
 from dlm_core.document.schema import SourceConfig, TrainingConfig
@@ -162,7 +162,7 @@ class _Source:
             decoded = content.decode("utf-8")
         except UnicodeDecodeError:
             raise _Skip("not UTF-8") from None
-        lines = Lines(decoded.removeprefix("\ufeff").replace("\r\n", "\n"))
+        lines = Lines(normalised(decoded))
         first, end = trimmed(lines.rows, 0, len(lines.rows))
         if first == end:
             raise _Skip("empty")
