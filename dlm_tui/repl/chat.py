@@ -1,43 +1,32 @@
 """The chat itself: what a line does, replies one after another, routing as it is typed, the document."""
 
 import asyncio
-import os
-import shlex
-import shutil
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from dlm_core.client import EngineClient
 from dlm_core.errors import DlmError, HostError, UsageError
-from dlm_core.events import AnyEvent, Log, Reply, Routed, Token, Why
-from dlm_core.requests import Explain, Generate, Message, RoutingChoice, Train
+from dlm_core.events import AnyEvent, Log, Reply, Routed, Token
+from dlm_core.requests import Generate, Message, RoutingChoice, Train
 from dlm_core.safetext import visible
 from dlm_tui.cli.wording import lines
-from dlm_tui.commands import Invocation, parse_again, parse_train, read_line
+from dlm_tui.commands import Invocation, read_line
 from dlm_tui.conversation import Answer, Conversation, apply, describe
 from dlm_tui.repl import reports
+from dlm_tui.repl.errands import Errands
+from dlm_tui.repl.followed import FollowedDocument
 from dlm_tui.repl.front import Front
-from dlm_tui.repl.link import EngineLink
+from dlm_tui.repl.link import RESTART_HINT, EngineLink
 from dlm_tui.repl.live import LiveRouting
 from dlm_tui.repl.reports import Look
 from dlm_tui.repl.runs import Runs
-from dlm_tui.repl.situation import Situation, Warned, look, stamp_of
+from dlm_tui.repl.situation import Situation, Warned
 from dlm_tui.repl.text import NOTE, STRONG, WARNING, Line, failure, sentences
 from dlm_tui.repl.toolbar import Standing
 from dlm_tui.signs import AdapterSign, adapter_signs
 
 Job = Callable[[], Awaitable[None]]
-
-KEYS = (
-    ("Enter", "Send the line. Alt-Enter makes a new line in it."),
-    ("Ctrl-G, F7", "Switch the gate between auto and off."),
-    ("Ctrl-C", "Stop the reply; clear the line; stop the training."),
-    ("Ctrl-D", "Leave."),
-    ("Ctrl-R", "Search the questions of earlier sessions."),
-    ("Ctrl-X Ctrl-E", "Write the line in $EDITOR."),
-)
-_POLL_S = 0.7
 
 
 class Chat:
@@ -54,43 +43,27 @@ class Chat:
     ) -> None:
         self.path = path
         self.conversation = conversation
-        self.situation = situation
+        self.document = FollowedDocument(situation, on_change=self._changed, on_saved=self._on_saved)
         self.watch = watch
         self.link = EngineLink(
             client, path, on_event=self._on_event, on_state=self._on_state, on_trouble=self._on_trouble
         )
         self.live = LiveRouting(self.link, self._changed)
-        self.runs = Runs(self.link, tell=self._tell, on_log=self._on_event, on_change=self._changed)
+        self.runs = Runs(self.link, tell=self.tell, on_log=self._on_event, on_change=self._changed)
         self._front: Front | None = None
         self._line = ""
         self._logged: list[Warned] = []
         self._jobs: deque[Job] = deque()
         self._job: asyncio.Task[None] | None = None
         self._replying = ""
+        self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._commands: Mapping[str, Callable[[str], Awaitable[None]]] = {
-            "again": self._again,
-            "base": self._base,
-            "why": self._why,
-            "show": self._show_document,
-            "model": self._model,
-            "warnings": self._warnings,
-            "edit": self._edit,
-            "train": self._train,
-            "stop": self._stop,
-            "history": self._history,
-            "save": self._save,
-            "load": self._load,
-            "copy": self._copy,
-            "restart": self._restart,
-            "help": self._help,
-            "exit": self._exit,
-        }
+        self._errands = Errands(self)
 
     @property
     def adapters(self) -> tuple[str, ...]:
         """The document's adapters, as it stands on disk or else as the engine has it."""
-        return self.situation.adapters or (self.link.ready.adapters if self.link.ready else ())
+        return self.document.situation.adapters or (self.link.ready.adapters if self.link.ready else ())
 
     def signs(self) -> dict[str, AdapterSign]:
         """The adapters' signs for this front."""
@@ -109,10 +82,10 @@ class Chat:
     @property
     def warnings(self) -> list[Warned]:
         """The warnings that stand, each once."""
-        seen = {w.message for w in self.situation.warnings}
-        known_codes = {w.code for w in self.situation.warnings}
+        seen = {w.message for w in self.document.situation.warnings}
+        known_codes = {w.code for w in self.document.situation.warnings}
         fresh = [w for w in self._logged if w.message not in seen and w.code not in known_codes]
-        return [*self.situation.warnings, *fresh]
+        return [*self.document.situation.warnings, *fresh]
 
     def standing(self) -> Standing:
         """What the toolbar shows."""
@@ -131,8 +104,8 @@ class Chat:
             replying=bool(self._replying),
             waiting=len(self._jobs) + (self._job is not None and not self._replying),
             warnings=len(self.warnings),
-            untrained=self.situation.untrained if self.situation.generation else 0,
-            document_errors=len(self.situation.errors),
+            untrained=self.document.situation.untrained if self.document.situation.generation else 0,
+            document_errors=len(self.document.situation.errors),
         )
 
     def attach(self, front: Front) -> None:
@@ -141,11 +114,12 @@ class Chat:
 
     async def start(self) -> None:
         """Start the engine behind the prompt, and begin to watch the document."""
-        self._spawn(self._follow_document())
+        self.spawn(self.document.follow())
         await self.link.start()
 
     async def close(self) -> None:
         """Stop what goes on, let the engine save and leave."""
+        self._closing = True
         self.live.cancel()
         for task in (*self._tasks, *([self._job] if self._job else [])):
             task.cancel()
@@ -162,7 +136,7 @@ class Chat:
             self._show_failure(error)
             return
         if isinstance(read, str):
-            self._enqueue(lambda: self._ask(read))
+            self.ask(read)
         else:
             self._echo(line.strip(), NOTE)
             self._carry_out(read)
@@ -177,11 +151,31 @@ class Chat:
         self.live.want(self.conversation.messages(text) if needs_engine else None, choice)
         self._changed()
 
+    def routing_changed(self) -> None:
+        """The conversation's routing is another now: show it for the line that is being typed."""
+        self.typed(self._line)
+
+    def ask(self, question: str, choice: RoutingChoice | None = None) -> None:
+        """Put a question in line; `choice` is for it alone, None takes the conversation's at its turn."""
+        self._enqueue(lambda: self._ask(question, choice))
+
+    def answer_again(self, choice: RoutingChoice | None) -> None:
+        """Put the last question in line once more. Raises UsageError if there is none."""
+        self.conversation.messages_of_last()
+        self._enqueue(lambda: self._answer_again(choice or self.conversation.choice))
+
+    async def run(self, request: Train) -> None:
+        """Train, and take up what came of it."""
+        self._logged.clear()
+        await self.runs.train(request)
+        await self.document.look_again()
+        self.routing_changed()
+
     def toggle_gate(self) -> None:
         """Switch between `auto` and `off`."""
         self.conversation.toggle_gate()
         self.typed(self._line)
-        self._tell([describe(self.conversation.choice)])
+        self.tell([describe(self.conversation.choice)])
 
     def interrupt_reply(self) -> bool:
         """Stop the reply under way, or withdraw what waits for its turn. False where there is neither."""
@@ -189,7 +183,7 @@ class Chat:
             return False
         self._jobs.clear()
         if self._replying:
-            self._spawn(self.link.stop(self._replying))
+            self.spawn(self.link.stop(self._replying))
         else:
             self._job.cancel()
         return True
@@ -198,8 +192,19 @@ class Chat:
         """Stop the training under way. False where there is none."""
         if not self.runs.under_way:
             return False
-        self._spawn(self._stop_runs())
+        self.tell(["stopping at the next step"])
+        self.spawn(self.runs.stop())
         return True
+
+    def tell(self, texts: Sequence[str], style: str = NOTE) -> None:
+        """Say something to the person, in sentences."""
+        self.front.show(sentences(texts, self.look.room, style))
+
+    def spawn(self, work: Awaitable[object], name: str = "aside") -> None:
+        """Let something go on beside the rest; what goes wrong in it is shown."""
+        task = asyncio.create_task(self._guarded(work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def idle(self) -> None:
         """Wait until every question has been answered and every command carried out."""
@@ -211,30 +216,10 @@ class Chat:
 
     # Questions and replies
 
-    async def _ask(self, question: str) -> None:
+    async def _ask(self, question: str, choice: RoutingChoice | None) -> None:
         self._echo(question)
-        answer = await self._answered(self.conversation.messages(question), self.conversation.choice)
-        if answer is not None:
-            self.conversation.answered(question, answer)
-            self._report(answer)
-
-    async def _again(self, argument: str) -> None:
-        choice = parse_again(argument, self.adapters)
-        self.conversation.messages_of_last()
-        self._enqueue(lambda: self._answer_again(choice or self.conversation.choice))
-
-    async def _base(self, argument: str) -> None:
-        bare = RoutingChoice(mode="base")
-        if argument:
-            self._enqueue(lambda: self._ask_base(argument))
-        else:
-            self.conversation.messages_of_last()
-            self._enqueue(lambda: self._answer_again(bare))
-
-    async def _ask_base(self, question: str) -> None:
-        self._echo(question)
-        bare = RoutingChoice(mode="base")
-        answer = await self._answered(self.conversation.messages(question), bare)
+        chosen = choice or self.conversation.choice
+        answer = await self._answered(self.conversation.messages(question), chosen)
         if answer is not None:
             self.conversation.answered(question, answer)
             self._report(answer)
@@ -278,7 +263,7 @@ class Chat:
             self.front.end_reply()
             self._changed()
         if reply is None:
-            self._tell(["stopped before it began"], WARNING)
+            self.tell(["stopped before it began"], WARNING)
             return None
         return Answer.of(reply)
 
@@ -302,151 +287,28 @@ class Chat:
             self._show_failure(error)
             return
         if said is not None:
-            self._tell([said])
+            self.tell([said])
             self.typed(self._line)
-            return
-        self._spawn(self._commands[invocation.name](invocation.argument), "command")
-
-    async def _why(self, argument: str) -> None:
-        del argument
-        messages = self.conversation.messages_of_last()
-        last = self.conversation.last
-        assert last is not None
-        await self.link.until_ready()
-        request = Explain(request_id=self.link.new_id(), messages=messages)
-        async for event in self.link.stream(request):
-            if isinstance(event, Why):
-                answer = last.answer
-                self.front.show(reports.why_report(answer, answer.routing, event.neighbours, self.look))
-
-    async def _show_document(self, argument: str) -> None:
-        del argument
-        await self._look_again()
-        now = self.situation
-        if now.errors:
-            self.front.show(_diagnostics(now, self.look))
         else:
-            self.front.show(reports.show_report(now, self.link.ready, self.conversation, self.look))
-
-    async def _model(self, argument: str) -> None:
-        del argument
-        self.front.show(reports.model_report(self.link.ready, self.look))
-
-    async def _warnings(self, argument: str) -> None:
-        del argument
-        self.front.show(reports.warnings_report(self.warnings, self.look))
-
-    async def _history(self, argument: str) -> None:
-        del argument
-        self.front.show(reports.history_report(self.conversation, self.look))
-
-    async def _help(self, argument: str) -> None:
-        self.front.show(reports.help_report(argument, self.look, KEYS))
-
-    async def _save(self, argument: str) -> None:
-        path = _file(argument, "/save")
-        self.conversation.save(path)
-        self._tell([f"saved as {path}"])
-
-    async def _load(self, argument: str) -> None:
-        path = _file(argument, "/load")
-        self.conversation.load(path)
-        count = len(self.conversation.turns)
-        self._tell(
-            [f"{count} turn{'' if count == 1 else 's'} from {path}; {describe(self.conversation.choice)}"]
-        )
-        self.typed(self._line)
-
-    async def _copy(self, argument: str) -> None:
-        del argument
-        last = self.conversation.last
-        if last is None:
-            raise UsageError("there is no reply to copy yet", "ask something first")
-        self.front.copy(last.answer.text)
-        self._tell(["sent to the terminal's clipboard"])
-
-    async def _restart(self, argument: str) -> None:
-        del argument
-        self._tell(["starting the engine again"])
-        await self.link.restart()
-
-    async def _exit(self, argument: str) -> None:
-        del argument
-        self.front.leave()
-
-    async def _stop(self, argument: str) -> None:
-        del argument
-        stopped = self.interrupt_reply()
-        if not await self.runs.stop() and not stopped:
-            self._tell(["nothing is under way"])
-
-    async def _stop_runs(self) -> None:
-        self._tell(["stopping at the next step"])
-        await self.runs.stop()
-
-    async def _edit(self, argument: str) -> None:
-        del argument
-        command = [*editor_command(os.environ), str(self.path)]
-        try:
-            code = await self.front.run_editor(command)
-        except OSError as error:
-            raise UsageError(
-                f"{command[0]} cannot be run: {error.strerror}", "set EDITOR to an editor"
-            ) from error
-        if code != 0:
-            self._tell([f"{command[0]} ended with code {code}"], WARNING)
-        await self._look_again()
-        if self.situation.errors:
-            self.front.show(_diagnostics(self.situation, self.look))
-        elif self.situation.untrained:
-            self._tell([f"{self.situation.untrained} sections are new or changed: /train"])
-
-    async def _train(self, argument: str) -> None:
-        request = parse_train(argument)
-        self._spawn(self._run(request))
-
-    async def _run(self, request: Train) -> None:
-        self._logged.clear()
-        await self.runs.train(request)
-        await self._look_again()
-        self.typed(self._line)
-
-    # The document on disk
-
-    async def _follow_document(self) -> None:
-        await self._look_again()
-        seen = self.situation.stamp
-        while True:
-            await asyncio.sleep(_POLL_S)
-            stamp = stamp_of(self.path)
-            if stamp != seen:
-                seen = stamp  # an editor may still be writing: look once the file has rested
-                continue
-            if stamp == self.situation.stamp:
-                continue
-            await self._look_again()
-            if self.situation.errors or self.situation.stamp is None:
-                continue
-            if self.link.state == "refused":
-                self.link.reopen()
-            if self.watch and (self.situation.untrained or self.situation.changes.get("gone")):
-                self._spawn(self._run(Train(request_id="")))
-
-    async def _look_again(self) -> None:
-        found = await asyncio.to_thread(look, self.path)
-        if not found.adapters and self.situation.adapters:
-            found = _with_adapters(found, self.situation)
-        self.situation = found
-        self._changed()
+            self.spawn(self._errands.run(invocation), "command")
 
     # News
+
+    def _on_saved(self) -> None:
+        now = self.document.situation
+        if now.errors or now.stamp is None:
+            return
+        if self.link.state == "refused":
+            self.link.reopen()
+        if self.watch and (now.untrained or now.changes.get("gone")):
+            self.spawn(self.run(Train(request_id="")))
 
     def _on_event(self, event: AnyEvent) -> None:
         if isinstance(event, Log):
             if event.level == "warning":
                 self._logged.append(Warned(event.message, event.hint, event.code))
             if event.code != "cold_start":
-                self._tell(lines(event), WARNING if event.level != "info" else NOTE)
+                self.tell(lines(event), WARNING if event.level != "info" else NOTE)
         self._changed()
 
     def _on_state(self) -> None:
@@ -462,11 +324,9 @@ class Chat:
         if self._front is not None:
             self._front.changed()
 
-    def _tell(self, texts: Sequence[str], style: str = NOTE) -> None:
-        self.front.show(sentences(texts, self.look.room, style))
-
     def _show_failure(self, error: DlmError) -> None:
-        self.front.show(failure(error, self.look.room))
+        hint = RESTART_HINT if self.link.state == "dead" else error.hint
+        self.front.show(failure(DlmError(error.message, hint), self.look.room))
 
     # Work in order
 
@@ -488,57 +348,13 @@ class Chat:
                 self._next_job()
             self._changed()
 
-    def _spawn(
-        self, work: Coroutine[object, object, object] | Awaitable[object], name: str = "aside"
-    ) -> None:
-        task = asyncio.create_task(self._guarded(work), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _guarded(self, work: Awaitable[object]) -> None:
         try:
             await work
         except asyncio.CancelledError:
-            if asyncio.current_task() is self._job:
-                self._tell(["stopped before it began"], WARNING)
+            if asyncio.current_task() is self._job and not self._closing:
+                self.tell(["stopped before it began"], WARNING)
             else:
                 raise
         except DlmError as error:
             self._show_failure(error)
-
-
-def editor_command(environment: Mapping[str, str]) -> list[str]:
-    """The person's editor as words, never through a shell. Raises UsageError where there is none."""
-    chosen = environment.get("VISUAL") or environment.get("EDITOR")
-    if chosen:
-        try:
-            words = shlex.split(chosen)
-        except ValueError:
-            words = []
-        if words:
-            return words
-        raise UsageError(f"EDITOR is `{chosen}`, which cannot be read", "set it to an editor, such as nano")
-    found = next((path for name in ("nano", "vim", "vi") if (path := shutil.which(name))), None)
-    if found is None:
-        raise UsageError("there is no editor", "set EDITOR to one, such as nano")
-    return [found]
-
-
-def _file(argument: str, command: str) -> Path:
-    if not argument:
-        raise UsageError(f"{command} needs a file name", f"{command} talk.md")
-    try:
-        return Path(argument).expanduser()
-    except RuntimeError as error:
-        raise UsageError(f"{argument} names no file: {error}") from error
-
-
-def _diagnostics(now: Situation, look: Look) -> list[Line]:
-    texts = [f"line {d.span.line}: {d.message}" + (f" ({d.hint})" if d.hint else "") for d in now.errors]
-    return sentences([f"{now.path} cannot be used as it stands:", *texts], look.room, WARNING)
-
-
-def _with_adapters(found: Situation, before: Situation) -> Situation:
-    from dataclasses import replace
-
-    return replace(found, adapters=before.adapters, dlm_id=before.dlm_id, generation=before.generation)

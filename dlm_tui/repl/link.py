@@ -10,6 +10,8 @@ from dlm_core.errors import DlmError, HostError
 from dlm_core.events import AnyEvent, BaseProgress, Log, Ready
 from dlm_core.requests import AnyRequest, Open, Reload
 
+RESTART_HINT = "/restart brings it back; the conversation stays"
+
 State = Literal["starting", "loading", "ready", "refused", "dead"]
 
 
@@ -122,7 +124,7 @@ class EngineLink:
             self._settle("refused", HostError("the engine did not open the document"))
 
     def _died(self, sentence: str) -> None:
-        self._settle("dead", HostError(sentence, "/restart brings it back; the conversation stays"))
+        self._settle("dead", HostError(sentence, RESTART_HINT))
 
     def _settle(self, state: State, trouble: DlmError | None = None) -> None:
         self._trouble = trouble

@@ -86,13 +86,10 @@ def weight_bars(answer: Answer, look: Look) -> list[Line]:
     return drawn
 
 
-def why_report(
-    answer: Answer | None, routing: Routing, neighbours: Sequence[Neighbour], look: Look
-) -> list[Line]:
+def why_report(answer: Answer, neighbours: Sequence[Neighbour], look: Look) -> list[Line]:
     """What stands behind a reply: weights, openness, nearest trained questions, most open ranks."""
-    report: list[Line] = sentences([routing_words(routing)], look.room, STRONG)
-    if answer is not None:
-        report += weight_bars(answer, look)
+    report: list[Line] = sentences([routing_words(answer.routing)], look.room, STRONG)
+    report += weight_bars(answer, look)
     if neighbours:
         report.append([(STRONG, "nearest trained questions")])
     for near in neighbours:
@@ -101,7 +98,7 @@ def why_report(
         head = f"{near.similarity:.2f} {mark}  "
         question = cut(visible_line(near.question), max(8, look.room - len(head)), unicode=look.unicode)
         report.append([(f"fg:{sign.color}" if sign else "", head), ("", question)])
-    ranks = _most_open(answer) if answer is not None else []
+    ranks = _most_open(answer)
     if ranks:
         report.append([(STRONG, "most open ranks")])
     for value, name, layer, rank in ranks:
@@ -113,7 +110,7 @@ def why_report(
                 ("", f"layer {layer}, rank {rank}"),
             ]
         )
-    if answer is not None and not answer.openness:
+    if not answer.openness:
         report += sentences(["no adapter was at work: there is no openness to show"], look.room)
     return report
 
@@ -138,7 +135,11 @@ def show_report(now: Situation, ready: Ready | None, conversation: Conversation,
         tagged = f"{samples} tagged section{'' if samples == 1 else 's'}"
         version = now.versions.get(name, "not trained")
         mark = f"{sign.sign} {name}" if sign else name
-        report.append([(f"fg:{sign.color}" if sign else "", mark), ("", f"  {version}{look.dot}{tagged}")])
+        color = f"fg:{sign.color}" if sign else ""
+        if len(mark) + len(version) + len(tagged) + 5 <= look.room:
+            report.append([(color, mark), ("", f"  {version}{look.dot}{tagged}")])
+        else:
+            report += [[(color, mark)], [("", f"  {version}")], [("", f"  {tagged}")]]
     if not now.gate_enabled:
         report += sentences(["gate: off in this document, every adapter weighs the same"], look.room, "")
     elif now.gate is None:
@@ -151,6 +152,12 @@ def show_report(now: Situation, ready: Ready | None, conversation: Conversation,
     if ready is None:
         report += sentences(["the engine has not opened the document yet"], look.room)
     return report
+
+
+def errors_report(now: Situation, look: Look) -> list[Line]:
+    """What keeps the document from being used."""
+    texts = [f"line {d.span.line}: {d.message}" + (f" ({d.hint})" if d.hint else "") for d in now.errors]
+    return sentences([f"{now.path} cannot be used as it stands:", *texts], look.room, WARNING)
 
 
 def _sections(now: Situation) -> str:

@@ -72,11 +72,10 @@ class Runs:
             self._tell(_ended(ended))
         return ended
 
-    async def stop(self) -> bool:
-        """Ask every run to stop at its next step. False where there is none."""
+    async def stop(self) -> None:
+        """Ask every run to stop at its next step."""
         for request_id in tuple(self._asked):
             await self._link.stop(request_id)
-        return self.under_way
 
 
 def _ended(event: RunEnded) -> list[str]:

@@ -71,10 +71,14 @@ def _routing_lines(now: Standing, signs: Mapping[str, AdapterSign], width: int, 
     in_one = _in_one_row(known, now.stale, signs, width, unicode)
     if in_one is not None:
         return [in_one]
-    if known is not None and len(signs) <= _MAX_STACKED:
-        stacked = bar_lines(known, signs, width=width, unicode=unicode)
+    if len(signs) <= _MAX_STACKED:
+        stacked = bar_lines(known or dict.fromkeys(signs, 0.0), signs, width=width, unicode=unicode)
         return [
-            [(f"fg:{b.sign.color}", f"{b.sign.sign} {b.name} {b.bar}"), ("", f" {b.number}")] for b in stacked
+            [
+                (f"fg:{b.sign.color}", f"{b.sign.sign} {b.name} {b.bar}"),
+                (NOTE if now.stale else "", f" {b.number if known is not None else '   -'}"),
+            ]
+            for b in stacked
         ]
     row: list[tuple[str, str]] = []
     for name, sign in signs.items():
