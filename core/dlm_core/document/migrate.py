@@ -72,6 +72,7 @@ def migrate(content: bytes, path: Path = Path("<text>")) -> Migration:
         changes.append(f"dlm_version {version} → {NEWEST_VERSION}")
     dpo = _dpo(tree)
     if dpo is not None:
+        _refuse_both(tree, dpo, path)
         edits.extend(_dpo_edits(dpo, lines, rows, path))
         changes.append("training.dpo → training.preference")
     _apply(edits, rows, path)
@@ -151,6 +152,15 @@ def _dpo(tree: Mapping) -> Entry | None:
     if training is None or not isinstance(training.value, Mapping):
         return None
     return training.value.entries.get("dpo")
+
+
+def _refuse_both(tree: Mapping, dpo: Entry, path: Path) -> None:
+    training = tree.entries["training"].value
+    if isinstance(training, Mapping) and "preference" in training.entries:
+        span = dpo.key_span
+        place = f"{path}:{span.line}:{span.column}"
+        message = f"{place}: the document has both `training.dpo` and `training.preference`"
+        raise DocumentError(message, "take out the one that should not count, and migrate again")
 
 
 def _dpo_edits(dpo: Entry, lines: Lines, rows: list[str], path: Path) -> Iterator[_Edit]:

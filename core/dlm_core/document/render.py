@@ -78,8 +78,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    is_block = "\n" in text and text == text.strip() and not any(_is_awkward(c) for c in text)
-    style = "|" if is_block else '"' if any(_is_awkward(c) for c in text) or "\n" in text else None
+    """Text of several lines as a literal block, text that blocks cannot hold in double quotes."""
+    awkward = any(_is_awkward(character) for character in text)
+    style = '"' if awkward else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
