@@ -68,17 +68,23 @@ class PlainLines(View):
     """Sentences on stderr, for logs and pipes; steps are mentioned at most every `every` seconds."""
 
     def __init__(
-        self, console: Console, *, every: float = 10.0, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        *,
+        quiet: bool = False,
+        every: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
+        self._quiet = quiet
         self._every = every
         self._clock = clock
         self._next = clock() + every
 
     def show(self, event: Event) -> None:
-        _print(self._console, event)
+        _print(self._console, event, self._quiet)
         moved = _moved(event)
-        if moved and self._clock() >= self._next:
+        if moved and moved.share is not None and self._clock() >= self._next:
             self._next = self._clock() + self._every
             at = f"  {moved.label}  {moved.share:.0%}  {moved.left}  {moved.figures}".rstrip()
             self._console.print(Text(at), soft_wrap=True)
@@ -87,39 +93,21 @@ class PlainLines(View):
         self._console.file.flush()
 
 
-class Quiet(View):
-    """Another view without what goes as usual: a base that is in the cache, and the end of loading."""
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-
-    def show(self, event: Event) -> None:
-        usual = isinstance(event, BaseProgress) and event.source in ("cache", "path")
-        if not usual and not isinstance(event, Ready):
-            self._view.show(event)
-
-    def stopping(self) -> None:
-        self._view.stopping()
-
-    def abandon(self) -> None:
-        self._view.abandon()
-
-    def close(self) -> None:
-        self._view.close()
-
-
 class LiveBar(View):
     """A bar that moves with the steps, its figures below it, and sentences scrolling above."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
+        self._quiet = quiet
         self._moved: _Moved | None = None
         self._stopping = False
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
 
     def show(self, event: Event) -> None:
-        _print(self._console, event)
-        self._moved = _moved(event) or (None if isinstance(event, _ENDINGS) else self._moved)
+        if _ends(event):
+            self.close()
+        _print(self._console, event, self._quiet)
+        self._moved = _moved(event) or self._moved
         if self._moved and not self._live.is_started:
             self._live.start()
 
@@ -146,33 +134,33 @@ class LiveBar(View):
         row.add_column(no_wrap=True)
         row.add_column(ratio=1)
         row.add_column(no_wrap=True, justify="right")
+        known = moved.share is not None
+        bar = ProgressBar(total=1.0, completed=moved.share or 0.0, pulse=not known)
         row.add_row(
-            Text(moved.label),
-            ProgressBar(total=1.0, completed=moved.share),
-            Text(f"{moved.share:4.0%}  {moved.left}"),
+            Text(moved.label), bar, Text(f"{moved.share:4.0%}  {moved.left}" if known else moved.left)
         )
-        figures = Text(STOPPING if self._stopping else moved.figures, no_wrap=True, overflow="ellipsis")
-        return Group(row, figures)
+        figures = STOPPING if self._stopping else moved.figures
+        return Group(row, Text(figures, no_wrap=True, overflow="ellipsis")) if figures else row
 
 
 def open_view(*, quiet: bool = False) -> View:
-    """The view on stderr that suits what stderr is; `quiet` leaves out what went as usual."""
+    """The view on stderr that suits what stderr is.
+
+    `quiet` leaves out sentences about what went as usual: a base in the cache, and the end of loading.
+    """
     console = Console(stderr=True, highlight=False)
-    view = LiveBar(console) if console.is_terminal and not console.is_dumb_terminal else PlainLines(console)
-    return Quiet(view) if quiet else view
+    live = console.is_terminal and not console.is_dumb_terminal
+    return LiveBar(console, quiet=quiet) if live else PlainLines(console, quiet=quiet)
 
 
 @dataclass(frozen=True)
 class _Moved:
-    """How far something has come: `share` in 0..1, and what is left in words."""
+    """How far something has come: `share` in 0..1 or None where nobody knows, and what is left in words."""
 
     label: str
-    share: float
+    share: float | None
     left: str
     figures: str
-
-
-_ENDINGS = (BaseProgress, Ready, RunEnded)
 
 
 def _moved(event: Event) -> _Moved | None:
@@ -188,7 +176,11 @@ def _moved(event: Event) -> _Moved | None:
         case GateStep():
             figures = f"loss {event.loss:.3f}  entropy {event.entropy:.2f}  accuracy {event.accuracy:.0%}"
             return _Moved("adapter gate", event.step / max(1, event.steps), "", figures)
-        case BaseProgress(outcome="trying") if event.total_bytes:
+        case BaseProgress(outcome="found"):
+            return _Moved(visible(f"loading {event.base}"), None, "", "")
+        case BaseProgress(outcome="trying") if not event.total_bytes:
+            return _Moved(visible(f"looking for {event.base} ({event.source})"), None, "", "")
+        case BaseProgress(outcome="trying"):
             size = f"{event.done_bytes / 1e6:,.0f} of {event.total_bytes / 1e6:,.0f} MB"
             label = visible(f"fetching {event.base} ({event.source})")
             return _Moved(label, event.done_bytes / event.total_bytes, size, visible(event.detail))
@@ -196,7 +188,15 @@ def _moved(event: Event) -> _Moved | None:
             return None
 
 
-def _print(console: Console, event: Event) -> None:
+def _ends(event: Event) -> bool:
+    loaded = isinstance(event, BaseProgress) and event.outcome == "loaded"
+    return loaded or isinstance(event, Ready | RunEnded)
+
+
+def _print(console: Console, event: Event, quiet: bool) -> None:
+    at_hand = isinstance(event, BaseProgress) and event.source in ("cache", "path")
+    if quiet and (at_hand or isinstance(event, Ready)):
+        return
     style = "yellow" if isinstance(event, Log) and event.level != "info" else ""
     for line in lines(event):
         console.print(Text(line, style=style), soft_wrap=True)
