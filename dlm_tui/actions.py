@@ -1,0 +1,218 @@
+"""Every action of the workbench, once: keys, palette, footer, click and help are all made from this list."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding
+
+Scope = Literal["start", "workbench", "editor", "dashboard", "chat", "reply"]
+
+RESERVED_KEYS: Mapping[str, str] = {
+    "ctrl+s": "stops the terminal's output (flow control)",
+    "ctrl+q": "resumes the terminal's output (flow control)",
+    "ctrl+b": "is tmux's prefix",
+    "ctrl+a": "is screen's prefix",
+    "ctrl+i": "is the same byte as tab",
+    "ctrl+m": "is the same byte as enter",
+    "ctrl+h": "is the same byte as backspace in many terminals",
+    "ctrl+left_square_bracket": "is the same byte as escape",
+}
+"""Keys that no default may take, and what stands in the way."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that can be done.
+
+    Args:
+        id: stable name for the settings file: scope, dot, and the method `action_<name>` of that scope.
+        title: what the palette and the help call it.
+        help: a sentence for tooltip and help.
+        key: default key or comma-separated keys; "" for palette only.
+        footer: short label in the footer; "" keeps it out.
+        priority: taken before the focused widget sees the key.
+    """
+
+    id: str
+    title: str
+    help: str
+    key: str = ""
+    footer: str = ""
+    priority: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        return self.id.partition(".")[0]  # type: ignore[return-value]
+
+    @property
+    def method(self) -> str:
+        """What Textual runs: the name of the method without `action_`."""
+        return self.id.partition(".")[2]
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("workbench.help", "Help", "What can be done here and now, with its keys.", "f1", "Help", True),
+    Action("workbench.save", "Save document", "Write the document to disk.", "f2,ctrl+o", "Save", True),
+    Action(
+        "workbench.train", "Train", "Save and train what changed since the last run.", "f5", "Train", True
+    ),
+    Action(
+        "workbench.stop", "Stop", "Stop training and replies at once; says what was kept.", "f8", "Stop", True
+    ),
+    Action(
+        "workbench.toggle_gate",
+        "Adapter gate: auto or off",
+        "Let the gate route the next reply, or give every adapter the same weight.",
+        "f7,ctrl+g",
+        "Gate",
+        True,
+    ),
+    Action("workbench.next_pane", "Next pane", "Move to the pane on the right.", "f6", "Pane", True),
+    Action("workbench.previous_pane", "Previous pane", "Move to the pane on the left.", "shift+f6", "", True),
+    Action("workbench.zoom", "Zoom pane", "Give the whole screen to this pane, or back.", "f9", "", True),
+    Action(
+        "workbench.next_problem", "Next problem", "Go to the next problem in the document.", "f4", "", True
+    ),
+    Action("workbench.focus_editor", "Go to the editor", "Move to the document.", "alt+e", "", True),
+    Action("workbench.focus_dashboard", "Go to the dashboard", "Move to the training.", "alt+d", "", True),
+    Action("workbench.focus_chat", "Go to the chat", "Move to the chat's line.", "alt+c", "", True),
+    Action("workbench.hide_pane", "Hide this pane", "Take this pane off the screen.", "alt+h", "", True),
+    Action("workbench.show_panes", "Show all panes", "Bring hidden panes back.", "alt+a", "", True),
+    Action("workbench.grow", "Wider pane", "Make this pane wider.", "alt+full_stop", "", True),
+    Action("workbench.shrink", "Narrower pane", "Make this pane narrower.", "alt+comma", "", True),
+    Action(
+        "workbench.train_fresh", "Train from the start", "Forget earlier versions; train everything anew."
+    ),
+    Action("workbench.train_resume", "Resume training", "Go on from the checkpoint of a stopped run."),
+    Action("workbench.restart_engine", "Restart the engine", "Start the engine process again."),
+    Action(
+        "workbench.open_document", "Open another document", "Recent documents, samples, or a path.", "alt+o"
+    ),
+    Action("workbench.next_theme", "Next theme", "Change to the next theme.", "f12"),
+    Action("workbench.quit", "Quit", "Leave; asks when there is unsaved work.", "f10", "Quit", True),
+    Action("start.quit", "Quit", "Leave.", "f10,escape", "Quit"),
+    Action("start.next_theme", "Next theme", "Change to the next theme.", "f12", "Theme"),
+    Action("editor.find", "Find", "Find text in the document.", "ctrl+f", "Find", True),
+    Action("editor.replace", "Find and replace", "Find text and replace it.", "ctrl+r", "", True),
+    Action("editor.find_next", "Find next", "Go to the next match.", "f3"),
+    Action("editor.find_previous", "Find previous", "Go to the match before.", "shift+f3"),
+    Action(
+        "editor.outline", "Outline", "Sections, their adapters and their state.", "ctrl+l", "Outline", True
+    ),
+    Action("editor.problems", "List of problems", "Every problem, with a jump to its place.", "alt+p"),
+    Action("editor.fix", "Fix this problem", "Put in what the hint suggests.", "alt+f"),
+    Action("editor.insert_section", "Insert section", "Choose kind and adapter of a new section.", "ctrl+n"),
+    Action("editor.complete", "Complete", "Fences, adapters and keys that fit here.", "ctrl+@"),
+    Action("editor.toggle_comment", "Comment", "Comment the lines out, or back in.", "ctrl+underscore"),
+    Action("editor.loss_mask", "What carries loss", "Shade what the loss is taken on.", "alt+m"),
+    Action("editor.go_to_line", "Go to line", "Jump to a line by its number.", "alt+g"),
+    Action("dashboard.next_adapter", "Next adapter", "Openness of the next adapter.", "a", "Adapter"),
+    Action("dashboard.next_module", "Next module type", "Openness of the next module type.", "m", "Module"),
+    Action(
+        "dashboard.toggle_smoothing", "Smooth the loss", "Smoothed curves, raw ones, or both.", "s", "Smooth"
+    ),
+    Action("dashboard.choose_run", "Choose a run", "Open a run of the past.", "r", "Runs"),
+    Action(
+        "dashboard.overlay_run", "Lay a run over", "Draw the loss of a second run beneath.", "o", "Overlay"
+    ),
+    Action(
+        "dashboard.jump_to_remedy",
+        "Go to what is missing",
+        "Jump to where a section is needed.",
+        "w",
+        "Remedy",
+    ),
+    Action("chat.interrupt", "Stop the reply", "Stop the reply; what was said stays.", "escape"),
+    Action("chat.regenerate", "Answer again", "Answer the last question anew.", "ctrl+r", "Again", True),
+    Action(
+        "chat.compare", "Compare routings", "The last question under two routings.", "alt+v", "Compare", True
+    ),
+    Action(
+        "chat.pin",
+        "Pin an adapter",
+        "The next adapter alone; after the last, the gate.",
+        "alt+n",
+        "Pin",
+        True,
+    ),
+    Action("chat.mix", "Mix adapters by hand", "Set every adapter's weight yourself.", "alt+x", "", True),
+    Action("chat.edit_last", "Edit the last question", "Take it back into the line.", "alt+u", "", True),
+    Action("chat.copy_reply", "Copy the reply", "Put the last reply on the clipboard.", "alt+y", "", True),
+    Action("chat.save_chat", "Save the chat", "Write it beside the document as Markdown."),
+    Action("chat.clear", "Clear the chat", "Start over; the history file is emptied."),
+    Action("chat.newline", "New line", "A line break in the message.", "ctrl+j,alt+enter"),
+    Action(
+        "reply.details",
+        "Details of this reply",
+        "Its openness, token by token and by rank.",
+        "enter",
+        "Details",
+    ),
+    Action("reply.why", "Why this routing", "The trained questions that are nearest.", "w", "Why"),
+    Action("reply.copy", "Copy this reply", "Put this reply on the clipboard.", "c,y", "Copy"),
+)
+
+BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+
+
+def bindings(scope: Scope) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
+    """The bindings that a widget or screen of `scope` declares."""
+    return [
+        Binding(
+            action.key,
+            action.method,
+            action.footer or action.title,
+            show=bool(action.footer),
+            tooltip=action.help,
+            id=action.id,
+            priority=action.priority,
+        )
+        for action in ACTIONS
+        if action.scope == scope and action.key
+    ]
+
+
+def keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The keys as Textual wants them, and a sentence for each entry that names no action or clashes."""
+    accepted: dict[str, str] = {}
+    problems: list[str] = []
+    for identity, keys in wanted.items():
+        action = BY_ID.get(identity)
+        if action is None:
+            problems.append(f"keys: there is no action `{identity}`; F1 lists them all")
+        elif not action.key:
+            problems.append(f"keys: `{identity}` is in the palette only and takes no key")
+        else:
+            accepted[identity] = keys
+    problems.extend(f"keys: {clash}" for clash in clashes(accepted))
+    return accepted, problems
+
+
+def clashes(remapped: Mapping[str, str] | None = None) -> list[str]:
+    """Actions that would answer to one key where both are live, each as a sentence."""
+    remapped = remapped or {}
+    seen: dict[tuple[Scope, str], Action] = {}
+    found: list[str] = []
+    for action in ACTIONS:
+        for key in _keys(remapped.get(action.id, action.key)):
+            for scope in _live_together(action.scope):
+                other = seen.get((scope, key))
+                if other is not None and other is not action:
+                    found.append(f"`{key}` is both `{other.id}` and `{action.id}`")
+            seen[action.scope, key] = action
+    return found
+
+
+def _live_together(scope: Scope) -> Iterable[Scope]:
+    if scope == "workbench":
+        return ("workbench", "editor", "dashboard", "chat", "reply")
+    if scope == "reply":
+        return ("reply", "chat", "workbench")
+    if scope == "chat":
+        return ("chat", "reply", "workbench")
+    return (scope, "workbench")
+
+
+def _keys(keys: str) -> list[str]:
+    return [key.strip() for key in keys.split(",") if key.strip()]

@@ -1,0 +1,189 @@
+"""The workbench as an application: themes, settings, which screen is shown, and an orderly end."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import BindingType
+
+from dlm_core.client import EngineClient
+from dlm_core.safetext import visible_line
+from dlm_tui.actions import keymap
+from dlm_tui.screens.palette import ActionProvider, ThemeProvider
+from dlm_tui.screens.start import StartScreen
+from dlm_tui.screens.workbench import Workbench
+from dlm_tui.settings import Loaded, State, load_settings, load_state, remember_document, save_state
+from dlm_tui.themes import Library, WorkbenchTheme, fingerprint, load_library
+from dlm_tui.widgets.looks import Looks
+
+THEME_WATCH_S = 2.0
+"""How often theme files are looked at for changes."""
+_FAREWELL_SIGNALS = ("SIGTERM", "SIGHUP")
+
+ClientFactory = Callable[[], EngineClient]
+
+
+class WorkbenchApp(App[int]):
+    """`dlm FILE`. `looks` and `workbench_theme` are what every widget paints with."""
+
+    TITLE = "dlm"
+    BINDINGS: ClassVar[list[BindingType]] = []
+    COMMANDS = {ActionProvider, ThemeProvider}  # noqa: RUF012  (Textual declares it so)
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        engine: str | None = None,
+        client: ClientFactory | None = None,
+        loaded: Loaded | None = None,
+        state: State | None = None,
+    ) -> None:
+        self.loaded = loaded or load_settings()
+        self.state = state or load_state()
+        self.library: Library = load_library()
+        self.workbench_theme: WorkbenchTheme = self.library.get(
+            self.state.theme or self.loaded.settings.theme
+        )
+        self.looks = Looks((), self.workbench_theme)
+        self._client_factory = client or (lambda: EngineClient(engine=engine))
+        self._path = path
+        self._fingerprint = fingerprint()
+        self._bench: Workbench | None = None
+        super().__init__()
+        self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        self._register_themes()
+        keys, problems = keymap(self.loaded.settings.keys)
+        self.set_keymap(keys)
+        problems = [*self.loaded.problems, *problems, *self.library.problems]
+        if problems:
+            self.notify("\n".join(problems), title="Settings", severity="warning", timeout=20, markup=False)
+        self._handle_signals()
+        self.set_interval(THEME_WATCH_S, self._watch_themes)
+        if self._path is None:
+            self.action_start()
+        else:
+            self.open_document(self._path)
+
+    # Documents
+
+    def open_document(self, path: Path) -> None:
+        """Show the workbench on `path`, with an engine of its own."""
+        remember_document(self.state, path)
+        save_state(self.state)
+        self._bench = Workbench(path, self._client_factory(), self.loaded.settings, self.state)
+        self._show(self._bench)
+
+    def action_start(self) -> None:
+        """Show the list of documents."""
+        self.call_later(self._close_bench)
+        self._show(StartScreen(self.state.recent))
+
+    def _show(self, screen: Workbench | StartScreen) -> None:
+        if len(self.screen_stack) > 1:
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+
+    async def _close_bench(self) -> None:
+        bench, self._bench = self._bench, None
+        if bench is not None:
+            await bench.leave()
+
+    @on(StartScreen.Chosen)
+    def _chosen(self, message: StartScreen.Chosen) -> None:
+        self.open_document(message.path)
+
+    def set_adapters(self, names: tuple[str, ...]) -> None:
+        """The document's adapters, in declared order: all panes show them alike from now on."""
+        if names != self.looks.names:
+            self.looks = Looks(names, self.workbench_theme)
+            self._looks_changed()
+
+    def _looks_changed(self) -> None:
+        if self._bench is not None and self._bench.is_mounted:
+            for pane in (self._bench.editor, self._bench.dashboard, self._bench.chat):
+                pane.adapters_changed()
+            self._bench.title_bar.refresh()
+
+    # Themes
+
+    def _register_themes(self) -> None:
+        for theme in self.library.themes.values():
+            self.register_theme(theme.to_textual())
+        self.theme = self.workbench_theme.name
+
+    def choose_theme(self, name: str) -> None:
+        """Use a theme from now on."""
+        self.workbench_theme = self.library.get(name)
+        self.looks = Looks(self.looks.names, self.workbench_theme)
+        self.theme = self.workbench_theme.name
+        self.state.theme = self.workbench_theme.name
+        self._looks_changed()
+
+    def action_next_theme(self) -> None:
+        """Use the next theme by name."""
+        names = sorted(self.library.themes)
+        self.choose_theme(names[(names.index(self.workbench_theme.name) + 1) % len(names)])
+        spec = self.workbench_theme.spec
+        self.notify(f"{spec.name}: {spec.description}", timeout=2, markup=False)
+
+    def _watch_themes(self) -> None:
+        mark = fingerprint()
+        if mark == self._fingerprint:
+            return
+        self._fingerprint = mark
+        library = load_library()
+        if library.problems:
+            self.notify("\n".join(library.problems), title="Themes", severity="warning", markup=False)
+        self.library = library
+        for theme in library.themes.values():
+            self.register_theme(theme.to_textual())
+        self.choose_theme(self.workbench_theme.name)
+        self.refresh_css(animate=False)
+
+    # The end
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in _FAREWELL_SIGNALS:
+            number = getattr(signal, name, None)
+            if number is not None:
+                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                    loop.add_signal_handler(number, self._farewell, int(number))
+
+    def _farewell(self, number: int) -> None:
+        """A signal asked the process to end: unsaved work is kept aside, and the terminal put in order."""
+        self.call_later(self.action_leave, 128 + number)
+
+    async def action_leave(self, code: int = 0) -> None:
+        """End: the engine first, so that it can save what may be resumed."""
+        if self._bench is not None:
+            self._bench.editor.keep_draft()
+        self.exit(code)
+
+    async def on_unmount(self) -> None:
+        await self._close_bench()
+        save_state(self.state)
+
+
+def run_app(path: Path | None, *, engine: str | None = None) -> int:
+    """Run the workbench on `path`, or on the list of documents, and answer the process's exit code.
+
+    Args:
+        engine: `module:function` of the engine the host loads, for tests; None is the real one.
+    """
+    if path is not None and path.is_dir():
+        print(f"{visible_line(str(path))} is a folder; give a .dlm file")
+        return 2
+    app = WorkbenchApp(path, engine=engine)
+    return app.run() or 0

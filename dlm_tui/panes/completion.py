@@ -1,0 +1,123 @@
+"""What may stand next at the cursor: fences, adapters, headings, frontmatter keys and values."""
+
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from dlm_core.document.highlight import LineState
+from dlm_core.document.model import SectionKind
+from dlm_core.document.schema import AdapterConfig, Frontmatter
+
+_HEADINGS = {
+    SectionKind.INSTRUCTION: ("### Q", "### A"),
+    SectionKind.PREFERENCE: ("### Prompt", "### Chosen", "### Rejected"),
+}
+
+
+@dataclass(frozen=True)
+class Completion:
+    """`text` in place of the last `replaces` characters before the cursor; `note` says what it is."""
+
+    text: str
+    replaces: int
+    note: str = ""
+
+
+def candidates(
+    before: str, state: LineState, adapters: Sequence[str], lines_above: Sequence[str] = ()
+) -> list[Completion]:
+    """What fits after `before`, the line up to the cursor, where `state` holds at its beginning."""
+    if state.region in ("frontmatter", "yaml-block"):
+        return _in_frontmatter(before, lines_above)
+    if state.region in ("body", "fenced", "provenance"):
+        return _fences(before, adapters) or _headings(before, state)
+    return []
+
+
+def _fences(before: str, adapters: Sequence[str]) -> list[Completion]:
+    if before and not "::".startswith(before[:2]):
+        return []
+    found = []
+    for kind in (SectionKind.INSTRUCTION, SectionKind.PROSE, SectionKind.PREFERENCE):
+        for name in adapters:
+            found.append(Completion(f"::{kind.value}#{name}::", len(before), "fence"))
+        found.append(Completion(f"::{kind.value}::", len(before), "fence without a tag"))
+    return [c for c in found if c.text.startswith(before) and c.text != before]
+
+
+def _headings(before: str, state: LineState) -> list[Completion]:
+    options = _HEADINGS.get(state.section, ()) if state.section is not None else ()
+    return [Completion(o, len(before), "heading") for o in options if o.startswith(before) and o != before]
+
+
+def _in_frontmatter(before: str, lines_above: Sequence[str]) -> list[Completion]:
+    bare = before.lstrip(" ")
+    indent = len(before) - len(bare)
+    path = _path(lines_above, indent)
+    key, colon, value = bare.partition(":")
+    struct = _struct_at(path)
+    if struct is None:
+        return []
+    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    if not colon:
+        return [
+            Completion(f"{name}: ", len(bare), _default(field))
+            for name, field in fields.items()
+            if name.startswith(bare)
+        ]
+    if key not in fields:
+        return []
+    word = value.lstrip()
+    return [
+        Completion(option, len(word), "value")
+        for option in _options(fields[key].type)
+        if option.startswith(word) and option != word
+    ]
+
+
+def _path(lines: Sequence[str], indent: int) -> list[str]:
+    """The keys that a line of this indentation stands under, outermost first."""
+    path: list[str] = []
+    wanted = indent
+    for line in reversed(lines):
+        bare = line.lstrip(" ")
+        lead = len(line) - len(bare)
+        if not bare.strip() or bare.startswith("#") or lead >= wanted or ":" not in bare:
+            continue
+        path.insert(0, bare.partition(":")[0].strip())
+        wanted = lead
+        if lead == 0:
+            break
+    return path
+
+
+def _struct_at(path: Sequence[str]) -> type[msgspec.Struct] | None:
+    struct: Any = Frontmatter
+    for index, key in enumerate(path):
+        if key == "adapters":
+            # Below `adapters` stand names, and below a name the per-adapter keys.
+            return AdapterConfig if len(path) == index + 2 else None
+        field = next((f for f in msgspec.structs.fields(struct) if f.name == key), None)
+        if field is None or not (isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)):
+            return None
+        struct = field.type
+    return struct  # type: ignore[no-any-return]
+
+
+def _options(kind: Any) -> list[str]:
+    origin = typing.get_origin(kind)
+    if origin is typing.Literal:
+        return [str(value) for value in typing.get_args(kind)]
+    if origin in (typing.Union, types.UnionType, typing.Annotated):
+        return [option for part in typing.get_args(kind) for option in _options(part)]
+    return ["true", "false"] if kind is bool else []
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is msgspec.NODEFAULT or isinstance(field.default, msgspec.Struct | dict):
+        return ""
+    return f"default {field.default}"

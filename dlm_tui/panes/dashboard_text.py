@@ -1,0 +1,254 @@
+"""The dashboard's words and numbers as styled text: pure functions from a run to what stands on screen."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.style import Style
+from rich.text import Text
+
+from dlm_core.safetext import visible, visible_line
+from dlm_tui.bars import bar
+from dlm_tui.panes.run_view import COLLAPSE_SHARE, Concern, RunView, smoothed
+from dlm_tui.themes import WorkbenchTheme
+from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.plot import Curve, Guide, Scene
+
+LEVEL_SIGNS: Mapping[str, str] = {"info": "·", "warning": "⚠", "error": "✖"}
+FORGETTING_FULL = 0.05
+"""A rise of perplexity that fills the forgetting meter: 5 %."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: `0:07`, `12:30`, `1:02:05`."""
+    whole = max(0, round(seconds)) if math.isfinite(seconds) else 0
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
+
+
+def status_text(run: RunView | None, theme: WorkbenchTheme, width: int, source: str = "") -> Text:
+    """State, progress bar and rates of a run; what to do where there is none."""
+    spec = theme.spec
+    muted = Style(color=spec.colors.secondary)
+    if run is None:
+        text = Text(end="").append("No run yet. ", style="bold")
+        text.append("F5 trains the document; the first run takes everything.", style=muted)
+        return text
+    text = Text(end="", no_wrap=True, overflow="ellipsis")
+    word, color = _state_word(run, theme)
+    text.append(f"Run {run.run_id} ", style="bold").append(word, style=Style(color=color, bold=True))
+    if source:
+        text.append(f"  {visible_line(source)}", style=muted)
+    last = run.last
+    if run.running and last is not None:
+        figures = f"{last.tokens_per_s:,.0f} tok/s"
+        text.append(
+            f"  step {last.step}/{last.steps}  epoch {last.epoch}/{last.epochs}  {figures}", style=muted
+        )
+        done = f" {run.progress:4.0%}  ETA {duration(last.eta_s)}"
+        text.append("\n").append(bar(run.progress, max(4, width - len(done))), style=spec.colors.accent)
+        text.append(done, style="bold")
+        if run.gate_last is not None and run.gate is None:
+            gate = run.gate_last
+            text.append(f"\ngate step {gate.step}/{gate.steps}  accuracy {gate.accuracy:.0%}", style=muted)
+    elif run.ended is not None:
+        reason = visible_line(run.ended.reason)
+        text.append(f"\n{reason}" if reason else "", style=muted)
+        text.append(f"  {duration(run.ended.seconds)}", style=muted)
+        if run.ended.checkpoint:
+            text.append("\nCheckpoint kept: resume with Ctrl+P, Resume training.", style=muted)
+    elif run.planned is not None:
+        plan = run.planned
+        rows = sum(plan.rows.values())
+        text.append(f"\n{rows} rows, {plan.tokens:,} tokens, {plan.steps} steps", style=muted)
+    return text
+
+
+def _state_word(run: RunView, theme: WorkbenchTheme) -> tuple[str, str]:
+    colors = theme.spec.colors
+    if run.failure:
+        return "✖ failed", colors.error
+    if run.ended is None:
+        return "▶ training", colors.accent
+    words = {"done": ("✔ done", colors.success), "stopped": ("■ stopped", colors.warning)}
+    return words.get(run.ended.status, ("✖ failed", colors.error))
+
+
+def loss_scene(
+    run: RunView | None, looks: Looks, *, raw: bool, smooth: bool, overlay: RunView | None = None
+) -> Scene:
+    """The loss curves of `run`: all together and each adapter's, raw or smoothed, over another run's."""
+    if run is None or not len(run.loss):
+        return Scene(message="no loss yet")
+    spec = looks.theme.spec
+    curves: list[Curve] = []
+    if overlay is not None and len(overlay.loss):
+        curves.append(Curve(tuple(overlay.loss.xs), tuple(smoothed(overlay.loss.ys)), spec.plot_axis, "○"))
+    if raw and smooth:
+        curves.append(Curve(tuple(run.loss.xs), tuple(run.loss.ys), spec.plot_axis))
+    if len(run.losses) != 1:
+        ys = smoothed(run.loss.ys) if smooth else run.loss.ys
+        curves.append(Curve(tuple(run.loss.xs), tuple(ys), spec.plot_all, "∗"))
+    for name in looks.ordered(tuple(run.losses)):
+        series = run.losses[name]
+        ys = smoothed(series.ys) if smooth else series.ys
+        curves.append(Curve(tuple(series.xs), tuple(ys), looks.color(name), looks.sign(name)))
+    return Scene(tuple(curves), y_floor=0.0)
+
+
+def loss_legend(run: RunView | None, looks: Looks, *, raw: bool, smooth: bool) -> Text:
+    """What the curves are, each with its latest value."""
+    text = Text(no_wrap=True, overflow="ellipsis", end="")
+    if run is None or not len(run.loss):
+        return text
+    for name in looks.ordered(tuple(run.losses)):
+        ys = run.losses[name].ys
+        value = smoothed(ys)[-1] if smooth and ys else ys[-1]
+        text.append_text(looks.label(name)).append(f" {value:.3f}  ", style="bold")
+    if len(run.losses) != 1:
+        value = smoothed(run.loss.ys)[-1] if smooth else run.loss.ys[-1]
+        text.append("∗ all", style=looks.theme.spec.plot_all).append(f" {value:.3f}  ", style="bold")
+    words = "smoothed, raw behind" if raw and smooth else "smoothed" if smooth else "raw"
+    text.append(words, style=Style(color=looks.theme.spec.plot_axis))
+    return text
+
+
+def gate_scene(run: RunView | None, theme: WorkbenchTheme) -> Scene:
+    """Entropy over the gate's training; dotted lines at uniform (ln N) and at collapse."""
+    if run is None or not len(run.gate_entropy):
+        return Scene(message="no gate training in this run")
+    uniform = max_entropy(run)
+    guides = (Guide(uniform), Guide(uniform * COLLAPSE_SHARE)) if uniform else ()
+    entropy = run.gate_entropy
+    curve = Curve(tuple(entropy.xs), tuple(entropy.ys), theme.spec.colors.primary, "◂")
+    return Scene((curve,), guides, y_floor=0.0)
+
+
+def max_entropy(run: RunView) -> float:
+    """ln N of the run's gate, 0 where it is not known."""
+    if run.gate is not None and run.gate.max_entropy:
+        return run.gate.max_entropy
+    return math.log(len(run.adapters)) if len(run.adapters) > 1 else 0.0
+
+
+def gate_legend(run: RunView | None, theme: WorkbenchTheme) -> Text:
+    """The gate's figures: entropy against uniform, accuracies."""
+    muted = Style(color=theme.spec.colors.secondary)
+    text = Text(no_wrap=True, overflow="ellipsis", end="")
+    if run is None:
+        return text
+    if run.gate_last is not None:
+        text.append(f"entropy {run.gate_last.entropy:.3f}", style="bold")
+        text.append(f" nats, uniform {max_entropy(run):.3f}", style=muted)
+    if run.gate is not None:
+        text.append("  " if text else "").append(run.gate.mode, style="bold")
+        if run.gate.train_accuracy is not None:
+            text.append(f"  trained {run.gate.train_accuracy:.0%}", style=muted)
+        if run.gate.loo_accuracy is not None:
+            text.append(f"  left out {run.gate.loo_accuracy:.0%}", style=muted)
+    return text
+
+
+def mean_weights_text(run: RunView | None, looks: Looks, width: int) -> Text:
+    """The gate's mean weight and samples per adapter."""
+    if run is None or run.gate is None:
+        return Text("", end="")
+    gate = run.gate
+    lines = []
+    for name in looks.ordered(tuple(gate.mean_weights)):
+        weight, samples = gate.mean_weights[name], gate.sample_counts.get(name, 0)
+        tail = f" {weight:.2f} {samples:>3} samples"
+        line = looks.label(name, 14)
+        line.append(" ").append(bar(weight, max(3, width - 15 - len(tail))), style=looks.style(name))
+        lines.append(line.append(tail))
+    return Text("\n", end="").join(lines)
+
+
+def openness_scene(run: RunView | None, looks: Looks) -> Scene:
+    """Mean openness of every adapter over the run."""
+    if run is None or not run.openness:
+        return Scene(message="no openness yet")
+    curves = []
+    for name in looks.ordered(tuple(run.openness)):
+        series = run.openness[name]
+        curves.append(Curve(tuple(series.xs), tuple(series.ys), looks.color(name), looks.sign(name)))
+    return Scene(tuple(curves), y_floor=0.0)
+
+
+def learned_text(run: RunView | None, looks: Looks, width: int) -> Text:
+    """Recall per adapter as bars, and the forgetting meter: perplexity on neutral text against the base."""
+    if run is None or not run.epochs:
+        return Text("after the first epoch", style=Style(color=looks.theme.spec.plot_axis), end="")
+    epoch, spec = run.epochs[-1], looks.theme.spec
+    lines = []
+    for name in looks.ordered(tuple(epoch.recalls)):
+        line = looks.label(name, 14)
+        line.append(" ").append(bar(epoch.recalls[name], max(3, width - 21)), style=looks.style(name))
+        lines.append(line.append(f" {epoch.recalls[name]:5.0%}"))
+    total = Text(end="").append("∗ all".ljust(14), style=spec.plot_all)
+    total.append(" ").append(bar(epoch.recall, max(3, width - 21))).append(
+        f" {epoch.recall:5.0%}", style="bold"
+    )
+    lines.append(total)
+    lines.append(forgetting_text(epoch.perplexity, epoch.perplexity_base, epoch.kl, looks.theme, width))
+    return Text("\n", end="").join(lines)
+
+
+def forgetting_text(
+    perplexity: float | None, base: float | None, kl: float | None, theme: WorkbenchTheme, width: int
+) -> Text:
+    """The forgetting meter: full at a rise of 5 % in perplexity; an empty one forgot nothing."""
+    colors = theme.spec.colors
+    if perplexity is None or not base:
+        return Text("forgetting is not measured yet", style=theme.spec.plot_axis, end="")
+    rise = perplexity / base - 1
+    color = colors.success if rise <= 0.01 else colors.warning if rise <= 0.02 else colors.error
+    text = Text("forgetting".ljust(14) + " ", end="", no_wrap=True, overflow="ellipsis")
+    text.append(bar(rise / FORGETTING_FULL, max(3, width - 22)), style=color)
+    text.append(f" {rise:+.1%}", style=Style(color=color, bold=True))
+    detail = f"\nperplexity {perplexity:.2f}, base {base:.2f}" + (f", KL {kl:.4f}" if kl is not None else "")
+    return text.append(detail, style=Style(color=colors.secondary))
+
+
+def concerns_text(concerns: Sequence[Concern], looks: Looks) -> Text:
+    """The warnings panel: for each what is the matter, with counts as a bar, and what to do."""
+    colors = looks.theme.spec.colors
+    blocks = []
+    for concern in concerns:
+        block = Text(end="").append("⚠ ", style=Style(color=colors.warning, bold=True))
+        if concern.kind == "cold_start":
+            block.append_text(looks.label(concern.adapter)).append("  ")
+            block.append("▮" * concern.have, style=looks.style(concern.adapter))
+            block.append("▯" * (concern.floor - concern.have), style=Style(color=colors.warning))
+            block.append(f" {concern.have} of {concern.floor} tagged sections", style="bold")
+        else:
+            block.append(visible(concern.message), style="bold")
+        block.append(f"\n  {visible(concern.remedy)}", style=Style(color=colors.secondary))
+        blocks.append(block)
+    return Text("\n", end="").join(blocks)
+
+
+def versions_text(versions: Mapping[str, str], looks: Looks) -> Text:
+    """The current version of every adapter."""
+    if not versions:
+        return Text("nothing is trained yet", style=Style(color=looks.theme.spec.plot_axis), end="")
+    text = Text(end="")
+    for name in looks.ordered(tuple(versions)):
+        text.append_text(looks.label(name)).append(f" {versions[name]}  ")
+    return text
+
+
+def log_text(run_log: Sequence[object], theme: WorkbenchTheme, lines: int = 12) -> Text:
+    """The last sentences the engine said."""
+    colors = theme.spec.colors
+    tints = {"info": colors.secondary, "warning": colors.warning, "error": colors.error}
+    shown = []
+    for entry in run_log[-lines:]:
+        level, message = getattr(entry, "level", "info"), visible_line(getattr(entry, "message", str(entry)))
+        hint = visible_line(getattr(entry, "hint", ""))
+        line = Text(end="").append(f"{LEVEL_SIGNS.get(level, '·')} ", style=tints.get(level, ""))
+        line.append(message, style=tints.get(level, ""))
+        if hint:
+            line.append(f" {hint}", style=Style(color=colors.secondary))
+        shown.append(line)
+    return Text("\n", end="").join(shown)

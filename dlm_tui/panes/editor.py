@@ -1,0 +1,635 @@
+"""The document pane: the text, its problems, its outline, finding, completing, saving."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import OptionList, Static, TextArea
+from textual.widgets.option_list import Option
+
+from dlm_core.document import Diagnostic, Document, Parsed, SectionKind, parse_file, parse_text
+from dlm_core.errors import DlmError
+from dlm_core.safetext import visible_line
+from dlm_core.store import SectionRecord
+from dlm_tui.actions import bindings
+from dlm_tui.panes import completion, drafts
+from dlm_tui.panes.drafts import Draft, Drafts, OnDisk
+from dlm_tui.panes.pane import Pane
+from dlm_tui.screens.choices import Choice, ChoiceScreen, LineScreen
+from dlm_tui.section_states import SectionState, section_states
+from dlm_tui.widgets.document_area import DocumentArea
+from dlm_tui.widgets.find_bar import FindBar, Match, find_matches
+
+WATCH_S = 1.0
+"""How often the file is looked at for changes by others: one `stat`."""
+DRAFT_S = 2.0
+"""Longest time that unsaved work is nowhere but in memory."""
+_REMEDY = re.compile(r"did you mean `([^`]+)`")
+_STATE_SIGNS = {"trained": "✔", "changed": "~", "new": "+", "gone": "−"}
+_PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
+
+
+class EditorPane(Pane):
+    """One document. Checks run in a thread once typing pauses; nothing here waits for them."""
+
+    pane_name = "editor"
+    title = "Document"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("editor")
+
+    class CheckDone(Message):
+        """The text was checked: the diagnostics, and the document where it is usable."""
+
+        def __init__(self, diagnostics: Sequence[Diagnostic], document: Document | None) -> None:
+            super().__init__()
+            self.diagnostics, self.document = diagnostics, document
+
+    class Saved(Message):
+        """The document was written to disk."""
+
+    class Dirtied(Message):
+        """Whether there is unsaved work changed."""
+
+        def __init__(self, unsaved: bool) -> None:
+            super().__init__()
+            self.unsaved = unsaved
+
+    def __init__(self, path: Path, draft_folder: Path, *, delay: float, soft_wrap: bool, blink: bool) -> None:
+        super().__init__()
+        self.path = path
+        self.document: Document | None = None
+        self.diagnostics: tuple[Diagnostic, ...] = ()
+        self.on_disk = OnDisk("", "", 0, 0)
+        self.area = DocumentArea(soft_wrap=soft_wrap)
+        self.area.cursor_blink = blink
+        self._drafts = Drafts(draft_folder)
+        self._delay = delay
+        self._check_timer: Timer | None = None
+        self._draft_timer: Timer | None = None
+        self._unsaved = False
+        self._asking = False
+        self._records: tuple[SectionRecord, ...] = ()
+        self._matches: list[Match] = []
+        self._wanted = ""
+        self._outline_lines: list[int] = []
+        self._drawer = ""
+
+    def compose(self) -> ComposeResult:
+        yield self.heading
+        yield self.area
+        yield FindBar(id="find-bar")
+        yield Static("", id="problem-line")
+        yield OptionList(id="drawer", compact=True)
+
+    @property
+    def default_focus(self) -> Widget:
+        return self.area
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether the text differs from what is on disk."""
+        return self._unsaved
+
+    def on_mount(self) -> None:
+        self.query_one("#drawer").display = False
+        self.area.follow_theme()
+        self.tell(visible_line(self.path.name))
+
+    # Opening, saving, other people's changes
+
+    def open(self) -> Draft | None:
+        """Read the document; answers unsaved work of an earlier session, if there is any.
+
+        Raises:
+            DocumentError: the file cannot be read.
+        """
+        self.on_disk = drafts.read(self.path)
+        self.area.load_text(self.on_disk.text)
+        self._set_unsaved(False)
+        self.check_now()
+        self.set_interval(WATCH_S, self._watch)
+        draft = self._drafts.find(self.path)
+        if draft is not None and draft.text == self.on_disk.text:
+            self._drafts.forget(self.path)
+            return None
+        return draft
+
+    def restore(self, draft: Draft) -> None:
+        """Bring unsaved work back into the text; what was on disk is one undo away."""
+        self.area.replace_all(draft.text)
+
+    def forget_draft(self) -> None:
+        """The recovery file is not wanted any more."""
+        self._drafts.forget(self.path)
+
+    def discard(self) -> None:
+        """The unsaved work is not wanted: nothing of it is kept."""
+        self._drafts.forget(self.path)
+        self._unsaved = False
+
+    async def save(self) -> bool:
+        """Write the text to disk, and answer whether it was. Asks first where the file changed meanwhile."""
+        try:
+            other = drafts.changed(self.path, self.on_disk)
+        except DlmError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return False
+        if other is not None:
+            self._ask_about(other, saving=True)
+            return False
+        return self._write()
+
+    def _write(self) -> bool:
+        text = self.area.text
+        try:
+            self.on_disk = drafts.write(self.path, text, bom=self.on_disk.bom)
+        except DlmError as error:
+            self.notify(str(error), severity="error", markup=False, timeout=12)
+            return False
+        self._set_unsaved(False)
+        self._drafts.forget(self.path)
+        self.area.history.checkpoint()
+        self.check_now()
+        self.post_message(self.Saved())
+        return True
+
+    def _watch(self) -> None:
+        if self._asking:
+            return
+        try:
+            other = drafts.changed(self.path, self.on_disk)
+        except DlmError:
+            return
+        if other is None:
+            return
+        if not self._unsaved:
+            self._take(other)
+            self.notify("The file changed on disk; this is the new text. Undo brings the old one back.")
+        else:
+            self._ask_about(other, saving=False)
+
+    def _take(self, other: OnDisk) -> None:
+        self.on_disk = other
+        self.area.replace_all(other.text)
+        self._set_unsaved(False)
+        self._drafts.forget(self.path)
+        self.check_now()
+
+    def _ask_about(self, other: OnDisk, *, saving: bool) -> None:
+        self._asking = True
+        lines = abs(other.text.count("\n") - self.area.text.count("\n"))
+        title = f"{visible_line(self.path.name)} was changed by another program. {lines} lines more or fewer."
+        keep = "save mine over it" if saving else "keep mine, decide when saving"
+        choices = [
+            Choice("mine", keep, "the other text is lost" if saving else ""),
+            Choice("theirs", "take the text on disk", "mine is one undo away"),
+            Choice("both", "save mine as a second file", "take the text on disk here"),
+        ]
+
+        def chosen(answer: str | None) -> None:
+            self._asking = False
+            if answer == "mine":
+                self.on_disk = other
+                if saving:
+                    self._write()
+            elif answer == "theirs":
+                self._take(other)
+            elif answer == "both":
+                self._save_second(other)
+
+        self.app.push_screen(ChoiceScreen(title, choices), chosen)
+
+    def _save_second(self, other: OnDisk) -> None:
+        number = 1
+        while (second := self.path.with_name(f"{self.path.stem}.mine{number}{self.path.suffix}")).exists():
+            number += 1
+        try:
+            drafts.write(second, self.area.text)
+        except DlmError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self.notify(f"Yours is saved as {visible_line(second.name)}.", markup=False)
+        self._take(other)
+
+    def keep_draft(self) -> None:
+        """Write the recovery file now, if there is unsaved work."""
+        self._draft_timer = None
+        if not self._unsaved:
+            return
+        try:
+            self._drafts.keep(self.path, self.area.text, self.on_disk)
+        except DlmError as error:
+            self.notify(
+                f"Unsaved work cannot be kept aside: {error.message}", severity="warning", markup=False
+            )
+
+    def _set_unsaved(self, unsaved: bool) -> None:
+        if unsaved != self._unsaved:
+            self._unsaved = unsaved
+            self.post_message(self.Dirtied(unsaved))
+
+    # Checking
+
+    @on(TextArea.Changed, "#document-area")
+    def _changed(self) -> None:
+        self._set_unsaved(self.area.text != self.on_disk.text)
+        if self._unsaved and self._draft_timer is None:
+            self._draft_timer = self.set_timer(DRAFT_S, self.keep_draft)
+        if self._check_timer is not None:
+            self._check_timer.stop()
+        self._check_timer = self.set_timer(self._delay, self.check_now)
+
+    @work(exclusive=True, group="check", exit_on_error=False)
+    async def check_now(self) -> None:
+        """Check the text as it stands, off the loop."""
+        text, clean = self.area.text, not self._unsaved
+        path = self.path
+        # What is on disk is checked with its sources, as `dlm check` does it; unsaved text by itself.
+        parsed = await asyncio.to_thread(parse_file, path) if clean and path.exists() else None
+        if parsed is None:
+            parsed = await asyncio.to_thread(parse_text, text, path)
+        if text == self.area.text:
+            self._take_check(parsed)
+
+    def _take_check(self, parsed: Parsed) -> None:
+        self.diagnostics = parsed.diagnostics
+        if parsed.document is not None:
+            self.document = parsed.document
+        self.area.show_diagnostics(parsed.diagnostics)
+        self._show_problem_here()
+        if self._drawer:
+            self._fill_drawer(self._drawer)
+        self.post_message(self.CheckDone(parsed.diagnostics, parsed.document))
+
+    def _show_problem_here(self) -> None:
+        line = self.query_one("#problem-line", Static)
+        found = self.area.diagnostics_at(self.area.cursor_location[0])
+        line.display = bool(found)
+        if found:
+            line.update(self._problem_text(found[0]))
+
+    def _problem_text(self, problem: Diagnostic, *, place: bool = False) -> Text:
+        colors = self.looks.theme.spec.colors
+        color = {"error": colors.error, "warning": colors.warning}.get(problem.severity, colors.secondary)
+        text = Text(end="")
+        text.append(f"{_PROBLEM_SIGNS[problem.severity]} ", style=Style(color=color, bold=True))
+        if place:
+            text.append(f"{problem.span.line}:{problem.span.column} ", style=Style(color=colors.secondary))
+        text.append(visible_line(problem.message))
+        if problem.hint:
+            fix = " (Alt+F)" if _REMEDY.search(problem.hint) else ""
+            text.append(f"  {visible_line(problem.hint)}{fix}", style=Style(color=colors.secondary))
+        return text
+
+    @on(TextArea.SelectionChanged, "#document-area")
+    def _moved(self) -> None:
+        self._show_problem_here()
+
+    def next_problem(self) -> None:
+        """Go to the next problem, round the end."""
+        if not self.diagnostics:
+            self.notify("There is no problem in the document.")
+            return
+        row = self.area.cursor_location[0]
+        ordered = sorted(self.diagnostics, key=lambda d: d.span)
+        after = next((d for d in ordered if d.span.line - 1 > row), ordered[0])
+        self.go_to(after.span.line - 1, after.span.column - 1)
+
+    def action_fix(self) -> None:
+        """Put in what the hint of the problem under the cursor suggests, as one undoable edit."""
+        for problem in self.area.diagnostics_at(self.area.cursor_location[0]):
+            meant = _REMEDY.search(problem.hint)
+            if meant is None:
+                continue
+            span = problem.span
+            self.area.history.checkpoint()
+            start, end = (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1)
+            self.area.put(meant[1], start, end)
+            return
+        self.notify("There is nothing here that could be put right by itself.")
+
+    def go_to(self, line: int, column: int = 0) -> None:
+        """Move to a line and column, from 0, into view and with the focus."""
+        line = min(max(0, line), self.area.document.line_count - 1)
+        column = min(max(0, column), len(self.area.document.get_line(line)))
+        self.area.move_cursor((line, column), center=True)
+        self.area.focus()
+
+    # Sections
+
+    def show_records(self, records: tuple[SectionRecord, ...]) -> None:
+        """What the last run trained, for the outline's states."""
+        self._records = records
+        if self._drawer == "outline":
+            self._fill_drawer("outline")
+
+    @property
+    def sections(self) -> tuple[SectionState, ...]:
+        """The sections as they stand, then those that are gone, each with its state since the last run."""
+        return section_states(self.document.sections if self.document is not None else (), self._records)
+
+    def go_to_remedy(self, adapter: str) -> None:
+        """Go to the end, open a section for `adapter` there, and say so."""
+        area = self.area
+        row = area.document.line_count - 1
+        last = area.document.get_line(row)
+        area.history.checkpoint()
+        lead = "" if not last.strip() and row > 0 and not area.document.get_line(row - 1).strip() else "\n\n"
+        area.put(
+            f"{lead if last.strip() else lead[1:]}::instruction#{adapter}::\n### Q\n\n### A\n",
+            area.document.end,
+            area.document.end,
+        )
+        self.go_to(area.cursor_location[0] - 2)
+        self.notify(f"A section for {adapter} begins here: write a question, then its answer.", markup=False)
+
+    def action_insert_section(self) -> None:
+        """Choose kind and adapter of a new section at the cursor."""
+        adapters = self.looks.names
+        choices = [
+            Choice(f"{kind.value} {name}", f"{self.looks.sign(name)} ::{kind.value}#{name}::")
+            for kind in (SectionKind.INSTRUCTION, SectionKind.PROSE, SectionKind.PREFERENCE)
+            for name in adapters
+        ]
+        choices += [Choice(f"{kind.value} ", f"  ::{kind.value}::", "no tag") for kind in SectionKind]
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                kind, _, name = answer.partition(" ")
+                self._insert_section(kind, name)
+
+        self.app.push_screen(ChoiceScreen("Insert which section?", choices), chosen)
+
+    def _insert_section(self, kind: str, adapter: str) -> None:
+        area = self.area
+        row = area.cursor_location[0]
+        tag = f"#{adapter}" if adapter else ""
+        bodies = {
+            "instruction": "### Q\n\n### A\n",
+            "preference": "### Prompt\n\n### Chosen\n\n### Rejected\n",
+        }
+        body = bodies.get(kind, "\n")
+        area.history.checkpoint()
+        end = (row, len(area.document.get_line(row)))
+        lead = "\n\n" if area.document.get_line(row).strip() else "\n"
+        area.put(f"{lead}::{kind}{tag}::\n{body}", end, end)
+        self.go_to(row + lead.count("\n") + (2 if kind in bodies else 1))
+
+    # The drawer: outline and problems
+
+    def action_outline(self) -> None:
+        """Show or hide the outline."""
+        self._toggle_drawer("outline")
+
+    def action_problems(self) -> None:
+        """Show or hide the list of problems."""
+        self._toggle_drawer("problems")
+
+    def _toggle_drawer(self, what: str) -> None:
+        drawer = self.query_one("#drawer", OptionList)
+        if self._drawer == what:
+            self._drawer = ""
+            drawer.display = False
+            self.area.focus()
+            return
+        self._drawer = what
+        drawer.display = True
+        self._fill_drawer(what)
+        drawer.focus()
+
+    def _fill_drawer(self, what: str) -> None:
+        drawer = self.query_one("#drawer", OptionList)
+        where = drawer.highlighted
+        drawer.clear_options()
+        drawer.border_title = "Outline" if what == "outline" else f"Problems ({len(self.diagnostics)})"
+        options = self._outline_options() if what == "outline" else self._problem_options()
+        drawer.add_options(options or [Option(Text("nothing here", style="dim"), disabled=True)])
+        if where is not None and options:
+            drawer.highlighted = min(where, len(options) - 1)
+
+    def _outline_options(self) -> list[Option]:
+        self._outline_lines = []
+        options = []
+        for state in self.sections:
+            span = state.section.fence or state.section.span if state.section is not None else None
+            foreign = state.section is not None and state.section.source is not None
+            self._outline_lines.append(-1 if span is None or foreign else span.line - 1)
+            options.append(Option(self._outline_text(state), disabled=span is None or foreign))
+        return options
+
+    def _outline_text(self, state: SectionState) -> Text:
+        looks, colors = self.looks, self.looks.theme.spec.colors
+        tints = {"trained": colors.success, "changed": colors.warning, "new": colors.accent}
+        text = Text(no_wrap=True, overflow="ellipsis", end="")
+        text.append(f"{_STATE_SIGNS[state.state]} ", style=tints.get(state.state, colors.secondary))
+        text.append(
+            f"{looks.sign(state.adapter) if state.adapter else ' '} ", style=looks.color(state.adapter or "")
+        )
+        text.append(visible_line(state.title) or state.kind)
+        section, record = state.section, state.record
+        count = len(section.questions) + len(section.preferences) if section is not None else 0
+        notes = [state.state] + ([f"{count} Q"] if count > 1 else [])
+        if state.state == "trained" and record is not None:
+            notes += [f"loss {record.last_loss:.2f}"] if record.last_loss is not None else []
+            notes += [f"recall {record.last_recall:.0%}"] if record.last_recall is not None else []
+        return text.append("  " + ", ".join(notes), style=Style(color=colors.secondary))
+
+    def _problem_options(self) -> list[Option]:
+        self._outline_lines = [d.span.line - 1 for d in self.diagnostics]
+        return [Option(self._problem_text(d, place=True)) for d in self.diagnostics]
+
+    @on(OptionList.OptionSelected, "#drawer")
+    def _jump(self, event: OptionList.OptionSelected) -> None:
+        line = self._outline_lines[event.option_index]
+        column = self.diagnostics[event.option_index].span.column - 1 if self._drawer == "problems" else 0
+        if line >= 0:
+            self.go_to(line, column)
+
+    # Finding
+
+    def action_find(self) -> None:
+        """Find text."""
+        self.query_one(FindBar).open(self._selected_line(), replacing=False)
+
+    def action_replace(self) -> None:
+        """Find text and replace it."""
+        self.query_one(FindBar).open(self._selected_line(), replacing=True)
+
+    def _selected_line(self) -> str:
+        selected = self.area.selected_text
+        return selected if "\n" not in selected else ""
+
+    @on(FindBar.Wanted)
+    def _look_for(self, message: FindBar.Wanted) -> None:
+        self._wanted = message.text
+        self._search()
+        if self._matches:
+            self._show_match(self._match_from(self.area.selection.start))
+        else:
+            self.query_one(FindBar).tell_count(0, 0)
+
+    def _search(self) -> None:
+        self._matches = find_matches(self.area.text, self._wanted)
+        self.area.show_matches([(m.line, m.start, m.end) for m in self._matches])
+
+    def _match_from(self, place: tuple[int, int]) -> int:
+        return next((i for i, m in enumerate(self._matches) if (m.line, m.start) >= place), 0)
+
+    def _show_match(self, index: int) -> None:
+        match = self._matches[index]
+        self.area.move_cursor((match.line, match.start))
+        self.area.move_cursor((match.line, match.end), select=True, center=True)
+        self.query_one(FindBar).tell_count(index + 1, len(self._matches))
+
+    @on(FindBar.Step)
+    def _step(self, message: FindBar.Step) -> None:
+        self._find_step(forward=message.forward)
+
+    def action_find_next(self) -> None:
+        """Go to the next match."""
+        self._find_step(forward=True)
+
+    def action_find_previous(self) -> None:
+        """Go to the match before."""
+        self._find_step(forward=False)
+
+    def _find_step(self, *, forward: bool) -> None:
+        self._search()
+        if not self._matches:
+            self.notify("Nothing to find." if not self._wanted else "No match.")
+            return
+        start, end = self.area.selection.start, self.area.selection.end
+        if forward:
+            self._show_match(self._match_from(max(start, end)))
+        else:
+            before = [i for i, m in enumerate(self._matches) if (m.line, m.start) < min(start, end)]
+            self._show_match(before[-1] if before else len(self._matches) - 1)
+
+    @on(FindBar.Replace)
+    def _replace(self, message: FindBar.Replace) -> None:
+        self._search()
+        if not self._matches:
+            return
+        self.area.history.checkpoint()
+        if message.everywhere:
+            self._replace_everywhere(message.text)
+            return
+        selection = self.area.selection
+        place = min(selection.start, selection.end)
+        index = self._match_from(place)
+        match = self._matches[index]
+        self.area.put(message.text, (match.line, match.start), (match.line, match.end))
+        self._search()
+        if self._matches:
+            self._show_match(self._match_from(self.area.cursor_location))
+        else:
+            self.query_one(FindBar).tell_count(0, 0)
+
+    def _replace_everywhere(self, replacement: str) -> None:
+        lines = self.area.text.split("\n")
+        for match in reversed(self._matches):
+            line = lines[match.line]
+            lines[match.line] = line[: match.start] + replacement + line[match.end :]
+        count = len(self._matches)
+        self.area.replace_all("\n".join(lines))
+        self._search()
+        self.query_one(FindBar).tell_count(0, len(self._matches))
+        self.notify(f"{count} replaced; one undo takes it back.")
+
+    @on(FindBar.Closed)
+    def _find_closed(self) -> None:
+        self.area.show_matches([])
+        self.area.focus()
+
+    # Small editing
+
+    def action_complete(self) -> None:
+        """What fits at the cursor: fences, adapters, keys."""
+        area = self.area
+        row, column = area.cursor_location
+        before = area.document.get_line(row)[:column]
+        found = completion.candidates(
+            before, area.state_at(row).line, self.looks.names, area.document.lines[:row]
+        )
+        if not found:
+            self.notify("Nothing fits here.")
+            return
+        if len(found) == 1:
+            self._complete_with(found[0])
+            return
+        choices = [Choice(str(n), c.text, c.note) for n, c in enumerate(found)]
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                self._complete_with(found[int(answer)])
+
+        self.app.push_screen(ChoiceScreen("Complete with", choices), chosen)
+
+    def _complete_with(self, candidate: completion.Completion) -> None:
+        row, column = self.area.cursor_location
+        self.area.put(candidate.text, (row, column - candidate.replaces), (row, column))
+        self.area.focus()
+
+    def action_toggle_comment(self) -> None:
+        """Comment the selected lines out, or back in: `#` in the frontmatter, an HTML comment in the body."""
+        area = self.area
+        first, last = sorted((area.selection.start[0], area.selection.end[0]))
+        in_yaml = area.state_at(first).line.region in ("frontmatter", "yaml-block")
+        lines = [area.document.get_line(row) for row in range(first, last + 1)]
+        opening, closing = ("# ", "") if in_yaml else ("<!-- ", " -->")
+        area.history.checkpoint()
+        area.replace(
+            "\n".join(_toggled(lines, opening, closing)),
+            (first, 0),
+            (last, len(lines[-1])),
+            maintain_selection_offset=True,
+        )
+
+    def action_loss_mask(self) -> None:
+        """Dim what carries no loss."""
+        shaded = self.area.toggle_loss()
+        self.notify("Dim text carries no loss; ▐ marks what does." if shaded else "All text is shown alike.")
+
+    def action_go_to_line(self) -> None:
+        """Jump to a line by its number."""
+
+        def chosen(answer: str | None) -> None:
+            if answer and answer.isdecimal():
+                self.go_to(int(answer) - 1)
+
+        self.app.push_screen(
+            LineScreen("Go to line", placeholder=f"1 to {self.area.document.line_count}"), chosen
+        )
+
+    def adapters_changed(self) -> None:
+        self.area.follow_theme()
+        self.area.set_adapters(self.looks.names)
+        if self._drawer:
+            self._fill_drawer(self._drawer)
+
+
+def _toggled(lines: Sequence[str], opening: str, closing: str) -> list[str]:
+    mark = opening.strip()
+    filled = [line for line in lines if line.strip()]
+    if filled and all(line.lstrip().startswith(mark) for line in filled):
+        return [_uncommented(line, opening, closing) for line in lines]
+    lead = min((len(line) - len(line.lstrip()) for line in filled), default=0)
+    return [line[:lead] + opening + line[lead:] + closing if line.strip() else line for line in lines]
+
+
+def _uncommented(line: str, opening: str, closing: str) -> str:
+    if not line.strip():
+        return line
+    lead = line[: len(line) - len(line.lstrip())]
+    bare = line.lstrip()
+    bare = bare.removeprefix(opening) if bare.startswith(opening) else bare.removeprefix(opening.strip())
+    return lead + (bare.rstrip().removesuffix(closing.strip()).rstrip() if closing else bare)

@@ -1,0 +1,92 @@
+"""Runs as the store keeps them: past ones, and live ones that another process started."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlm_core.errors import StoreError
+from dlm_core.events import Event
+from dlm_core.store.manifest import Snapshot
+from dlm_core.store.metrics_reader import MetricsReader, RunRecord
+from dlm_core.store.paths import StorePaths, dlm_home
+from dlm_core.store.store import Store
+from dlm_tui.panes.run_view import RunView
+
+
+@dataclass(frozen=True)
+class News:
+    """What happened in the followed run since the last look. `fresh`: the run was not followed before."""
+
+    run: RunRecord
+    events: tuple[Event, ...]
+    fresh: bool
+
+
+class StoreFeed:
+    """Follows the newest run of one document through its store; every method may be called from a thread."""
+
+    def __init__(self, dlm_id: str, home: Path | None = None) -> None:
+        self.paths = StorePaths(home or dlm_home(), dlm_id)
+        self._reader = MetricsReader(self.paths.metrics)
+        self._run_id = 0
+        self._cursor = 0
+        self._over = False
+        self._seen: tuple[int, ...] = ()
+
+    def look(self) -> News | None:
+        """News of the newest run, None where nothing happened. The first look gives the newest run whole.
+
+        Raises:
+            StoreError: the record of runs cannot be read.
+        """
+        marks = self._marks()
+        if marks == self._seen:
+            return None
+        runs = self._reader.runs()
+        if not runs:
+            self._seen = marks
+            return None
+        newest = runs[-1]
+        fresh = newest.run_id != self._run_id
+        if not fresh and self._over:
+            self._seen = marks
+            return None
+        if fresh:
+            self._run_id, self._cursor, self._over = newest.run_id, 0, False
+        followed = self._reader.follow(newest.run_id, self._cursor)
+        self._cursor, self._over = followed.cursor, followed.over
+        self._seen = marks if followed.over else ()
+        return News(newest, followed.events, fresh) if followed.events or fresh or followed.over else None
+
+    def runs(self) -> list[RunRecord]:
+        """All runs, newest first."""
+        return self._reader.runs()[::-1]
+
+    def view(self, run_id: int) -> RunView:
+        """A past run, whole."""
+        view = RunView(run_id)
+        for event in self._reader.follow(run_id).events:
+            view.take(event)
+        return view
+
+    def snapshot(self) -> Snapshot | None:
+        """What is committed now, None while nothing is."""
+        try:
+            store = Store(self.paths)
+            return store.snapshot() if store.exists else None
+        except StoreError:
+            return None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
+    def _marks(self) -> tuple[int, ...]:
+        """Sizes and times of the record's files: unchanged means that nothing was written."""
+        marks: list[int] = []
+        for suffix in ("", "-wal"):
+            try:
+                stat = self.paths.metrics.with_name(self.paths.metrics.name + suffix).stat()
+                marks += [stat.st_size, stat.st_mtime_ns]
+            except OSError:
+                marks.append(-1)
+        return tuple(marks)

@@ -1,0 +1,1 @@
+"""The full screens and the dialogs of the workbench."""

@@ -1,0 +1,86 @@
+"""Small dialogs: choose one of a list, answer a question, type a line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from dlm_core.safetext import visible
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One entry: what the dialog answers with, how it reads, and a muted remark."""
+
+    answer: str
+    label: str
+    remark: str = ""
+
+
+class Dialog(ModalScreen[str | None]):
+    """A box in the middle of the screen; Escape answers nothing."""
+
+    DEFAULT_CSS = """
+    Dialog { align: center middle; background: $background 60%; }
+    Dialog > Vertical {
+        width: 72; max-width: 95%; height: auto; max-height: 80%; padding: 1 2;
+        background: $surface; border: round $border;
+    }
+    Dialog .dialog-title { text-style: bold; margin: 0 0 1 0; width: 1fr; height: auto; }
+    Dialog OptionList { height: auto; max-height: 16; border: none; background: $surface; padding: 0; }
+    Dialog Input { border: tall $border-blurred; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
+
+
+class ChoiceScreen(Dialog):
+    """Choose one of a list with arrows, Enter or a click; answers the choice's `answer`."""
+
+    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._title, self._choices = title, list(choices)
+
+    def compose(self) -> ComposeResult:
+        muted = Style(dim=True)
+        with Vertical():
+            yield Static(Text(visible(self._title)), classes="dialog-title")
+            options = []
+            for choice in self._choices:
+                text = Text(visible(choice.label), no_wrap=True, overflow="ellipsis")
+                options.append(
+                    Option(text.append(f"  {visible(choice.remark)}" if choice.remark else "", muted))
+                )
+            yield OptionList(*options)
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._choices[event.option_index].answer)
+
+
+class LineScreen(Dialog):
+    """Type a line; answers it, or None."""
+
+    def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
+        super().__init__()
+        self._title, self._value, self._placeholder = title, value, placeholder
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Text(visible(self._title)), classes="dialog-title")
+            yield Input(self._value, placeholder=self._placeholder)
+
+    @on(Input.Submitted)
+    def _typed(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value.strip() or None)

@@ -1,0 +1,97 @@
+"""F1: what can be done here and now, made from the list of actions and the keys as they are."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from dlm_tui.actions import ACTIONS, Action, Scope
+from dlm_tui.panes.layout import TITLES, PaneName
+from dlm_tui.widgets.looks import Looks
+
+_SCOPE_TITLES: Mapping[Scope, str] = {
+    "workbench": "Everywhere",
+    "editor": "In the document",
+    "dashboard": "In the training",
+    "chat": "In the chat",
+    "reply": "On a reply (Tab to it)",
+}
+KEY_WIDTH = 20
+
+
+class HelpScreen(ModalScreen[None]):
+    """Keys and what they do, those of the current pane first."""
+
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; background: $background 60%; }
+    HelpScreen > Vertical { width: 92; max-width: 96%; height: 90%; background: $surface; }
+    HelpScreen > Vertical { border: round $border; }
+    HelpScreen #help-title { padding: 0 2; height: 2; color: $secondary; }
+    HelpScreen VerticalScroll { padding: 0 2; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss(None)", "Close")]
+
+    def __init__(self, pane: PaneName, active: Mapping[str, ActiveBinding]) -> None:
+        super().__init__()
+        self._pane = pane
+        self._keys: dict[str, list[str]] = {}
+        self._enabled: set[str] = set()
+        for key, binding in active.items():
+            if binding.binding.id:
+                self._keys.setdefault(binding.binding.id, []).append(key)
+                if binding.enabled:
+                    self._enabled.add(binding.binding.id)
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(
+                f"You are in: {TITLES[self._pane]}. Ctrl+P finds every action by name.", id="help-title"
+            )
+            with VerticalScroll():
+                yield Static(self.text())
+
+    def text(self) -> Text:
+        """The whole help."""
+        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        order: list[Scope] = [self._pane, "workbench"]
+        order += [scope for scope in _SCOPE_TITLES if scope not in order]
+        if self._pane == "chat":
+            order.remove("reply")
+            order.insert(1, "reply")
+        text = Text(end="")
+        for scope in order:
+            text.append(
+                f"{_SCOPE_TITLES[scope]}\n", style=Style(bold=True, color=looks.theme.spec.colors.accent)
+            )
+            for action in ACTIONS:
+                if action.scope == scope:
+                    text.append_text(self._line(action, looks))
+            text.append("\n")
+        return text
+
+    def _line(self, action: Action, looks: Looks) -> Text:
+        colors = looks.theme.spec.colors
+        keys = self._keys.get(action.id) or [k for k in action.key.split(",") if k]
+        shown = ", ".join(readable(key) for key in keys) or "palette"
+        dim = action.id in self._keys and action.id not in self._enabled
+        line = Text(
+            f"  {shown:<{KEY_WIDTH}}", style=Style(color=colors.primary, bold=not dim, dim=dim), end=""
+        )
+        line.append(action.title, style=Style(dim=dim or None))
+        line.append(f"  {action.help}" + (" (not now)" if dim else ""), style=Style(color=colors.secondary))
+        return line.append("\n")
+
+
+def readable(key: str) -> str:
+    """A key as people write it: `Ctrl+G`, `F5`, `Alt+.`."""
+    names = {"full_stop": ".", "comma": ",", "underscore": "_", "@": "Space", "escape": "Esc"}
+    parts = [names.get(part, part) for part in key.strip().split("+")]
+    if key == "ctrl+underscore":
+        return "Ctrl+/"
+    return "+".join(part.upper() if len(part) == 1 else part.capitalize() for part in parts)

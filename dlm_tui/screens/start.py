@@ -1,0 +1,109 @@
+"""The first screen of `dlm` without a file: recent documents, samples, or a path to type."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from dlm_core.safetext import visible_line
+from dlm_tui.actions import bindings
+
+
+def sample_documents() -> list[Path]:
+    """The documents that come with the project, those that train first."""
+    here = Path(__file__).resolve().parents[1]
+    for folder in (here / "_bundled" / "sample_docs", here.parent / "sample_docs"):
+        if folder.is_dir():
+            return sorted(folder.glob("*.dlm"), key=lambda p: (p.stem in ("mistakes", "cold-start"), p.name))
+    return []
+
+
+class StartScreen(Screen[None]):
+    """Choose a document."""
+
+    DEFAULT_CSS = """
+    StartScreen { align: center middle; background: $background; }
+    StartScreen > Vertical { width: 84; max-width: 96%; height: auto; max-height: 92%; }
+    StartScreen #welcome { height: auto; margin: 0 0 1 1; }
+    StartScreen OptionList { height: auto; max-height: 22; background: $surface; }
+    StartScreen OptionList { border: round $border-blurred; }
+    StartScreen OptionList:focus { border: round $border; }
+    StartScreen Input { border: round $border-blurred; background: $surface; }
+    StartScreen Input:focus { border: round $border; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings("start")
+
+    class Chosen(Message):
+        """A document was chosen."""
+
+        def __init__(self, path: Path) -> None:
+            super().__init__()
+            self.path = path
+
+    def __init__(self, recent: Sequence[str]) -> None:
+        super().__init__()
+        self._recent = [Path(entry) for entry in recent if Path(entry).is_file()]
+        self._paths: list[Path | None] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(self._welcome(), id="welcome")
+            yield OptionList(*self._options(), id="documents")
+            yield Input(placeholder="or type a path to a .dlm file and press Enter", id="path")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        documents = self.query_one("#documents", OptionList)
+        documents.focus()
+        documents.highlighted = next((i for i, path in enumerate(self._paths) if path is not None), None)
+
+    def _welcome(self) -> Text:
+        colors = self.app.looks.theme.spec.colors  # type: ignore[attr-defined]
+        text = Text(end="").append("dlm workbench\n", style=Style(bold=True, color=colors.accent))
+        words = "One text file trains adapters on a local model; here you write it, watch it, and talk to it."
+        return text.append(words, style=Style(color=colors.secondary))
+
+    def _options(self) -> list[Option]:
+        options: list[Option] = []
+        for title, paths in (("Recent", self._recent), ("Samples", sample_documents())):
+            if paths:
+                options.append(Option(Text(title, style="bold"), disabled=True))
+                self._paths.append(None)
+            for path in paths:
+                text = Text(f"  {visible_line(path.name)}", no_wrap=True, overflow="ellipsis")
+                text.append(f"  {visible_line(str(path.parent))}", style="dim")
+                options.append(Option(text))
+                self._paths.append(path)
+        return options
+
+    @on(OptionList.OptionSelected, "#documents")
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        path = self._paths[event.option_index]
+        if path is not None:
+            self.post_message(self.Chosen(path))
+
+    @on(Input.Submitted, "#path")
+    def _typed(self, event: Input.Submitted) -> None:
+        path = Path(event.value.strip()).expanduser()
+        if not event.value.strip() or not path.is_file():
+            self.notify(f"There is no file {visible_line(str(path))}.", severity="warning", markup=False)
+            return
+        self.post_message(self.Chosen(path))
+
+    def action_quit(self) -> None:
+        """Leave."""
+        self.app.call_later(self.app.action_leave)  # type: ignore[attr-defined]
+
+    def action_next_theme(self) -> None:
+        """Change to the next theme."""
+        self.app.action_next_theme()  # type: ignore[attr-defined]

@@ -1,0 +1,612 @@
+"""The main screen: a document's editor, training and chat side by side, and the engine behind them."""
+
+import contextlib
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from dlm_core.client import EngineClient
+from dlm_core.document import Document
+from dlm_core.document.cold_start import sample_counts
+from dlm_core.errors import DlmError
+from dlm_core.events import BaseProgress, Log, Ready, RunEnded, RunPlanned, TrainStep, Why
+from dlm_core.requests import Explain, Open, Reload, Sampling, Train
+from dlm_core.safetext import visible_line
+from dlm_tui.actions import bindings
+from dlm_tui.commands import COMMANDS
+from dlm_tui.conversation import describe
+from dlm_tui.panes import dashboard_text
+from dlm_tui.panes.chat import ChatPane
+from dlm_tui.panes.dashboard import DashboardPane
+from dlm_tui.panes.editor import EditorPane
+from dlm_tui.panes.layout import PANES, Layout, PaneName, arrange, resized
+from dlm_tui.panes.pane import Pane
+from dlm_tui.panes.run_view import cold_start_concern
+from dlm_tui.panes.store_feed import StoreFeed
+from dlm_tui.screens.choices import Choice, ChoiceScreen
+from dlm_tui.screens.engine_news import EngineChanged, EngineSpoke
+from dlm_tui.screens.help import HelpScreen
+from dlm_tui.screens.reply_detail import ReplyDetail
+from dlm_tui.settings import Settings, State, save_state, state_home
+from dlm_tui.widgets.reply_view import ReplyView
+from dlm_tui.widgets.title_bar import PaneTabs, TitleBar
+
+
+class Workbench(Screen[None]):
+    """One document and its engine. Panes post messages; this screen joins them."""
+
+    CSS_PATH = "workbench.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("workbench")
+
+    def __init__(self, path: Path, client: EngineClient, settings: Settings, state: State) -> None:
+        super().__init__()
+        self.path = path
+        self.client = client
+        self.engine_state = "starting"
+        self._settings, self._remembered = settings, state
+        self._recent: list[PaneName] = ["editor", "dashboard", "chat"]
+        self._zoomed = False
+        self._arrangement = Layout(PANES, (1, 1, 1), tabs=False)
+        self._training = False
+        self._dlm_id = ""
+        self._base = ""
+        self.editor = EditorPane(
+            path,
+            state_home() / "drafts",
+            delay=settings.diagnostics_delay,
+            soft_wrap=settings.soft_wrap,
+            blink=settings.cursor_blink,
+        )
+        self.dashboard = DashboardPane()
+        self.chat = ChatPane(lambda: self.client, settings.route_delay)
+        self.chat.conversation.sampling = _sampling(settings)
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar()
+        yield PaneTabs()
+        with Horizontal(id="panes"):
+            yield self.editor
+            yield self.dashboard
+            yield self.chat
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.title_bar.tell(document=self.path.name)
+        self.lay_out()
+        self.editor.area.focus()
+        self.call_after_refresh(self._begin)
+
+    @property
+    def title_bar(self) -> TitleBar:
+        return self.query_one(TitleBar)
+
+    def pane(self, name: PaneName) -> Pane:
+        """The pane called `name`."""
+        panes: dict[PaneName, Pane] = {
+            "editor": self.editor, "dashboard": self.dashboard, "chat": self.chat
+        }  # fmt: skip
+        return panes[name]
+
+    # Start and end
+
+    async def _begin(self) -> None:
+        try:
+            draft = self.editor.open()
+        except DlmError as error:
+            self.notify(str(error), severity="error", markup=False, timeout=30)
+            self.title_bar.tell(engine="document cannot be read", engine_bad=True)
+            return
+        if draft is not None:
+            self._offer(draft)
+        self.client.on_death = self._engine_died
+        self._listen()
+        self._start_engine()
+
+    def _offer(self, draft: object) -> None:
+        choices = [
+            Choice("restore", "bring it back", "what is on disk is one undo away"),
+            Choice("forget", "throw it away"),
+        ]
+
+        def chosen(answer: str | None) -> None:
+            if answer == "restore":
+                self.editor.restore(draft)  # type: ignore[arg-type]
+            elif answer == "forget":
+                self.editor.forget_draft()
+
+        title = "There is unsaved work of an earlier session on this document."
+        self.app.push_screen(ChoiceScreen(title, choices), chosen)
+
+    def _engine_died(self, sentence: str) -> None:
+        self.post_message(EngineChanged("dead", sentence))
+
+    @work(group="listen", exit_on_error=False)
+    async def _listen(self) -> None:
+        async for event in self.client.subscribe():
+            self.post_message(EngineSpoke(event))
+
+    @work(exclusive=True, group="engine", exit_on_error=False)
+    async def _start_engine(self) -> None:
+        self.post_message(EngineChanged("starting", "engine starting"))
+        try:
+            if not self.client.alive:
+                await self.client.start()
+            await self._open()
+        except DlmError as error:
+            self.post_message(EngineChanged("refused", str(error)))
+
+    async def _open(self) -> None:
+        request = Open(request_id=self.client.new_id(), path=str(self.path.resolve()))
+        async for _ in self.client.stream(request):
+            pass
+
+    async def leave(self) -> None:
+        """Put everything in order before the screen goes: unsaved work aside, the engine ended."""
+        self.editor.keep_draft()
+        save_state(self._remembered)
+        await self.client.close()
+
+    # What the engine says
+
+    @on(EngineSpoke)
+    def _engine_spoke(self, message: EngineSpoke) -> None:
+        event = message.event
+        self.dashboard.take(event)
+        match event:
+            case BaseProgress():
+                self._tell_progress(event)
+            case Ready():
+                self._take_ready(event)
+            case RunPlanned():
+                self._set_training(True, f"▶ run {event.run_id}")
+            case TrainStep():
+                eta = dashboard_text.duration(event.eta_s)
+                self._set_training(True, f"▶ {event.step}/{event.steps} ETA {eta}")
+            case RunEnded():
+                self._set_training(False)
+                self._take_versions(event)
+            case Log() if event.level != "info":
+                if event.code != "cold_start":  # the panel of its own says that
+                    text = f"{event.message}\n{event.hint}".strip()
+                    self.notify(text, severity="error" if event.level == "error" else "warning", markup=False)
+            case _:
+                pass
+
+    def _tell_progress(self, event: BaseProgress) -> None:
+        share = f" {event.done_bytes / event.total_bytes:.0%}" if event.total_bytes else ""
+        self.engine_state = "loading"
+        base = visible_line(event.base)
+        self.title_bar.tell(engine=f"{base}: {event.source} {event.outcome}{share}", engine_bad=False)
+
+    def _take_ready(self, event: Ready) -> None:
+        self.engine_state = "ready"
+        gate = {"trained": "", "uniform": " (uniform)", "none": " (no gate)"}[event.gate_mode]
+        version = f"{event.version} · " if event.version else ""
+        self._base = visible_line(event.base)
+        self.title_bar.tell(engine=f"{version}{self._base}{gate} ready", engine_bad=False)
+        self.app.set_adapters(event.adapters)  # type: ignore[attr-defined]
+        self._follow_store(event.dlm_id)
+        self.chat.engine_ready()
+
+    def _take_versions(self, event: RunEnded) -> None:
+        if self._base and event.versions:
+            newest = max(event.versions.values())
+            self.title_bar.tell(engine=f"{newest} · {self._base} ready", engine_bad=False)
+
+    @on(EngineChanged)
+    async def _engine_changed(self, message: EngineChanged) -> None:
+        self.engine_state = message.state
+        if message.state == "starting":
+            self.title_bar.tell(engine=message.text, engine_bad=False)
+            return
+        self._set_training(False)
+        self.chat.engine_gone(message.text)
+        self.dashboard.fail(message.text)
+        words = "engine died" if message.state == "dead" else "engine refused"
+        self.title_bar.tell(engine=f"✖ {words}: Ctrl+P, Restart the engine", engine_bad=True)
+        await self.chat.say(f"{message.text}\nNothing is lost: /restart starts the engine again.", error=True)
+
+    def _set_training(self, training: bool, words: str = "") -> None:
+        self._training = training
+        self.title_bar.tell(training=words if training else "")
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What can be done now: the footer and the help leave the rest out or dim it."""
+        if action == "stop":
+            return True if self._training or self.chat.busy else None
+        if action in ("train", "train_fresh", "train_resume"):
+            return None if self._training else True
+        return True
+
+    # What the panes say
+
+    @on(EditorPane.CheckDone)
+    def _checked(self, message: EditorPane.CheckDone) -> None:
+        errors = sum(d.severity == "error" for d in message.diagnostics)
+        warnings = sum(d.severity == "warning" for d in message.diagnostics)
+        self.title_bar.tell(errors=errors, warnings=warnings)
+        if message.document is not None:
+            self._take_document(message.document)
+
+    def _take_document(self, document: Document) -> None:
+        self.app.set_adapters(document.adapter_names)  # type: ignore[attr-defined]
+        gate = document.frontmatter.training.gate
+        counts = sample_counts(document) if gate.enabled else {}
+        floor = gate.cold_start_floor
+        concerns = [cold_start_concern(name, have, floor) for name, have in counts.items() if have < floor]
+        self.dashboard.show_concerns(concerns)
+        self.title_bar.tell(concerns=len(concerns))
+        self._follow_store(document.dlm_id)
+
+    def _follow_store(self, dlm_id: str) -> None:
+        if dlm_id == self._dlm_id:
+            return
+        try:
+            feed = StoreFeed(dlm_id)
+        except DlmError:
+            return
+        self._dlm_id = dlm_id
+        self.dashboard.follow(feed)
+        self._show_records(feed)
+        self._open_history(dlm_id)
+
+    @work(exclusive=True, group="history", exit_on_error=False)
+    async def _open_history(self, dlm_id: str) -> None:
+        await self.chat.open_history(state_home() / "chats" / f"{dlm_id.upper()}.json")
+
+    @work(thread=True, exclusive=True, group="records", exit_on_error=False)
+    def _show_records(self, feed: StoreFeed) -> None:
+        snapshot = feed.snapshot()
+        if snapshot is not None:
+            self.app.call_from_thread(self.editor.show_records, snapshot.sections)
+
+    @on(EditorPane.Dirtied)
+    def _dirtied(self, message: EditorPane.Dirtied) -> None:
+        self.title_bar.tell(unsaved=message.unsaved)
+
+    @on(EditorPane.Saved)
+    def _saved(self) -> None:
+        self.notify(f"Saved {visible_line(self.path.name)}.", timeout=2, markup=False)
+
+    @on(DashboardPane.Remedy)
+    def _go_to_remedy(self, message: DashboardPane.Remedy) -> None:
+        self.bring_up("editor")
+        self.editor.go_to_remedy(message.adapter)
+
+    @on(DashboardPane.RunSeen)
+    def _run_seen(self) -> None:
+        self._reload()
+
+    @work(exclusive=True, group="engine", exit_on_error=False)
+    async def _reload(self) -> None:
+        with contextlib.suppress(DlmError):
+            async for _ in self.client.stream(Reload(request_id=self.client.new_id())):
+                pass
+
+    @on(ChatPane.ChoiceMade)
+    def _choice_made(self, message: ChatPane.ChoiceMade) -> None:
+        self.title_bar.tell(gate=describe(message.choice).partition(":")[0])
+
+    @on(ChatPane.Command)
+    async def _command(self, message: ChatPane.Command) -> None:
+        match message.invocation.name:
+            case "train":
+                request = message.request
+                self.train(request if isinstance(request, Train) else Train(request_id=""))
+            case "stop":
+                await self.action_stop()
+            case "edit":
+                self.bring_up("editor")
+            case "restart":
+                self.action_restart_engine()
+            case "exit":
+                await self.action_quit()
+            case "save":
+                self._save_chat()
+            case "show":
+                await self.chat.say(self._show_text())
+            case "model":
+                await self.chat.say(self.title_bar.situation.engine)
+            case "warnings":
+                await self.chat.say(
+                    dashboard_text.concerns_text(self.dashboard.concerns, self.chat.looks)
+                    if self.dashboard.concerns
+                    else "there is no warning"
+                )
+            case name:
+                known = ", ".join(f"/{c.name}" for c in COMMANDS)
+                await self.chat.say(f"/{name} is for the line REPL; here there are {known}", error=True)
+
+    def _show_text(self) -> str:
+        document = self.editor.document
+        if document is None:
+            return "the document has errors; the editor lists them"
+        states = [s.state for s in self.editor.sections]
+        counts = ", ".join(
+            f"{states.count(s)} {s}" for s in ("trained", "changed", "new", "gone") if s in states
+        )
+        versions = ", ".join(f"{name} {version}" for name, version in self.dashboard.versions.items())
+        base = document.frontmatter.base_model
+        return f"{self.path}\nbase {base}\nsections: {counts}\nversions: {versions or 'none'}"
+
+    def _save_chat(self) -> None:
+        number = 1
+        while (path := self.path.with_name(f"{self.path.stem}.chat{number}.md")).exists():
+            number += 1
+        try:
+            self.chat.conversation.save(path)
+        except DlmError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self.notify(f"Saved as {visible_line(path.name)}.", markup=False)
+
+    @on(ReplyView.Wanted)
+    def _reply_wanted(self, message: ReplyView.Wanted) -> None:
+        view = message.view
+        match message.what:
+            case "copy":
+                self.app.copy_to_clipboard(view.text)
+                self.notify("The reply is on the clipboard.")
+            case "why":
+                self._explain(view)
+            case _:
+                self.app.push_screen(ReplyDetail(view.answer, list(view.pieces), view.text))
+
+    @work(exclusive=True, group="why", exit_on_error=False)
+    async def _explain(self, view: ReplyView) -> None:
+        request = Explain(
+            request_id=self.client.new_id(), messages=view.asked, choice=self.chat.conversation.choice
+        )
+        try:
+            async for event in self.client.stream(request):
+                if isinstance(event, Why):
+                    self.app.push_screen(ReplyDetail(view.answer, list(view.pieces), view.text, event))
+        except DlmError as error:
+            self.notify(str(error), severity="error", markup=False)
+
+    # Training
+
+    def train(self, wanted: Train) -> None:
+        """Save, then train the document."""
+        if self._training:
+            self.notify("A run is under way; F8 stops it.")
+            return
+        self._train(wanted)
+
+    @work(exclusive=True, group="train", exit_on_error=False)
+    async def _train(self, wanted: Train) -> None:
+        if self.editor.unsaved and not await self.editor.save():
+            return
+        if self.engine_state not in ("ready",):
+            self.notify("The base is still loading; training starts once it is there.")
+        request = Train(
+            request_id=self.client.new_id(),
+            fresh=wanted.fresh,
+            resume=wanted.resume,
+            seed=wanted.seed,
+            epochs=wanted.epochs,
+        )
+        self._set_training(True, "▶ planning")
+        try:
+            async for event in self.client.stream(request):
+                if isinstance(event, RunEnded):
+                    self._tell_end(event)
+        except DlmError as error:
+            self.dashboard.fail(error.message, error.hint)
+            self.notify(str(error), severity="error", markup=False, timeout=12)
+        finally:
+            self._set_training(False)
+        self._refresh_records()
+
+    def _tell_end(self, event: RunEnded) -> None:
+        kept = ", ".join(f"{name} {version}" for name, version in event.versions.items())
+        words = {"done": "Trained", "stopped": "Stopped", "failed": "The run failed"}.get(
+            event.status, "Ended"
+        )
+        checkpoint = f" Checkpoint {event.checkpoint} can be resumed." if event.checkpoint else ""
+        severity = "information" if event.status in ("done", "stopped") else "error"
+        self.notify(
+            visible_line(f"{words}: {event.reason}. Current: {kept or 'nothing trained'}.{checkpoint}"),
+            severity=severity,  # type: ignore[arg-type]
+            markup=False,
+            timeout=8,
+        )
+
+    def _refresh_records(self) -> None:
+        if self._dlm_id:
+            with contextlib.suppress(DlmError):
+                self._show_records(StoreFeed(self._dlm_id))
+
+    # Layout
+
+    def lay_out(self) -> None:
+        """Show the panes that fit, at their shares."""
+        shares = {name: self._remembered.shares[name] for name in PANES if name in self._remembered.shares}
+        self._arrangement = arrange(
+            self.size.width or self.app.size.width,
+            self._recent,
+            hidden=[name for name in PANES if name in self._remembered.hidden],
+            zoomed=self._zoomed,
+            shares=shares,
+        )
+        for name in PANES:
+            pane = self.pane(name)
+            shown = name in self._arrangement.visible
+            pane.display = shown
+            if shown:
+                share = self._arrangement.shares[self._arrangement.visible.index(name)]
+                pane.styles.width = f"{share:.3f}fr"
+            pane.set_class(shown and name == self._arrangement.visible[-1], "-last")
+            pane.set_class(len(self._arrangement.visible) == 1, "-alone")
+        self.query_one(PaneTabs).show_layout(self._arrangement, self._recent[0])
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.lay_out()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        for ancestor in event.widget.ancestors_with_self:
+            if isinstance(ancestor, Pane):
+                self._came_to(ancestor.pane_name)
+                return
+
+    def _came_to(self, name: PaneName) -> None:
+        if self._recent[0] != name:
+            self._recent = [name, *(other for other in self._recent if other != name)]
+            self.lay_out()
+
+    def bring_up(self, name: PaneName) -> None:
+        """Show a pane and give it the focus."""
+        self._came_to(name)
+        self.pane(name).default_focus.focus()
+
+    @on(PaneTabs.Chosen)
+    def _tab_chosen(self, message: PaneTabs.Chosen) -> None:
+        self.bring_up(message.pane)
+
+    def _step_pane(self, step: int) -> None:
+        reachable = [name for name in PANES if name not in self._remembered.hidden or name == self._recent[0]]
+        index = reachable.index(self._recent[0])
+        self.bring_up(reachable[(index + step) % len(reachable)])
+
+    # Actions
+
+    def action_help(self) -> None:
+        """Show what can be done here and now."""
+        self.app.push_screen(HelpScreen(self._recent[0], self.active_bindings))
+
+    async def action_save(self) -> None:
+        """Write the document to disk."""
+        await self.editor.save()
+
+    def action_train(self) -> None:
+        """Save and train."""
+        self.train(Train(request_id=""))
+
+    def action_train_fresh(self) -> None:
+        """Train from new adapters."""
+        self.train(Train(request_id="", fresh=True))
+
+    def action_train_resume(self) -> None:
+        """Go on from a checkpoint."""
+        self.train(Train(request_id="", resume=True))
+
+    async def action_stop(self) -> None:
+        """Stop whatever runs."""
+        await self.client.stop()
+
+    def action_toggle_gate(self) -> None:
+        """Gate auto or off."""
+        self.chat.toggle_gate()
+
+    def action_next_pane(self) -> None:
+        """Move to the pane on the right."""
+        self._step_pane(1)
+
+    def action_previous_pane(self) -> None:
+        """Move to the pane on the left."""
+        self._step_pane(-1)
+
+    def action_zoom(self) -> None:
+        """Give the whole screen to this pane, or back."""
+        self._zoomed = not self._zoomed
+        self.lay_out()
+
+    def action_next_problem(self) -> None:
+        """Go to the next problem."""
+        self.bring_up("editor")
+        self.editor.next_problem()
+
+    def action_focus_editor(self) -> None:
+        """Move to the document."""
+        self.bring_up("editor")
+
+    def action_focus_dashboard(self) -> None:
+        """Move to the training."""
+        self.bring_up("dashboard")
+
+    def action_focus_chat(self) -> None:
+        """Move to the chat's line."""
+        self.bring_up("chat")
+
+    def action_hide_pane(self) -> None:
+        """Take this pane off the screen."""
+        visible = [name for name in PANES if name not in self._remembered.hidden]
+        name = self._recent[0]
+        if len(visible) < 2 or name not in visible:
+            self.notify("The last pane stays.")
+            return
+        self._remembered.hidden = [*self._remembered.hidden, name]
+        following = next(other for other in self._recent if other in visible and other != name)
+        self.bring_up(following)
+        self.lay_out()
+
+    def action_show_panes(self) -> None:
+        """Bring hidden panes back."""
+        self._remembered.hidden = []
+        self._zoomed = False
+        self.lay_out()
+
+    def action_grow(self) -> None:
+        """Make this pane wider."""
+        self._resize_pane(wider=True)
+
+    def action_shrink(self) -> None:
+        """Make this pane narrower."""
+        self._resize_pane(wider=False)
+
+    def _resize_pane(self, *, wider: bool) -> None:
+        current = {name: self._remembered.shares[name] for name in PANES if name in self._remembered.shares}
+        self._remembered.shares = dict(resized(current, self._recent[0], wider=wider).items())
+        self.lay_out()
+
+    @work(exclusive=True, group="engine", exit_on_error=False)
+    async def action_restart_engine(self) -> None:
+        """Start the engine process again and open the document in it."""
+        self.post_message(EngineChanged("starting", "engine starting"))
+        try:
+            await self.client.restart()
+            await self._open()
+        except DlmError as error:
+            self.post_message(EngineChanged("refused", str(error)))
+
+    def action_open_document(self) -> None:
+        """Choose another document."""
+        self._unless_unsaved(self.app.action_start)  # type: ignore[attr-defined]
+
+    def action_next_theme(self) -> None:
+        """Change to the next theme."""
+        self.app.action_next_theme()  # type: ignore[attr-defined]
+
+    async def action_quit(self) -> None:
+        """Leave; asks when there is unsaved work."""
+        self._unless_unsaved(self.app.action_leave)  # type: ignore[attr-defined]
+
+    def _unless_unsaved(self, leave: object) -> None:
+        if not self.editor.unsaved:
+            self.call_later(leave)  # type: ignore[arg-type]
+            return
+        choices = [
+            Choice("save", "save, then leave"),
+            Choice("discard", "leave without saving", "the changes are lost"),
+            Choice("keep", "leave, and be asked about it next time", "the changes are kept aside"),
+        ]
+
+        async def chosen(answer: str | None) -> None:
+            if answer is None or (answer == "save" and not await self.editor.save()):
+                return
+            if answer == "discard":
+                self.editor.discard()
+            self.call_later(leave)  # type: ignore[arg-type]
+
+        self.app.push_screen(ChoiceScreen("There is unsaved work.", choices), chosen)
+
+
+def _sampling(settings: Settings) -> Sampling:
+    return Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature)

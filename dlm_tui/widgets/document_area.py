@@ -1,0 +1,288 @@
+"""The text of a document: highlighted, problems underlined, each section along its adapter's colour."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.geometry import Offset
+from textual.strip import Strip
+from textual.widgets import TextArea
+from textual.widgets.text_area import Edit, EditResult, TextAreaTheme
+
+from dlm_core.document.fences import heading
+from dlm_core.document.highlight import START, HighlightKind, HighlightSpan, LineState, highlight_line
+from dlm_core.document.model import Diagnostic, SectionKind
+from dlm_core.safetext import visible_line
+from dlm_tui.widgets.line_states import LineStates
+from dlm_tui.widgets.looks import Looks
+
+_IN_ADAPTER_COLOR = (HighlightKind.FENCE, HighlightKind.FENCE_TAG, HighlightKind.HEADING)
+_LOSS_PARTS = ("A", "Chosen", "Rejected")
+_PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
+_SEVERITY_ORDER = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class AreaState:
+    """What holds where a line begins: the highlighter's state, and the heading the text stands under."""
+
+    line: LineState = START
+    part: str = ""
+
+
+@lru_cache(maxsize=16_384)
+def read_line(
+    text: str, state: AreaState, adapters: tuple[str, ...]
+) -> tuple[AreaState, tuple[HighlightSpan, ...]]:
+    """The state after a line, and its spans. Pure, so it may be remembered."""
+    after, spans = highlight_line(text, state.line, adapters or None)
+    part = state.part
+    if after.region == "fenced" and (spans or state.line.region != "fenced"):
+        part = ""
+    elif spans and spans[0].kind is HighlightKind.HEADING:
+        part = heading(text) or ""
+    return AreaState(after, part), spans
+
+
+def carries_loss(text: str, state: AreaState, after: AreaState) -> bool:
+    """Whether training predicts this line: prose, answers, and both sides of a preference."""
+    line = after.line
+    if line.region not in ("body", "code") or line.section is None or not text.strip():
+        return False
+    if state.part != after.part or state.line.region in ("frontmatter", "yaml-block"):
+        return False
+    if line.section is SectionKind.PROSE:
+        return True
+    return after.part in _LOSS_PARTS
+
+
+class DocumentArea(TextArea):
+    """The editor's text area. It knows lines and colours; files, checks and engines are others' business."""
+
+    DEFAULT_CSS = """
+    DocumentArea { border: none; padding: 0; background: $background; height: 1fr; }
+    DocumentArea:focus { border: none; }
+    DocumentArea .text-area--gutter { color: $secondary 60%; background: $background; }
+    DocumentArea .text-area--cursor-gutter { color: $foreground; background: $panel 60%; text-style: bold; }
+    DocumentArea .text-area--cursor-line { background: $panel 60%; }
+    """
+
+    def __init__(self, *, soft_wrap: bool = True) -> None:
+        super().__init__(
+            id="document-area",
+            show_line_numbers=True,
+            tab_behavior="indent",
+            soft_wrap=soft_wrap,
+            max_checkpoints=500,
+        )
+        self.indent_width = 2
+        self.match_cursor_bracket = False
+        self.show_loss = False
+        self._adapters: tuple[str, ...] = ()
+        self._states = self._fresh_states()
+        self._stale = True
+        self._diagnostics: dict[int, list[Diagnostic]] = defaultdict(list)
+        self._matches: dict[int, list[tuple[int, int]]] = defaultdict(list)
+
+    # Lines and their states
+
+    def _fresh_states(self) -> LineStates[AreaState]:
+        adapters = self._adapters
+        return LineStates(lambda text, state: read_line(text, state, adapters)[0], AreaState())
+
+    def state_at(self, line: int) -> AreaState:
+        """What holds where `line` (from 0) begins."""
+        if self._stale:
+            self._states.sync(self.document.lines)
+            self._stale = False
+        return self._states[line]
+
+    def set_adapters(self, adapters: tuple[str, ...]) -> None:
+        """The declared adapters: fences with other tags are shown as errors."""
+        if adapters != self._adapters:
+            self._adapters = adapters
+            self._states = self._fresh_states()
+            self._stale = True
+        self._repaint()
+
+    def follow_theme(self) -> None:
+        """Take the theme's colours for the cursor's line, which leaves the text's own colours alone."""
+        spec = self._looks.theme.spec
+        ground = Style() if spec.ansi else Style(bgcolor=spec.colors.panel)
+        self.register_theme(TextAreaTheme(f"dlm-{spec.name}", cursor_line_style=ground))
+        self.theme = f"dlm-{spec.name}"
+
+    def _repaint(self) -> None:
+        self.notify_style_update()
+        self.refresh()
+
+    def edit(self, edit: Edit) -> EditResult:
+        self._stale = True
+        return super().edit(edit)
+
+    def undo(self) -> None:
+        self._stale = True
+        super().undo()
+
+    def redo(self) -> None:
+        self._stale = True
+        super().redo()
+
+    def load_text(self, text: str) -> None:
+        self._stale = True
+        super().load_text(text)
+
+    # What is marked
+
+    def show_diagnostics(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Underline these, and mark their lines."""
+        self._diagnostics = defaultdict(list)
+        for diagnostic in diagnostics:
+            self._diagnostics[diagnostic.span.line - 1].append(diagnostic)
+        self._repaint()
+
+    def diagnostics_at(self, line: int) -> list[Diagnostic]:
+        """The problems that begin on `line` (from 0)."""
+        return self._diagnostics.get(line, [])
+
+    def show_matches(self, matches: Sequence[tuple[int, int, int]]) -> None:
+        """Mark matches, each as line, start and end."""
+        self._matches = defaultdict(list)
+        for line, start, end in matches:
+            self._matches[line].append((start, end))
+        self._repaint()
+
+    def toggle_loss(self) -> bool:
+        """Shade what the loss is taken on, or stop to; answers whether it is shaded now."""
+        self.show_loss = not self.show_loss
+        self._repaint()
+        return self.show_loss
+
+    # Painting
+
+    @property
+    def _looks(self) -> Looks:
+        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+
+    def get_line(self, line_index: int) -> Text:
+        """The line, styled. Called for every line that is painted."""
+        looks = self._looks
+        raw = self.document.get_line(line_index)
+        text = Text(_shown(raw), end="", no_wrap=True)
+        state = self.state_at(line_index)
+        after, spans = read_line(raw, state, self._adapters)
+        for span in spans:
+            style = looks.theme.syntax[span.kind.value]
+            if span.adapter is not None and span.kind in _IN_ADAPTER_COLOR:
+                style = style + Style(color=looks.color(span.adapter))
+            text.stylize(style, span.start, span.end)
+        if self.show_loss and not carries_loss(raw, state, after):
+            text.stylize(Style(dim=True))
+        for start, end in self._matches.get(line_index, ()):
+            text.stylize(Style(reverse=True), start, end)
+        for diagnostic in self._diagnostics.get(line_index, ()):
+            start, end = _columns(diagnostic, len(raw))
+            text.stylize(Style(underline=True, color=self._severity_color(diagnostic.severity)), start, end)
+        return text
+
+    def render_line(self, y: int) -> Strip:
+        """A painted line; the two cells between number and text show problems and the section's adapter."""
+        strip = super().render_line(y)
+        width = self.gutter_width
+        row = self.scroll_offset.y + y
+        if not self.show_line_numbers or width < 3 or row >= self.wrapped_document.height:
+            return strip
+        line, column = self.wrapped_document.offset_to_location(Offset(0, row))
+        if line >= self.document.line_count:
+            return strip
+        background = next((s.style.bgcolor for s in strip if s.style and s.style.bgcolor), None)
+        marks = [self._problem_mark(line if column == 0 else -1), self._section_mark(line)]
+        painted = [Segment(s.text, (s.style or Style()) + Style(bgcolor=background)) for s in marks]
+        return Strip.join([strip.crop(0, width - 2), Strip(painted, 2), strip.crop(width)])
+
+    def _problem_mark(self, line: int) -> Segment:
+        found = self._diagnostics.get(line)
+        if not found:
+            return Segment(" ")
+        worst = min((d.severity for d in found), key=_SEVERITY_ORDER.index)
+        return Segment(_PROBLEM_SIGNS[worst], Style(color=self._severity_color(worst), bold=True))
+
+    def _section_mark(self, line: int) -> Segment:
+        raw, state = self.document.get_line(line), self.state_at(line)
+        after, spans = read_line(raw, state, self._adapters)
+        adapter = after.line.adapter
+        if after.line.section is None or adapter is None:
+            return Segment(" ")
+        looks = self._looks
+        opens = bool(spans) and spans[0].kind is HighlightKind.FENCE
+        if opens:
+            return Segment(looks.sign(adapter), looks.style(adapter, bold=True))
+        loss = self.show_loss and carries_loss(raw, state, after)
+        return Segment("▐" if loss else "▏", looks.style(adapter))
+
+    def _severity_color(self, severity: str) -> str:
+        colors = self._looks.theme.spec.colors
+        return {"error": colors.error, "warning": colors.warning}.get(severity, colors.secondary)
+
+    # Editing
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "tab" and self.suggestion:
+            event.stop()
+            event.prevent_default()
+            self.insert(self.suggestion)
+            return
+        if event.key == "enter" and not self.read_only:
+            indent = self._indent_of_frontmatter()
+            if indent:
+                event.stop()
+                event.prevent_default()
+                self.insert("\n" + indent)
+                return
+        await super()._on_key(event)
+
+    def _indent_of_frontmatter(self) -> str:
+        row, column = self.cursor_location
+        raw = self.document.get_line(row)
+        if self.state_at(row).line.region not in ("frontmatter", "yaml-block") or column < len(raw.rstrip()):
+            return ""
+        lead = raw[: len(raw) - len(raw.lstrip(" "))]
+        return lead + ("  " if raw.rstrip().endswith(":") and not raw.lstrip().startswith("#") else "")
+
+    def put(self, text: str, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Replace a stretch as one undoable edit and leave the cursor behind it."""
+        result = self.replace(text, start, end, maintain_selection_offset=False)
+        self.move_cursor(result.end_location)
+
+    def replace_all(self, text: str) -> None:
+        """Put `text` in place of everything as one undoable edit; the cursor stays where it can."""
+        where = self.cursor_location
+        self.history.checkpoint()
+        self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
+        self.history.checkpoint()
+        row = min(where[0], self.document.line_count - 1)
+        self.move_cursor((row, min(where[1], len(self.document.get_line(row)))))
+
+
+def _columns(diagnostic: Diagnostic, length: int) -> tuple[int, int]:
+    span = diagnostic.span
+    start = min(max(0, span.column - 1), max(0, length - 1))
+    end = span.end_column - 1 if span.end_line == span.line else length
+    return start, max(start + 1, min(end, max(length, 1)))
+
+
+def _shown(raw: str) -> str:
+    """The line with control characters shown as single signs, so that columns stay what they are."""
+    if raw.isprintable() or not any(not c.isprintable() and c != "\t" for c in raw):
+        return raw
+    return "".join(c if c.isprintable() or c == "\t" else _one_cell(c) for c in raw)
+
+
+def _one_cell(character: str) -> str:
+    shown = visible_line(character)
+    return shown if len(shown) == 1 else "\N{REPLACEMENT CHARACTER}"

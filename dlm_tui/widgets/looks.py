@@ -1,0 +1,44 @@
+"""The look of a document's adapters: one colour (of the theme) and one sign each, the same in every pane."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.style import Style
+from rich.text import Text
+
+from dlm_tui.signs import SIGNS
+from dlm_tui.themes import WorkbenchTheme
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How the adapters `names`, in declared order, look under `theme`. Unknown names look muted."""
+
+    names: tuple[str, ...]
+    theme: WorkbenchTheme
+
+    def sign(self, name: str) -> str:
+        """The adapter's sign; after eight adapters signs come again, with another colour beside them."""
+        return SIGNS[self.names.index(name) % len(SIGNS)] if name in self.names else "·"
+
+    def color(self, name: str) -> str:
+        """The adapter's colour."""
+        if name not in self.names:
+            return self.theme.spec.plot_axis
+        return self.theme.adapter_color(self.names.index(name))
+
+    def style(self, name: str, *, bold: bool = False) -> Style:
+        """The adapter's colour as a style."""
+        return Style(color=self.color(name), bold=bold or None)
+
+    def label(self, name: str, width: int = 0) -> Text:
+        """Sign and name in the adapter's colour, padded to `width` cells."""
+        # A span, not a base style: what is appended later must not take the colour on.
+        text = Text(no_wrap=True, end="").append(f"{self.sign(name)} {name}", style=self.style(name))
+        text.truncate(width, overflow="ellipsis", pad=True) if width else None
+        return text
+
+    def ordered(self, weights: Sequence[str]) -> list[str]:
+        """`weights` in declared order, unknown ones after."""
+        known = [name for name in self.names if name in weights]
+        return known + [name for name in weights if name not in self.names]

@@ -1,0 +1,203 @@
+"""A question and its reply in the chat: streamed Markdown, with the routing as bars beside it."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Markdown, Static
+from textual.widgets.markdown import MarkdownStream
+
+from dlm_core.events import Routing
+from dlm_core.requests import Message as Said
+from dlm_core.safetext import visible, visible_line
+from dlm_tui.actions import bindings
+from dlm_tui.conversation import Answer
+from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
+
+SIDE_BY_SIDE_FROM = 70
+"""Width of a reply from which its bars stand beside it, and not above."""
+
+
+class QuestionView(Static):
+    """What the person asked."""
+
+    DEFAULT_CSS = """
+    QuestionView { width: 1fr; height: auto; margin: 1 0 0 0; padding: 0 1; text-style: bold; }
+    """
+
+    def __init__(self, question: str) -> None:
+        super().__init__(Text("❯ ", end="").append(visible(question)))
+
+
+class NoteView(Static):
+    """Something the workbench says in the chat: the answer to a command, an error."""
+
+    DEFAULT_CSS = """
+    NoteView { width: 1fr; height: auto; margin: 1 0 0 0; padding: 0 1; color: $secondary; }
+    NoteView { border-left: thick $panel; }
+    NoteView.-error { color: $error; border-left: thick $error; }
+    """
+
+    def __init__(self, text: str | Text, *, error: bool = False) -> None:
+        super().__init__(
+            text if isinstance(text, Text) else Text(visible(text)), classes="-error" if error else ""
+        )
+
+
+class ReplyView(Vertical, can_focus=True):
+    """One reply, growing while it streams. `asked` are the messages it answers."""
+
+    DEFAULT_CSS = """
+    ReplyView { width: 1fr; height: auto; margin: 0 0 0 0; padding: 0 0 0 1; border-left: thick $panel; }
+    ReplyView:focus { border-left: thick $accent; background: $surface; }
+    ReplyView > Horizontal { height: auto; width: 1fr; }
+    ReplyView .reply-side { width: 34; height: auto; padding: 0 0 0 2; }
+    ReplyView Markdown { width: 1fr; height: auto; margin: 0; padding: 0; background: transparent; }
+    ReplyView Markdown > MarkdownParagraph { margin: 0 0 1 0; }
+    ReplyView.-stacked > Horizontal { layout: vertical; }
+    ReplyView.-stacked .reply-side { width: 1fr; padding: 0; margin: 0 0 1 0; }
+    ReplyView .reply-facts { width: 1fr; height: auto; color: $secondary; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings("reply")
+
+    class Wanted(Message):
+        """The person wants something of this reply: `what` is details, why or copy."""
+
+        def __init__(self, what: str, view: "ReplyView") -> None:
+            super().__init__()
+            self.what, self.view = what, view
+
+    def __init__(self, asked: tuple[Said, ...], answer: Answer | None = None) -> None:
+        super().__init__()
+        self.asked = asked
+        self.answer = answer
+        self.text = answer.text if answer is not None else ""
+        self.pieces: list[tuple[str, dict[str, float]]] = []
+        """What every token added, with the adapters' openness at it."""
+        self._stream: MarkdownStream | None = None
+        self._markdown = Markdown(visible(self.text), open_links=False)
+        self._bars = RoutingBars()
+        self._mode = Static("", classes="reply-facts")
+        self._facts = Static("", classes="reply-facts")
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            with Vertical(classes="reply-side"):
+                yield self._mode
+                yield self._bars
+                yield self._facts
+            yield self._markdown
+
+    def on_mount(self) -> None:
+        self._place()
+        if self.answer is not None:
+            self._show_answer(self.answer)
+        else:
+            self._facts.update("…")
+
+    def on_resize(self) -> None:
+        self._place()
+
+    def _place(self) -> None:
+        stacked = self.size.width < SIDE_BY_SIDE_FROM
+        if stacked != self.has_class("-stacked"):
+            self.set_class(stacked, "-stacked")
+        row = self.query_one(Horizontal)
+        first = row.children[0]
+        if stacked and first is self._markdown:
+            row.move_child(self._markdown, after=row.children[-1])
+        elif not stacked and first is not self._markdown:
+            row.move_child(self._markdown, before=first)
+
+    # Growing
+
+    def show_routing(self, routing: Routing) -> None:
+        """The routing is known; the reply is still to come."""
+        self._mode.update(mode_line(routing, self._looks))
+        self._bars.show_routing(routing)
+
+    async def grow(self, text: str, openness: Mapping[str, float]) -> None:
+        """Append a token."""
+        self.text += text
+        self.pieces.append((text, dict(openness)))
+        if text:
+            if self._stream is None:
+                self._stream = Markdown.get_stream(self._markdown)
+            await self._stream.write(visible(text))
+
+    async def finish(self, answer: Answer) -> None:
+        """The reply is complete."""
+        await self._end_stream()
+        self.answer, self.text = answer, answer.text
+        # Set once more as a whole: a code fence that closed late renders right only then.
+        await self._markdown.update(visible(answer.text))
+        self._show_answer(answer)
+
+    async def fail(self, sentence: str) -> None:
+        """The reply broke off; what was said stays."""
+        await self._end_stream()
+        colors = self._looks.theme.spec.colors
+        self._facts.update(Text(f"✖ {visible(sentence)}", style=Style(color=colors.error)))
+
+    async def _end_stream(self) -> None:
+        if self._stream is not None:
+            await self._stream.stop()
+            self._stream = None
+
+    def redraw(self) -> None:
+        """The theme or the adapters changed."""
+        if self.answer is not None:
+            self._show_answer(self.answer)
+        else:
+            self._bars.redraw()
+
+    def _show_answer(self, answer: Answer) -> None:
+        self._mode.update(mode_line(answer.routing, self._looks))
+        self._bars.show_routing(answer.routing, {name: o.mean for name, o in answer.openness.items()})
+        self._facts.update(facts_line(answer, self._looks))
+
+    @property
+    def _looks(self) -> Looks:
+        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+
+    def action_details(self) -> None:
+        """Open the reply's detail."""
+        self.post_message(self.Wanted("details", self))
+
+    def action_why(self) -> None:
+        """Ask why it was routed so."""
+        self.post_message(self.Wanted("why", self))
+
+    def action_copy(self) -> None:
+        """Put the reply on the clipboard."""
+        self.post_message(self.Wanted("copy", self))
+
+
+def facts_line(answer: Answer, looks: Looks) -> Text:
+    """Speed, version, and whatever is out of the ordinary about a reply."""
+    colors = looks.theme.spec.colors
+    text = Text(end="", overflow="fold")
+    facts = []
+    if answer.timing is not None and answer.timing.tokens:
+        facts += [f"{answer.timing.tokens} tokens", f"{answer.timing.tokens_per_s:.0f}/s"]
+    if answer.version:
+        facts.append(visible_line(answer.version))
+    text.append(" · ".join(facts), style=Style(color=colors.secondary))
+    marks = []
+    if answer.finish_reason == "interrupted":
+        marks.append("■ stopped")
+    if answer.finish_reason == "length":
+        marks.append("… cut at max_tokens")
+    if answer.during_run is not None:
+        marks.append(f"▶ while run {answer.during_run} trains: last committed version")
+    if answer.dropped_turns:
+        marks.append(f"{answer.dropped_turns} early turns no longer fit")
+    if marks:
+        text.append(("\n" if facts else "") + "\n".join(marks), style=Style(color=colors.warning))
+    return text
