@@ -93,7 +93,7 @@ def _question(text: str | None) -> str:
 
 def _show_routing(event: Routed, ready: Ready, adapters: Sequence[str], bars: bool | None) -> None:
     """The routing's bars if wanted (None: on a terminal); that an untrained document answers, always."""
-    if not ready.version:
+    if not ready.adapters:
         click.echo(
             f"not trained yet: {visible(ready.base)} answers alone; `dlm train` changes that", err=True
         )

@@ -57,10 +57,15 @@ def title(section: Section) -> str:
 
 def compare(previous: Sequence[RecordT], document: Document) -> Changes[RecordT]:
     """The document's sections against those that a run remembers, in the order the run had them."""
+    return compare_sections(previous, document.sections)
+
+
+def compare_sections(previous: Sequence[RecordT], sections: Sequence[Section]) -> Changes[RecordT]:
+    """As `compare`, for sections in file order."""
     known = Counter(record.content_hash for record in previous)
     unchanged, fresh = [], []
     before = _START
-    for section in document.sections:
+    for section in sections:
         if known[section.content_hash]:
             known[section.content_hash] -= 1
             unchanged.append(section)

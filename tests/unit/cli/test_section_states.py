@@ -1,8 +1,9 @@
 """Sections are new, changed, trained or gone, judged by their content against the last run."""
 
 from dlm_core.document import Section, parse_text
+from dlm_core.document.diff import title
 from dlm_core.store import SectionRecord
-from dlm_tui.section_states import section_states, title_of
+from dlm_tui.section_states import section_states
 from tests.unit.cli.conftest import DOCUMENT, section
 
 SECTIONS = [section("knowledge", 1), section("tone", 1), section("tone", 2), section("procedure", 1)]
@@ -17,7 +18,7 @@ def parsed(*parts: str) -> tuple[Section, ...]:
 def recorded(*parts: str) -> list[SectionRecord]:
     return [
         SectionRecord(
-            content_hash=s.content_hash, kind=s.kind.value, adapter=s.adapter, title=title_of(s), questions=1
+            content_hash=s.content_hash, kind=s.kind.value, adapter=s.adapter, title=title(s), questions=1
         )
         for s in parsed(*parts)
     ]
@@ -65,4 +66,4 @@ def test_a_section_twice_is_trained_once() -> None:
 
 
 def test_titles_are_the_first_line_of_the_question() -> None:
-    assert title_of(parsed(SECTIONS[0])[0]) == "What is knowledge 1?"
+    assert section_states(parsed(SECTIONS[0]), ())[0].title == "What is knowledge 1?"

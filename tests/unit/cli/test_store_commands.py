@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from dlm_core.document import load
+from dlm_core.document.diff import title
 from dlm_core.events import GateTrained, RunEnded
 from dlm_core.store import SectionRecord, Store
-from dlm_tui.section_states import title_of
 from tests.unit.cli.conftest import Run, section
 
 ADAPTERS = ("knowledge", "tone", "procedure")
@@ -25,7 +25,7 @@ def commit(document: Path, *adapters: str) -> None:
                 (stage.adapter_dir(name) / "adapter_model.safetensors").write_bytes(b"weights")
             records = tuple(
                 SectionRecord(
-                    content_hash=s.content_hash, kind=s.kind.value, adapter=s.adapter, title=title_of(s)
+                    content_hash=s.content_hash, kind=s.kind.value, adapter=s.adapter, title=title(s)
                 )
                 for s in loaded.sections
             )
