@@ -1,5 +1,4 @@
-"""What is kept for one document: versions of its adapters and its gate, checkpoints, and the record of its
-runs.
+"""What is kept for one document: versions of its adapters and gate, checkpoints, the record of its runs.
 
 `Store` is the way in; `Metrics` the diary of runs that a dashboard in another process may follow.
 """

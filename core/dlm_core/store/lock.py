@@ -32,8 +32,7 @@ class Holder(Struct, frozen=True, kw_only=True):
     since: float
 
     def lives(self) -> bool:
-        """Whether the process still runs, as far as this machine can tell; one elsewhere is taken at its
-        word."""
+        """Whether the process still runs; one on another machine is taken at its word."""
         return self.host != socket.gethostname() or psutil.pid_exists(self.pid)
 
     def describe(self) -> str:
@@ -46,8 +45,7 @@ class Holder(Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def hold(path: Path, wait: float = 0.0, clock: Callable[[], float] = time.time) -> Iterator[Holder | None]:
-    """Holds the lock at `path` for the block; yields the holder that died with it, None if it was left in
-    order.
+    """Holds the lock at `path` for the block; yields the holder that died with it, if one did.
 
     Args:
         path: the lock file; who holds it stands in a file of the same name with `.holder` added.

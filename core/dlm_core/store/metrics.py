@@ -30,6 +30,7 @@ __all__ = ["Followed", "GateEvent", "Metrics", "MetricsReader", "RunRecord", "Ru
 
 _BATCH_S = 0.25  # seconds between two commits, at most, while events come in
 _OPENNESS_S = 1.0  # seconds between two maps of the same adapter and module type
+_RETRY_S = 5.0  # seconds without another attempt after one that failed
 _PENDING = 20_000  # rows kept in memory while the file cannot be written
 
 _log = logging.getLogger(__name__)
@@ -66,17 +67,15 @@ class Metrics(MetricsReader):
         self._write_lock = threading.RLock()
         self._pending: list[tuple[str, Row]] = []
         self._flushed_at = ticks()
+        self._retry_at = float("-inf")
         self._run_id = 0
-        self._open_run: Row | None = (
-            None  # the row of the run that goes on, in case the file is lost under it
-        )
+        self._open_run: Row | None = None  # kept, in case the file is lost under a run
         self._maps: dict[tuple[str, str], OpennessMap] = {}  # seen, and too soon to be kept
         self._mapped_at: dict[tuple[str, str], float] = {}
         self._reported: set[str] = set()
 
     def start_run(self, document_hash: str = "", recipe: str = "", base: str = "") -> int:
-        """Opens a run and returns its id; ids only grow. Runs that a dead process left open become
-        `interrupted`.
+        """Opens a run and returns its id; ids only grow. Runs left open by a dead process are `interrupted`.
 
         Args:
             document_hash: what was trained. recipe: its recipe, or the hash of it. base: the base's name.
@@ -119,10 +118,10 @@ class Metrics(MetricsReader):
                     self._release_maps()
                 self._append(event)
             if isinstance(event, RunEnded):
-                self._write_end(event)
+                self._append_end(event)
             batched = isinstance(event, TrainStep | GateStep | OpennessMap)
             if not batched or self._ticks() - self._flushed_at >= _BATCH_S:
-                self.flush()
+                self.flush(at_once=False)
 
     def end_run(self, run_id: int, status: RunState = "done", reason: str = "") -> None:
         """Closes a run for which no RunEnded was recorded; one that is closed stays as it is."""
@@ -139,15 +138,16 @@ class Metrics(MetricsReader):
                 )
             )
 
-    def flush(self) -> None:
-        """Writes what is waiting."""
+    def flush(self, *, at_once: bool = True) -> None:
+        """Writes what is waiting; without `at_once`, not if that failed a moment ago."""
         with self._write_lock:
             self._flushed_at = self._ticks()
-            if not self._pending:
+            if not self._pending or not (at_once or self._flushed_at >= self._retry_at):
                 return
             waiting, self._pending = self._pending, []
             if not self._transact(lambda db: _insert(db, waiting)):
                 self._pending = waiting[-_PENDING:]
+                self._retry_at = self._ticks() + _RETRY_S
 
     def close(self) -> None:
         """Writes what is waiting and lets go of the file."""
@@ -158,7 +158,7 @@ class Metrics(MetricsReader):
         super().close()
 
     def _rows(self, query: str, *values: object) -> list[Row]:
-        self.flush()
+        self.flush(at_once=False)
         return super()._rows(query, *values)
 
     def _append(self, event: Event) -> None:
@@ -179,24 +179,10 @@ class Metrics(MetricsReader):
                 values |= {"sample_count": count, "mode": event.mode, "at": now}
                 self._pending.append(("gate_events", values))
 
-    def _write_end(self, event: RunEnded) -> None:
-        self.flush()
-        self._open_run = None
-        values = (
-            event.status,
-            storable(event.reason),
-            self._clock(),
-            event.seconds,
-            event.recall,
-            event.run_id,
-        )
-        self._transact(
-            lambda db: db.execute(
-                "UPDATE runs SET status = ?, reason = ?, ended_at = ?, seconds = ?, recall = ?"
-                " WHERE run_id = ?",
-                values,
-            )
-        )
+    def _append_end(self, event: RunEnded) -> None:
+        end: Row = {"run_id": event.run_id, "status": event.status, "reason": storable(event.reason)}
+        end |= {"ended_at": self._clock(), "seconds": event.seconds, "recall": event.recall}
+        self._pending.append(("runs", end))
 
     def _record_map(self, event: OpennessMap) -> None:
         key = (event.adapter, event.module)
@@ -214,8 +200,7 @@ class Metrics(MetricsReader):
         self._maps.clear()
 
     def _transact(self, work: Callable[[sqlite3.Connection], object]) -> bool:
-        """Runs `work` in one transaction; on a damaged file once more on a fresh one. False if it could not
-        be done."""
+        """Runs `work` in one transaction, after damage once more on a fresh file. False if that failed."""
         for attempt in (1, 2):
             try:
                 db = self._connection()
@@ -268,18 +253,24 @@ class Metrics(MetricsReader):
 
 
 def _means_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is to blame. Our statements are fixed, so a table that is not there means it, too."""
+    """Whether the file is to blame: it says so, or a table is missing, or there before it was made."""
     name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
-    return name == "SQLITE_ERROR" or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+    missing = name == "SQLITE_ERROR" and ("no such table" in str(error) or "already exists" in str(error))
+    return missing or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def _insert(db: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
+    """Inserts events, numbered over all tables; a row for `runs` changes the run that is there."""
     seq = db.execute("SELECT last FROM sequence").fetchone()[0]
     for table, row in rows:
-        if table != "gate_events":
+        if table == "runs":
+            settings = ", ".join(f"{column} = ?" for column in row)
+            db.execute(f"UPDATE runs SET {settings} WHERE run_id = ?", (*row.values(), row["run_id"]))
+        elif table == "gate_events":
+            _insert_row(db, table, row)
+        else:
             seq += 1
-            row = {"seq": seq} | row
-        _insert_row(db, table, row)
+            _insert_row(db, table, {"seq": seq} | row)
     db.execute("UPDATE sequence SET last = ?", (seq,))
 
 

@@ -1,5 +1,4 @@
-"""Reading the record of runs, from any process, while another one writes it; cheap enough to ask twice a
-second."""
+"""Reading the record of runs while another process writes it; cheap enough to ask twice a second."""
 
 import socket
 import sqlite3
@@ -24,7 +23,7 @@ from dlm_core.events import (
     TrainStep,
 )
 from dlm_core.store import atomic
-from dlm_core.store.metrics_rows import FROM_ROW, Row
+from dlm_core.store.metrics_rows import EVENT_TABLES, Row, from_row
 
 RunState = Literal["running", "done", "stopped", "failed", "interrupted"]
 E = TypeVar("E", bound=Event)
@@ -48,8 +47,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
 
 class GateEvent(Struct, frozen=True, kw_only=True):
-    """How one adapter came out of the gate's training: its mean weight over the samples, and how many were
-    its own."""
+    """How one adapter came out of the gate's training: its mean weight, and how many samples were its own."""
 
     run_id: int
     adapter_name: str
@@ -145,10 +143,10 @@ class MetricsReader:
         Of openness only the newest map per adapter and module type is given.
         """
         found: list[tuple[int, Event]] = []
-        for table, read in FROM_ROW.items():
+        for table in EVENT_TABLES:
             newest = " GROUP BY adapter, module HAVING seq = MAX(seq)" if table == "openness" else ""
             query = f"SELECT * FROM {table} WHERE run_id = ? AND seq > ?{newest}"
-            found += [(row["seq"], read(row)) for row in self._rows(query, run_id, after)]
+            found += [(row["seq"], self._event(table, row)) for row in self._rows(query, run_id, after)]
         found.sort(key=lambda pair: pair[0])
         run = self.run(run_id)
         cursor = found[-1][0] if found else after
@@ -163,8 +161,20 @@ class MetricsReader:
         self, kind: type[E], table: str, run_id: int, condition: str = "", *values: object
     ) -> list[E]:
         query = f"SELECT * FROM {table} WHERE run_id = ? {condition} ORDER BY seq"
-        events = map(FROM_ROW[table], self._rows(query, run_id, *values))
+        events = (self._event(table, row) for row in self._rows(query, run_id, *values))
         return [event for event in events if isinstance(event, kind)]
+
+    def _event(self, table: str, row: Row) -> Event:
+        try:
+            return from_row(table, row)
+        except ValueError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"the record of runs {atomic.shown(self.path)} cannot be read: {error}",
+            "the adapters do not depend on it; the next training puts a damaged file aside",
+        )
 
     def _rows(self, query: str, *values: object) -> list[Row]:
         with self._read_lock:
@@ -174,14 +184,11 @@ class MetricsReader:
                     return []
                 with closing(db.execute(query, values)) as cursor:
                     return cursor.fetchall()
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeError) as error:
                 self._disconnect()
                 if "no such table" in str(error):  # Another process is just making the file.
                     return []
-                raise StoreError(
-                    f"the record of runs {atomic.shown(self.path)} cannot be read: {error}",
-                    "the adapters do not depend on it; the next training puts a damaged file aside",
-                ) from error
+                raise self._unreadable(error) from error
 
     def _connect(self) -> sqlite3.Connection | None:
         try:

@@ -4,6 +4,7 @@ import math
 import sys
 from array import array
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -25,28 +26,69 @@ Row = dict[str, Any]
 _FULL = 65535  # openness in 0..1 is kept in 16 bits
 
 
+@dataclass(frozen=True)
+class FlatTable:
+    """A table with a column per field of an event; fields without one go into the column `more`, as JSON."""
+
+    table: str
+    kind: type[Event]
+    columns: tuple[str, ...]
+    nested: tuple[str, ...] = ()
+
+    def row(self, event: Event) -> Row:
+        fields = structs.asdict(event)
+        del fields["request_id"]
+        more = {name: value for name, value in fields.items() if name not in self.columns}
+        row = {name: _json(fields[name]) if name in self.nested else fields[name] for name in self.columns}
+        return row | {"more": _json(more)}
+
+    def event(self, row: Row) -> Event:
+        """The event of a row. A NaN went in as NULL; where the field needs a number, it comes back as NaN."""
+        values = {name: row[name] for name in self.columns} | msgspec.json.decode(row["more"])
+        for field in structs.fields(self.kind):
+            value = values.get(field.name)
+            if field.name in self.nested:
+                loaded = msgspec.json.decode(value)
+                values[field.name] = {k: math.nan if v is None else v for k, v in loaded.items()}
+            elif value is None and field.required:
+                values[field.name] = math.nan
+        return msgspec.convert(values, self.kind)
+
+
+_STEP_COLUMNS = (
+    "run_id", "phase", "step", "steps", "epoch", "epochs", "loss", "losses", "learning_rate", "grad_norm",
+    "tokens_per_s", "elapsed_s", "eta_s", "padding_share", "rehearsal_kl", "openness",
+)  # fmt: skip
+_EVAL_COLUMNS = (
+    "run_id", "phase", "epoch", "epochs", "loss", "recall", "recalls", "perplexity", "perplexity_base", "kl",
+    "validation_loss",
+)  # fmt: skip
+_FLAT = {
+    flat.kind: flat
+    for flat in (
+        FlatTable("steps", TrainStep, _STEP_COLUMNS, nested=("losses", "openness")),
+        FlatTable("evals", TrainEpoch, _EVAL_COLUMNS, nested=("recalls",)),
+        FlatTable("gate_steps", GateStep, ("run_id", "step", "steps", "loss", "entropy", "accuracy")),
+        FlatTable("logs", Log, ("level", "message", "hint", "code")),
+    )
+}
+
+
 def to_row(event: Event) -> tuple[str, Row] | None:
     """The table and the columns of an event, without `seq` and `at`; None for one that is not kept."""
     event = _storable(event)
     match event:
-        case TrainStep():
-            return "steps", _flat(event, ("losses", "openness"))
-        case TrainEpoch():
-            return "evals", _flat(event, ("recalls",))
-        case GateStep():
-            return "gate_steps", _flat(event)
+        case TrainStep() | TrainEpoch() | GateStep() | Log():
+            flat = _FLAT[type(event)]
+            return flat.table, flat.row(event)
         case OpennessMap():
             return "openness", _openness_row(event)
         case GateTrained():
             finite = {name: w for name, w in event.mean_weights.items() if math.isfinite(w)}
-            return "gates", {
-                "run_id": event.run_id,
-                "event": _json(structs.replace(event, mean_weights=finite)),
-            }
+            kept = structs.replace(event, mean_weights=finite)
+            return "gates", {"run_id": event.run_id, "event": _json(kept)}
         case RunPlanned() | RunEnded():
             return "run_events", {"run_id": event.run_id, "event": _json(event)}
-        case Log():
-            return "logs", _flat(event)
         case _:
             return None
 
@@ -59,12 +101,6 @@ def storable(text: str) -> str:
 def _storable(event: Event) -> Event:
     texts = {name: value for name, value in structs.asdict(event).items() if isinstance(value, str)}
     return structs.replace(event, **{name: storable(text) for name, text in texts.items()})
-
-
-def _flat(event: Event, nested: tuple[str, ...] = ()) -> Row:
-    row = structs.asdict(event)
-    del row["request_id"]
-    return row | {name: _json(row[name]) for name in nested}
 
 
 def _json(value: object) -> str:
@@ -107,24 +143,6 @@ def _little_endian(levels: "array[int]") -> "array[int]":
     return levels
 
 
-def _reading(kind: type[Event], nested: tuple[str, ...] = ()) -> Callable[[Row], Event]:
-    """From columns to the struct. A NaN went in as NULL; where the field needs a number, it comes back."""
-    optional = {f.name for f in structs.fields(kind) if f.default is None}
-    names = [f.name for f in structs.fields(kind) if f.name != "request_id"]
-
-    def read(row: Row) -> Event:
-        values = {name: row[name] for name in names}
-        for name, value in values.items():
-            if name in nested:
-                loaded = msgspec.json.decode(value)
-                values[name] = {k: float("nan") if v is None else v for k, v in loaded.items()}
-            elif value is None and name not in optional:
-                values[name] = float("nan")
-        return kind(**values)
-
-    return read
-
-
 def _reading_json(kind: Any) -> Callable[[Row], Event]:
     decoder = msgspec.json.Decoder(kind)
 
@@ -135,12 +153,18 @@ def _reading_json(kind: Any) -> Callable[[Row], Event]:
     return read
 
 
-FROM_ROW: dict[str, Callable[[Row], Event]] = {
-    "steps": _reading(TrainStep, ("losses", "openness")),
-    "evals": _reading(TrainEpoch, ("recalls",)),
-    "gate_steps": _reading(GateStep),
+_FROM_ROW: dict[str, Callable[[Row], Event]] = {
+    **{flat.table: flat.event for flat in _FLAT.values()},
     "openness": _openness,
     "gates": _reading_json(GateTrained),
     "run_events": _reading_json(RunPlanned | RunEnded),
-    "logs": _reading(Log),
 }
+EVENT_TABLES = tuple(_FROM_ROW)
+
+
+def from_row(table: str, row: Row) -> Event:
+    """The event a row was made from. Raises ValueError for a row that no event was written to."""
+    try:
+        return _FROM_ROW[table](row)
+    except (msgspec.MsgspecError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"a row of {table} makes no sense: {error}") from error

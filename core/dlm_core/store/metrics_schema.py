@@ -12,8 +12,7 @@ Migration = Callable[[sqlite3.Connection], None]
 
 
 def _first_tables(db: sqlite3.Connection) -> None:
-    """Every event table has `seq`, one count over all of them, so that a reader can follow with a single
-    number."""
+    """Every event table has `seq`, one count over all of them: a reader follows with a single number."""
     for statement in (
         "CREATE TABLE sequence (last INTEGER NOT NULL)",
         "INSERT INTO sequence VALUES (0)",
@@ -65,7 +64,17 @@ def _first_tables(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: Sequence[Migration] = (_first_tables,)  # Append only; `PRAGMA user_version` counts those applied.
+def _room_for_more(db: sqlite3.Connection) -> None:
+    """The phase of an evaluation, and `more`: JSON with the fields of an event that have no column."""
+    db.execute("ALTER TABLE evals ADD COLUMN phase TEXT NOT NULL DEFAULT 'sft'")
+    for table in ("steps", "evals", "gate_steps", "logs"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN more TEXT NOT NULL DEFAULT '{{}}'")
+
+
+MIGRATIONS: Sequence[Migration] = (
+    _first_tables,
+    _room_for_more,
+)  # Append only; `PRAGMA user_version` counts those applied.
 
 _CHECKED_UP_TO = 64 * 2**20  # bytes; a larger file is not read through at every start
 
@@ -80,7 +89,7 @@ def open_for_writing(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -
     atomic.make_folder(path.parent)
     if not path.exists():
         path.touch(mode=atomic.FILE_MODE)
-    db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
         if (
             path.stat().st_size <= _CHECKED_UP_TO
@@ -100,8 +109,7 @@ def open_for_writing(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -
 
 
 def move_aside(path: Path) -> Path:
-    """Renames a damaged file, and its journals, to the first free `<stem>.damaged-<n>.sqlite`; returns that
-    name."""
+    """Renames a damaged file, and its journals, to the first free `<stem>.damaged-<n>.sqlite`, returned."""
     number = 1
     while (target := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")).exists():
         number += 1

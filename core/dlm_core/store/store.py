@@ -26,11 +26,9 @@ GATE = ""  # The gate's key where adapters go by name.
 
 
 class Store:
-    """Everything kept for one document. Reading needs no lock and never waits; writing takes the writer's
-    lock.
+    """Everything kept for one document. Reading needs no lock and never waits; writing takes the writer lock.
 
-    One Store belongs to one thread at a time. `notices` collects what was found and put right, a sentence
-    each.
+    One Store belongs to one thread at a time. `notices` has a sentence for everything found and put right.
     """
 
     def __init__(self, paths: StorePaths, clock: Callable[[], float] = time.time) -> None:
@@ -167,8 +165,7 @@ class Store:
             )
 
     def prune(self, keep: int) -> list[Path]:
-        """Forgets all but the last `keep` (at least 1) commits and removes the version folders only they
-        needed.
+        """Forgets all but the last `keep` (at least 1) commits, and removes folders that only they needed.
 
         Returns the folders removed. Raises StoreError, StoreLockedError.
         """

@@ -27,6 +27,7 @@ from dlm_core.events import (
     TrainStep,
 )
 from dlm_core.store.metrics import Metrics, MetricsReader
+from dlm_core.store.metrics_rows import FlatTable
 
 QUERY = (
     "SELECT adapter_name, mean_weight, sample_count, mode FROM gate_events"
@@ -275,6 +276,26 @@ def test_openness_comes_back_to_a_hundred_thousandth(metrics: Metrics) -> None:
     assert read.values[1] == pytest.approx((1.0, 0.04742587), abs=1e-5)
 
 
+def test_a_field_that_has_no_column_yet_is_kept_all_the_same() -> None:
+    older = FlatTable("evals", TrainEpoch, ("run_id", "epoch", "epochs", "recalls"), nested=("recalls",))
+    row = older.row(epoch(3))
+    assert "perplexity" not in row
+    assert older.event(row) == epoch(3)
+
+
+def test_a_value_of_another_kind_is_a_message_and_no_traceback(
+    metrics: Metrics, reader: MetricsReader
+) -> None:
+    run = metrics.start_run()
+    metrics.record(epoch(run))
+    with closing(sqlite3.connect(metrics.path)) as db:
+        db.execute("UPDATE evals SET recalls = 'no JSON'")
+        db.commit()
+    with pytest.raises(StoreError, match="makes no sense") as failure:
+        reader.follow(run)
+    assert failure.value.hint
+
+
 def test_values_that_are_no_numbers_do_not_break_the_record(metrics: Metrics, said: list[str]) -> None:
     nan = float("nan")
     run = metrics.start_run()
@@ -413,7 +434,7 @@ def test_a_file_that_vanishes_under_a_run_is_begun_anew_with_the_run_in_it(
 
 
 def test_a_full_disk_is_said_once_and_what_was_missed_is_written_later(
-    metrics: Metrics, reader: MetricsReader, said: list[str]
+    metrics: Metrics, reader: MetricsReader, said: list[str], ticks: Ticks
 ) -> None:
     run = metrics.start_run()
     db = metrics._connection()
@@ -423,10 +444,13 @@ def test_a_full_disk_is_said_once_and_what_was_missed_is_written_later(
         metrics.record(Log(level="info", message="x" * 2000))
         rows += 1
         assert rows < 200
-    metrics.record(Log(level="info", message="last"))
+    metrics.record(Log(level="info", message="too soon"))
+    assert len(reader.logs(run)) == rows - 1
+    ticks.now += 10
+    metrics.record(RunEnded(run_id=run, status="done", reason="", versions={}, seconds=1.0))
     assert [sentence.split(":")[-1].strip() for sentence in said] == ["database or disk is full"]
-    assert [log.message for log in reader.logs(run)][-1] == "last", "a new connection has no such bound"
-    assert len(reader.logs(run)) == rows + 1
+    assert len(reader.logs(run)) == rows + 1, "a new connection has no such bound"
+    assert reader.runs()[0].status == "done"
 
 
 def test_a_folder_that_cannot_be_written_never_stops_a_run(tmp_path: Path, said: list[str]) -> None:

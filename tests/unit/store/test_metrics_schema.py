@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlm_core.errors import StoreError
+from dlm_core.store.metrics_reader import MetricsReader
 from dlm_core.store.metrics_schema import MIGRATIONS, Migration, open_for_writing
 
 
@@ -60,6 +61,14 @@ def test_an_upgrade_that_fails_changes_nothing(path: Path) -> None:
         open_for_writing(path, [creating("a"), creating("b"), failing])
     with closing(open_for_writing(path, [creating("a")])) as db:
         assert tables(db) == ["a"]
+
+
+def test_an_evaluation_written_before_there_were_phases_reads_as_sft(path: Path) -> None:
+    with closing(open_for_writing(path, MIGRATIONS[:1])) as db:
+        columns = "seq, run_id, epoch, epochs, loss, recall, recalls, at"
+        db.execute(f"INSERT INTO evals ({columns}) VALUES (1, 1, 1, 1, 0, 1, '{{}}', 0)")
+    with closing(open_for_writing(path)), MetricsReader(path) as reader:
+        assert [epoch.phase for epoch in reader.epochs(1)] == ["sft"]
 
 
 def test_a_newer_file_is_refused(path: Path) -> None:
