@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SMALL_TESTS := tests/unit tests/tui
+SMALL_TESTS := tests/unit tests/tui tests/faults
 
 .PHONY: demo test check lint types contracts unit e2e install install-dev clean
 .DELETE_ON_ERROR:
