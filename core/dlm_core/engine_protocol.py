@@ -25,6 +25,23 @@ class TrainOptions:
     epochs: int | None = None
 
 
+@dataclass(frozen=True)
+class LossToken:
+    """One token of a row as text, and whether training computes a loss on it."""
+
+    text: str
+    carries_loss: bool
+
+
+@dataclass(frozen=True)
+class LossRow:
+    """One training row: the section it comes from, the adapter it trains, and its tokens in order."""
+
+    section: str
+    adapter: str
+    tokens: tuple[LossToken, ...]
+
+
 class EngineProtocol(Protocol):
     """One opened document on one base. All calls come from one thread; none of them is re-entrant, but one.
 

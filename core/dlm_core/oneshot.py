@@ -13,28 +13,11 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Protocol
 
-from dlm_core.engine_protocol import Emit, EngineProtocol, ShouldStop, TrainOptions
+from dlm_core.engine_protocol import Emit, EngineProtocol, LossRow, ShouldStop, TrainOptions
 from dlm_core.errors import BaseModelError, UsageError
 from dlm_core.events import Ready, Reply, Routed, RunEnded, Token
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
-
-
-@dataclass(frozen=True)
-class LossToken:
-    """One token of a row as text, and whether training computes a loss on it."""
-
-    text: str
-    carries_loss: bool
-
-
-@dataclass(frozen=True)
-class LossRow:
-    """One training row: the section it comes from, the adapter it trains, and its tokens in order."""
-
-    section: str
-    adapter: str
-    tokens: tuple[LossToken, ...]
 
 
 @dataclass(frozen=True)

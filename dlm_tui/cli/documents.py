@@ -10,6 +10,7 @@ from dlm_core import oneshot
 from dlm_core.document import Diagnostic, parse_file
 from dlm_core.document.report import as_dict, as_text
 from dlm_core.document.template import new_document
+from dlm_core.engine_protocol import LossRow
 from dlm_core.errors import DlmError
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli.failures import FAILED
@@ -59,7 +60,7 @@ def check(file: Path, as_json: bool, mask: bool) -> None:
     row follow, those that carry loss between ⟦ and ⟧.
     """
     parsed = parse_file(file)
-    rows: Sequence[oneshot.LossRow] = ()
+    rows: Sequence[LossRow] = ()
     if mask and parsed.document is not None:
         with open_view(quiet=True) as view:
             rows = oneshot.loss_rows(file, view.show)
@@ -76,7 +77,7 @@ def check(file: Path, as_json: bool, mask: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-def _marked(row: oneshot.LossRow) -> str:
+def _marked(row: LossRow) -> str:
     """A row's text under its label, the stretches that carry loss between ⟦ and ⟧."""
     text = "".join(
         f"⟦{stretch}⟧" if carries_loss else stretch

@@ -7,7 +7,7 @@ import pytest
 
 from dlm_core import oneshot
 from dlm_core.document import load
-from dlm_core.oneshot import LossRow, LossToken
+from dlm_core.engine_protocol import LossRow, LossToken
 from tests.fakes.engine import FakeEngine
 from tests.unit.cli.conftest import Run
 
