@@ -1,4 +1,6 @@
-"""What the engine says while it works: one frozen struct per event, tagged, so that a line of JSON is an event again."""
+"""What the engine says while it works: one frozen struct per event, tagged, so that a line of JSON is an
+event again.
+"""
 
 from typing import Literal
 
@@ -16,7 +18,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Log(Event, frozen=True, kw_only=True, tag="log"):
-    """A sentence for the person, with what to do about it. `code` is stable: `cold_start`, `gate_collapse`, …"""
+    """A sentence for the person, with what to do about it. `code` is stable: `cold_start`, `gate_collapse`, …
+    """
 
     level: Level
     message: str
@@ -25,7 +28,9 @@ class Log(Event, frozen=True, kw_only=True, tag="log"):
 
 
 class BaseProgress(Event, frozen=True, kw_only=True, tag="base_progress"):
-    """A base is being found and loaded. `source` is cache|hub|wheel|path; `outcome` is trying|found|missed|loaded."""
+    """A base is being found and loaded. `source` is cache|hub|wheel|path; `outcome` is
+    trying|found|missed|loaded.
+    """
 
     base: str
     source: str
@@ -71,7 +76,8 @@ class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
 
 
 class TrainStep(Event, frozen=True, kw_only=True, tag="train_step"):
-    """One optimiser step. Rates in tokens per second, times in seconds; `losses` per adapter, nats per token."""
+    """One optimiser step. Rates in tokens per second, times in seconds; `losses` per adapter, nats per token.
+    """
 
     run_id: int
     phase: Literal["sft", "preference"]
@@ -103,7 +109,12 @@ class OpennessMap(Event, frozen=True, kw_only=True, tag="openness"):
 
 
 class TrainEpoch(Event, frozen=True, kw_only=True, tag="train_epoch"):
-    """End of an epoch. `recall` is the share of answer tokens predicted; perplexities are on held-out neutral text."""
+    """End of an epoch. `recall` is the share of answer tokens predicted; perplexities are on held-out neutral
+    text.
+
+    In the preference phase `recall` is the share of pairs whose chosen answer gained more than the rejected
+    one.
+    """
 
     run_id: int
     epoch: int
@@ -111,6 +122,7 @@ class TrainEpoch(Event, frozen=True, kw_only=True, tag="train_epoch"):
     loss: float
     recall: float
     recalls: dict[str, float]
+    phase: Literal["sft", "preference"] = "sft"
     perplexity: float | None = None
     perplexity_base: float | None = None
     kl: float | None = None
@@ -178,7 +190,9 @@ class Token(Event, frozen=True, kw_only=True, tag="token"):
 
 
 class AdapterOpenness(msgspec.Struct, frozen=True, kw_only=True):
-    """How open an adapter's ranks stood during a reply: the mean, per layer, and layers × ranks (over module types)."""
+    """How open an adapter's ranks stood during a reply: the mean, per layer, and layers × ranks (over module
+    types).
+    """
 
     mean: float
     per_layer: tuple[float, ...]

@@ -1,0 +1,61 @@
+"""Which linear layers of a base an adapter sits on."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from dlm_core.errors import AdapterError
+from dlm_core.safetext import visible
+
+
+def in_out_features(layer: nn.Module) -> tuple[int, int]:
+    """(d_in, d_out) of a linear layer; transformers' Conv1D keeps its weight transposed."""
+    weight = layer.weight
+    assert isinstance(weight, torch.Tensor)
+    rows, columns = weight.shape
+    return (rows, columns) if isinstance(layer, Conv1D) else (columns, rows)
+
+
+def linear_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Every linear layer but the output head, by full name, in model order (PEFT's `all-linear` takes the
+    same).
+    """
+    find_head: Any = getattr(model, "get_output_embeddings", lambda: None)
+    head = find_head()
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | Conv1D) and module is not head
+    }
+
+
+def resolve_targets(layers: Sequence[str], wanted: str | Sequence[str]) -> tuple[str, ...]:
+    """Full names of the layers that `target_modules` means: "auto" is every linear layer, a name matches
+    endings.
+
+    Args:
+        layers: full names of the base's linear layers (see `linear_layers`).
+        wanted: "auto", or names as PEFT takes them.
+
+    Raises:
+        AdapterError: a name matches no layer; the hint says what the base offers.
+    """
+    if isinstance(wanted, str):
+        return tuple(layers)
+    chosen: set[str] = set()
+    for name in wanted:
+        hits = [full for full in layers if full == name or full.endswith("." + name)]
+        if not hits:
+            endings = sorted({full.rsplit(".", 1)[-1] for full in layers})
+            close = difflib.get_close_matches(name, endings, 1)
+            guess = f"did you mean `{close[0]}`? " if close else ""
+            raise AdapterError(
+                f"`target_modules`: the base has no linear layer called `{visible(name)}`",
+                f"{guess}it has {', '.join(endings)}",
+            )
+        chosen.update(hits)
+    return tuple(full for full in layers if full in chosen)

@@ -1,0 +1,241 @@
+"""Engine: the one owner of torch. Opens a document, answers, trains, and swaps new versions in; front ends
+call this.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from dlm_core.adapters.bank import Bank
+from dlm_core.adapters.folder import load_adapter
+from dlm_core.bases.load import Base, load_base
+from dlm_core.bases.placement import choose_placement
+from dlm_core.bases.registry import parse_base_name
+from dlm_core.bases.sources import find_base
+from dlm_core.document.model import Document
+from dlm_core.document.parse import load
+from dlm_core.engine_protocol import Emit, LossRow, LossToken, ShouldStop, TrainOptions
+from dlm_core.errors import DlmError, StoreError
+from dlm_core.events import Event, Log, Ready, Reply, Routed, RunEnded, Token, Why
+from dlm_core.inference.chat import Chat, ServingSet
+from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.routing.embed import Embedder
+from dlm_core.routing.gate import SavedGate, load_gate
+from dlm_core.store.paths import dlm_home
+from dlm_core.store.store import Store
+from dlm_core.training.examples import build_rows
+from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.run import Run, Workshop
+
+
+def _silent(event: Event) -> None:
+    pass
+
+
+def create_engine(home: Path | None = None, device: str | None = None, emit: Emit = _silent) -> "Engine":
+    """An engine that has opened nothing yet.
+
+    Args:
+        home: where base cache and stores are; None asks `$DLM_HOME`, then the platform.
+        device: cpu, cuda, cuda:N or mps; None lets `choose_placement` decide.
+    """
+    return Engine(dlm_home() if home is None else home, device, emit)
+
+
+class Engine:
+    """One document on one base; see `EngineProtocol` for what each method promises."""
+
+    def __init__(self, home: Path, device: str | None, emit: Emit) -> None:
+        self.home = home
+        self.device = device
+        self.emit = emit
+        self._document: Document | None = None
+        self._base: Base | None = None
+        self._base_name = ""
+        self._workshop: Workshop | None = None
+        self._chat: Chat | None = None
+        self._load_s = 0.0
+        self._run: int | None = None
+
+    # -- opening
+    # ----------------------------------------------------------------------------------------------------
+
+    def open(self, path: Path) -> Ready:
+        begun = time.perf_counter()
+        document = load(path)
+        self._ensure_base(document)
+        assert self._base is not None and self._workshop is not None
+        store = Store.open(document.dlm_id, self.home, create=False)
+        self._workshop = Workshop(
+            self._base, self._workshop.bank, self._workshop.head, self._workshop.embedder, store
+        )
+        self._document = document
+        serving = self._serving(document, store)
+        self._load_s = time.perf_counter() - begun
+        self._chat = Chat(
+            self._base,
+            self._workshop.bank,
+            self._workshop.embedder,
+            serving,
+            document.frontmatter.system_prompt,
+            self._load_s,
+        )
+        return self._ready()
+
+    def reload(self) -> Ready:
+        if self._document is None:
+            raise DlmError("no document is open", "open one first")
+        document = load(self._document.path)
+        if document.frontmatter.base_model != self._base_name or document.dlm_id != self._document.dlm_id:
+            return self.open(document.path)
+        self._document = document
+        self._swap()
+        return self._ready()
+
+    def _ensure_base(self, document: Document) -> None:
+        """Load the document's base unless it is the one in memory."""
+        name = document.frontmatter.base_model
+        if self._base is not None and self._base_name == name:
+            return
+        self._base = self._chat = self._workshop = None
+        ref = parse_base_name(name, document.path.parent)
+        folder = find_base(ref, home=self.home, report=self.emit)
+        placement = choose_placement(document.frontmatter.training.precision, self.device)
+        base = load_base(folder, placement, self.emit)
+        bank = Bank(base.model)
+        pad = base.tokenizer.pad_token_id or 0
+        embedder = Embedder(base.model, base.chat, pad, placement.device)
+        store = Store.open(document.dlm_id, self.home, create=False)
+        self._workshop = Workshop(base, bank, SelectiveHead(base.model), embedder, store)
+        self._base, self._base_name = base, name
+
+    def _serving(self, document: Document, store: Store) -> ServingSet:
+        """The committed adapters that the document still declares, and the gate if it fits."""
+        assert self._workshop is not None and self._base is not None
+        snapshot = store.snapshot()
+        for notice in store.notices:
+            self.emit(Log(level="warning", message=notice, code="store"))
+        store.notices.clear()
+        version = f"g{snapshot.generation}"
+        names = [n for n in document.adapter_names if n in snapshot.adapters]
+        if snapshot.adapters and snapshot.base_fingerprint != self._base.fingerprint:
+            self.emit(
+                Log(
+                    level="warning",
+                    message="the adapters in the store were trained on another base; the bare base answers",
+                    hint="train the document on its present base",
+                    code="foreign_base",
+                )
+            )
+            return ServingSet((), None, version)
+        bank = self._workshop.bank
+        adapters = tuple(
+            load_adapter(snapshot.adapter_dir(name), name, bank.features).to(self._base.placement.device)
+            for name in names
+        )
+        gate: SavedGate | None = None
+        folder = snapshot.gate_dir()
+        if folder is not None and document.frontmatter.training.gate.enabled:
+            try:
+                gate = load_gate(folder, names, self._base.model.config.get_text_config().hidden_size)
+            except StoreError as error:
+                self.emit(
+                    Log(level="warning", message=error.message, hint=error.hint, code="gate_unreadable")
+                )
+        return ServingSet(adapters, gate, version)
+
+    def _swap(self) -> None:
+        """Put what is committed now into the serving set, in place."""
+        assert self._chat is not None and self._document is not None and self._workshop is not None
+        serving = self._serving(self._document, self._workshop.store)
+        self._chat.serve(serving, self._document.frontmatter.system_prompt)
+
+    def _ready(self) -> Ready:
+        chat, base, document = self._chat, self._base, self._document
+        assert chat is not None and base is not None and document is not None
+        gate = chat.serving.gate
+        return Ready(
+            dlm_id=document.dlm_id,
+            base=base.name,
+            device=base.placement.device,
+            dtype=base.placement.dtype_name,
+            adapters=chat.serving.names,
+            version=chat.serving.version,
+            gate_mode=gate.meta.mode if gate else "none",
+            load_s=self._load_s,
+            context_length=base.context_length,
+        )
+
+    def _opened(self) -> Chat:
+        if self._chat is None:
+            raise DlmError("no document is open", "open one first")
+        return self._chat
+
+    # -- answering
+    # --------------------------------------------------------------------------------------------------
+
+    def route(self, messages: Sequence[Message], choice: RoutingChoice) -> Routed:
+        return self._opened().route(messages, choice)
+
+    def generate(
+        self, messages: Sequence[Message], choice: RoutingChoice, sampling: Sampling, stop: ShouldStop
+    ) -> Iterator[Routed | Token | Reply]:
+        for event in self._opened().generate(messages, choice, sampling, stop):
+            if isinstance(event, Reply) and self._run is not None:
+                event = msgspec.structs.replace(event, during_run=self._run)
+            yield event
+
+    def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
+        return self._opened().explain(messages, choice, nearest)
+
+    # -- training
+    # ---------------------------------------------------------------------------------------------------
+
+    def train(
+        self, options: TrainOptions, emit: Emit, stop: ShouldStop, between_steps: Callable[[], None]
+    ) -> RunEnded:
+        """Train the document as it now stands on disk; its new versions answer from then on."""
+        chat = self._opened()
+        assert self._document is not None
+        document = load(self._document.path)
+        if document.frontmatter.base_model != self._base_name or document.dlm_id != self._document.dlm_id:
+            self.open(document.path)
+            chat = self._opened()
+        self._document = document
+        assert self._workshop is not None and self._base is not None
+        store = Store.open(document.dlm_id, self.home, create=True)
+        old = self._workshop
+        self._workshop = Workshop(old.base, old.bank, old.head, old.embedder, store)
+        run = Run(document, self._workshop, options, emit, stop, between_steps)
+        try:
+            self._run = 0
+            return run.execute(on_started=self._note_run)
+        finally:
+            self._run = None
+            old.bank.use(None)
+            if store.snapshot().generation and f"g{store.snapshot().generation}" != chat.serving.version:
+                self._swap()
+
+    def _note_run(self, run_id: int) -> None:
+        self._run = run_id
+
+    def mask(self, path: Path) -> tuple[LossRow, ...]:
+        """The rows a training of the document would learn from, token by token."""
+        document = load(path)
+        self._ensure_base(document)
+        assert self._base is not None
+        rows = build_rows(document, self._base.chat)
+        found: list[LossRow] = []
+        for row in (*rows.sft, *(r for p in rows.preference for r in (p.chosen, p.rejected))):
+            texts = [self._base.tokenizer.decode([i]) for i in row.ids]
+            tokens = tuple(LossToken(t, loss) for t, loss in zip(texts, row.loss, strict=True))
+            found.append(LossRow(section=row.label, adapter=row.adapter, tokens=tokens))
+        return tuple(found)
+
+    def close(self) -> None:
+        """Let go of everything in memory."""
+        if self._workshop is not None:
+            self._workshop.bank.use(None)
+        self._base = self._chat = self._workshop = self._document = None

@@ -1,0 +1,117 @@
+"""The gate itself: standardise, Linear → GELU → Linear → softmax; and how it lies on disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlm_core.errors import StoreError
+from dlm_core.store import atomic
+
+CONFIG_FILE = "gate_config.json"
+WEIGHTS_FILE = "gate.safetensors"
+NEIGHBOURS_FILE = "questions.safetensors"
+
+
+class GateMeta(msgspec.Struct, frozen=True, kw_only=True):
+    """`gate_config.json`. With mode `uniform` there is no weights file; `reason` says why.
+
+    Entropies are in nats. `sample_counts` and `mean_weights` are per adapter; the figures are None where not
+    trained.
+    """
+
+    mode: Literal["trained", "uniform"]
+    adapters: tuple[str, ...]
+    sample_counts: dict[str, int]
+    mean_weights: dict[str, float]
+    floor: int
+    reason: str = ""
+    hidden_size: int = 0
+    hidden_proj_dim: int = 0
+    base_fingerprint: str = ""
+    train_accuracy: float | None = None
+    loo_accuracy: float | None = None
+    loo_folds: int | None = None
+    entropy: float | None = None
+    questions: tuple[tuple[str, str], ...] = ()
+
+
+class AdapterGate(nn.Module):
+    """Weights over N adapters from an embedding of the prompt.
+
+    Args:
+        mean, scale: [hidden], the training embeddings' mean and standard deviation; kept as buffers.
+        w1 [proj, hidden], b1 [proj], w2 [N, proj], b2 [N].
+    """
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.register_buffer("mean", tensors["mean"])
+        self.register_buffer("scale", tensors["scale"])
+        self.w1 = nn.Parameter(tensors["w1"], requires_grad=False)
+        self.b1 = nn.Parameter(tensors["b1"], requires_grad=False)
+        self.w2 = nn.Parameter(tensors["w2"], requires_grad=False)
+        self.b2 = nn.Parameter(tensors["b2"], requires_grad=False)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Softmax weights [.., N] for embeddings [.., hidden]."""
+        mean, scale = self.get_buffer("mean"), self.get_buffer("scale")
+        hidden = functional.gelu(functional.linear((embedding - mean) / scale, self.w1, self.b1))
+        return torch.softmax(functional.linear(hidden, self.w2, self.b2), -1)
+
+
+@dataclass(frozen=True)
+class SavedGate:
+    """A gate as committed: its figures, the module (None when uniform), and the embeddings [n, hidden] it
+    learned from.
+    """
+
+    meta: GateMeta
+    module: AdapterGate | None
+    embeddings: Tensor | None
+
+
+def save_gate(folder: Path, meta: GateMeta, module: AdapterGate | None, embeddings: Tensor | None) -> None:
+    """Write a gate into an empty version folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(folder / CONFIG_FILE, msgspec.json.format(msgspec.json.encode(meta)))
+    if module is not None:
+        atomic.write_bytes(
+            folder / WEIGHTS_FILE,
+            save({k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}),
+        )
+    if embeddings is not None:
+        atomic.write_bytes(folder / NEIGHBOURS_FILE, save({"embeddings": embeddings.cpu().contiguous()}))
+
+
+def load_gate(folder: Path, adapters: Sequence[str], hidden_size: int) -> SavedGate:
+    """Read a gate back.
+
+    Raises:
+        StoreError: a file is missing or damaged, or the gate does not fit these adapters or this base.
+    """
+    hint = "train again with `dlm train`, or go back with `dlm rollback`"
+    try:
+        meta = msgspec.json.decode((folder / CONFIG_FILE).read_bytes(), type=GateMeta)
+        module, embeddings = None, None
+        if meta.mode == "trained":
+            module = AdapterGate(load_file(folder / WEIGHTS_FILE))
+            if module.w2.shape[0] != len(meta.adapters) or module.w1.shape[1] != hidden_size:
+                raise StoreError(f"{folder}: the gate was trained for another base", hint)
+        if (folder / NEIGHBOURS_FILE).exists():
+            embeddings = load_file(folder / NEIGHBOURS_FILE)["embeddings"]
+    except (OSError, KeyError, msgspec.DecodeError, SafetensorError) as error:
+        raise StoreError(f"{folder}: the adapter gate cannot be read: {error}", hint) from error
+    if set(meta.adapters) != set(adapters):
+        meta = msgspec.structs.replace(
+            meta, mode="uniform", reason="the adapters changed since the gate was trained; train to update it"
+        )
+        module = None
+    return SavedGate(meta, module, embeddings)

@@ -1,0 +1,114 @@
+"""Rows into batches: sorted by length, filled up to a token budget, in an order that depends on seed and
+epoch alone.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from dlm_core.training.examples import Row
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded rows on the right.
+
+    `input_ids` and `attention_mask` [rows, tokens]; `positions` [n] are flat indices (row * tokens + token)
+    whose
+    logits predict `targets` [n]; `owners` [n] is the row of each of them; `weights` [rows, adapters] is one-
+    hot.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    positions: Tensor
+    targets: Tensor
+    owners: Tensor
+    weights: Tensor
+    rows: tuple[Row, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens, padding not counted."""
+        return sum(len(r.ids) for r in self.rows)
+
+    @property
+    def padding_share(self) -> float:
+        """Padding as a share of all positions, 0..1."""
+        return 1.0 - self.tokens / self.input_ids.numel()
+
+    def to(self, device: torch.device | str) -> "Batch":
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+
+
+_T = TypeVar("_T")
+_TENSORS = ("input_ids", "attention_mask", "positions", "targets", "owners", "weights")
+
+
+def plan_epoch(
+    rows: Sequence[_T],
+    length: Callable[[_T], int],
+    *,
+    token_budget: int,
+    max_rows: int,
+    seed: int,
+    epoch: int,
+) -> list[list[_T]]:
+    """Batches for one epoch, the same for the same arguments in every process.
+
+    Rows of like length share a batch; within a length the order is shuffled, and so is the order of the
+    batches.
+    A batch holds at most `max_rows` rows and `token_budget` positions, padding included, but never less than
+    one row.
+    """
+    rng = random.Random(f"{seed}:{epoch}")
+    order = list(range(len(rows)))
+    rng.shuffle(order)
+    order.sort(key=lambda i: length(rows[i]) // 8)
+    batches: list[list[_T]] = []
+    current: list[_T] = []
+    longest = 0
+    for i in order:
+        longest_with = max(longest, length(rows[i]))
+        if current and (len(current) == max_rows or longest_with * (len(current) + 1) > token_budget):
+            batches.append(current)
+            current, longest_with = [], length(rows[i])
+        current.append(rows[i])
+        longest = longest_with
+    if current:
+        batches.append(current)
+    rng.shuffle(batches)
+    return batches
+
+
+def collate(rows: Sequence[Row], adapters: Sequence[str], pad_id: int) -> Batch:
+    """Pad rows to the longest. `adapters` fixes the columns of `weights`."""
+    width = max(len(r.ids) for r in rows)
+    input_ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
+    attention = torch.zeros((len(rows), width), dtype=torch.long)
+    weights = torch.zeros((len(rows), len(adapters)))
+    positions: list[int] = []
+    targets: list[int] = []
+    owners: list[int] = []
+    for i, row in enumerate(rows):
+        input_ids[i, : len(row.ids)] = torch.tensor(row.ids)
+        attention[i, : len(row.ids)] = 1
+        weights[i, adapters.index(row.adapter)] = 1.0
+        for t in range(1, len(row.ids)):
+            if row.loss[t]:
+                positions.append(i * width + t - 1)
+                targets.append(row.ids[t])
+                owners.append(i)
+    return Batch(
+        input_ids,
+        attention,
+        torch.tensor(positions),
+        torch.tensor(targets),
+        torch.tensor(owners),
+        weights,
+        tuple(rows),
+    )

@@ -1,0 +1,59 @@
+"""A forward of the base that computes logits only where they are needed."""
+
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class SelectiveHead:
+    """Within the context, `logits(...)` runs the model and applies its output head at chosen positions only.
+
+    The selection happens in a pre-hook of the model's own head, so whatever the model does after it (soft
+    caps, scaling)
+    still applies. Works for every causal LM of transformers with an output embedding.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._positions: Tensor | None = None
+        head = model.get_output_embeddings()  # type: ignore[operator]
+        self._handle = head.register_forward_pre_hook(self._select)
+
+    def _select(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        if self._positions is None:
+            return None
+        hidden = args[0]
+        return (hidden.reshape(-1, hidden.shape[-1]).index_select(0, self._positions).unsqueeze(0), *args[1:])
+
+    def logits(
+        self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor, runner: Any = None
+    ) -> Tensor:
+        """Logits [n, vocabulary] in float32 at flat `positions` [n] of `input_ids` [rows, tokens].
+
+        `runner` is called in place of the model where a wrapper (data parallel, say) must see the forward.
+        """
+        self._positions = positions
+        try:
+            out = (runner or self.model)(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+        finally:
+            self._positions = None
+        logits: Tensor = out.logits[0]
+        return logits.float()
+
+    def close(self) -> None:
+        self._handle.remove()
+
+    def __enter__(self) -> "SelectiveHead":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def token_perplexity(nll_sum: float, tokens: int) -> float:
+    """exp of the mean negative log-likelihood per token."""
+    return float(torch.exp(torch.tensor(nll_sum / max(tokens, 1), dtype=torch.float64)))

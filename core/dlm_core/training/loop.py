@@ -1,0 +1,412 @@
+"""The training loop: all adapters in one pass, rehearsal between, one event a step, and a state that can be
+resumed.
+
+Devices and gradients go through `accelerate` alone, so `accelerate launch` spreads the same loop over
+processes.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlm_core.adapters.bank import Bank, TrainingPlan
+from dlm_core.adapters.openness import OpennessLayout, OpennessRecorder, adapter_means, by_module
+from dlm_core.adapters.weights import AdapterWeights
+from dlm_core.errors import TrainingError
+from dlm_core.events import Event, OpennessMap, TrainEpoch, TrainStep
+from dlm_core.training import optimiser as optimisers
+from dlm_core.training.batches import Batch, collate, plan_epoch
+from dlm_core.training.examples import Row
+from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.recipe import Recipe
+from dlm_core.training.rehearsal import Rehearsal
+from dlm_core.training.schedule import factor
+
+EVENT_INTERVAL_S = 0.1
+OPENNESS_INTERVAL_S = 1.0
+
+
+@dataclass
+class Counters:
+    """What an epoch has seen so far, per adapter or section: summed loss, answer tokens, how many were
+    predicted.
+    """
+
+    loss: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    hits: dict[str, int] = field(default_factory=dict)
+
+    def add(self, key: str, loss: float, tokens: int, hits: int) -> None:
+        self.loss[key] = self.loss.get(key, 0.0) + loss
+        self.tokens[key] = self.tokens.get(key, 0) + tokens
+        self.hits[key] = self.hits.get(key, 0) + hits
+
+    def recalls(self) -> dict[str, float]:
+        """Share of answer tokens predicted, 0..1, per key."""
+        return {k: self.hits[k] / self.tokens[k] for k in self.tokens if self.tokens[k]}
+
+    def losses(self) -> dict[str, float]:
+        """Nats per answer token, per key."""
+        return {k: self.loss[k] / self.tokens[k] for k in self.tokens if self.tokens[k]}
+
+    @property
+    def recall(self) -> float:
+        return sum(self.hits.values()) / max(1, sum(self.tokens.values()))
+
+    @property
+    def mean_loss(self) -> float:
+        return sum(self.loss.values()) / max(1, sum(self.tokens.values()))
+
+
+@dataclass
+class Progress:
+    """Where a run stands; with the adapters and the optimiser's state it is all that a resumed run needs."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    rehearsals: int = 0
+    elapsed_s: float = 0.0
+    counters: Counters = field(default_factory=Counters)
+    sections: Counters = field(default_factory=Counters)
+    best_loss: float | None = None
+    finished: str = ""
+
+
+class Trainee(nn.Module):
+    """The model and the adapters that train on it as one module, as data parallel needs to see them."""
+
+    def __init__(self, model: nn.Module, adapters: Sequence[AdapterWeights]) -> None:
+        super().__init__()
+        self.model = model
+        self.adapters = nn.ModuleList(layer for a in adapters for layer in a.layers.values())
+
+    def forward(self, **inputs: Tensor) -> object:
+        return self.model(**inputs)
+
+
+Hook = Callable[[], None]
+
+
+class Loop:
+    """Supervised training of some adapters of a bank.
+
+    Args:
+        model: the base with its bank.
+        adapters: those that train; they are changed in place.
+        rates: peak learning rate per adapter.
+        rows: what to learn.
+        validation: rows never trained on; with them the best epoch's weights are kept.
+        rehearsal: neutral texts, or None.
+        emit: receives events; at most ten TrainSteps a second, the last of an epoch always.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: int,
+        model: nn.Module,
+        bank: Bank,
+        adapters: Sequence[AdapterWeights],
+        rates: Mapping[str, float],
+        rows: Sequence[Row],
+        validation: Sequence[Row],
+        rehearsal: Rehearsal | None,
+        recipe: Recipe,
+        head: SelectiveHead,
+        pad_id: int,
+        accelerator: Accelerator,
+        emit: Callable[[Event], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.run_id, self.bank, self.recipe = run_id, bank, recipe
+        self.adapters, self.rows, self.validation = list(adapters), list(rows), list(validation)
+        self.names = [a.spec.name for a in adapters]
+        self.rehearsal, self.head, self.emit, self.clock = rehearsal, head, emit, clock
+        self.pad_id = pad_id
+        self.progress = Progress()
+        self.last_recall: float | None = None
+        self.last_losses: dict[str, float] = {}
+        self.last_recalls: dict[str, float] = {}
+        self.best: dict[str, dict[str, Tensor]] | None = None
+        for adapter in self.adapters:
+            adapter.requires_grad_(True)
+        self.plan = TrainingPlan(bank, self.adapters)
+        raw = optimisers.build(
+            self.adapters,
+            rates,
+            gate_lr_multiplier=recipe.gate_lr_multiplier,
+            weight_decay=recipe.weight_decay,
+        )
+        self.accelerator = accelerator
+        self.device = accelerator.device
+        trainee = Trainee(model, self.adapters)
+        self._runner: nn.Module = accelerator.prepare(trainee) if accelerator.num_processes > 1 else trainee
+        self.optimiser: torch.optim.Optimizer = accelerator.prepare(raw)
+        self.parameters = [p for a in self.adapters for _, _, p in a.named_tensors()]
+        self._last_event = self._last_openness = -1e9
+        self._layout = OpennessLayout(
+            {
+                name: tuple(
+                    (a.spec.name, a.spec.rank)
+                    for a in self.adapters
+                    if a.spec.gate is not None and name in a.layers
+                )
+                for name in bank.layers
+                if any(a.spec.gate is not None and name in a.layers for a in self.adapters)
+            }
+        )
+
+    # -- sizes
+    # ------------------------------------------------------------------------------------------------------
+
+    def epoch_batches(self, epoch: int) -> list[list[Row]]:
+        """This process's batches of an epoch; every process gets the same number."""
+        batches = plan_epoch(
+            self.rows,
+            lambda r: len(r.ids),
+            token_budget=self.recipe.token_budget,
+            max_rows=self.recipe.max_rows,
+            seed=self.recipe.seed,
+            epoch=epoch,
+        )
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        if world == 1:
+            return batches
+        share = -(-len(batches) // world)
+        return [batches[(rank + i * world) % len(batches)] for i in range(share)]
+
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.epoch_batches(0)) // self.recipe.grad_accum)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps if no epoch stops early."""
+        return self.steps_per_epoch() * self.recipe.epochs
+
+    # -- the loop
+    # ---------------------------------------------------------------------------------------------------
+
+    def run(
+        self, stop: Callable[[], bool], between_steps: Hook, at_epoch: Callable[[int], Mapping[str, float]]
+    ) -> str:
+        """Train until the recipe's end, full recall, or `stop`. Returns why: `recall`, `epochs` or `stopped`.
+
+        `between_steps` may use the bank (it serves requests); the plan is set again after it. `at_epoch`
+        measures
+        forgetting; its figures (perplexity, perplexity_base, kl) go into the epoch's event.
+        """
+        progress, recipe = self.progress, self.recipe
+        while progress.epoch < recipe.epochs and not progress.finished:
+            batches = self.epoch_batches(progress.epoch)
+            while progress.batch < len(batches):
+                if stop():
+                    return "stopped"
+                begun = self.clock()
+                group = batches[progress.batch : progress.batch + recipe.grad_accum]
+                self._step(group, last=progress.batch + len(group) >= len(batches))
+                progress.batch += len(group)
+                progress.elapsed_s += self.clock() - begun
+                between_steps()
+            self._end_epoch(at_epoch)
+        self._restore_best()
+        return progress.finished or "epochs"
+
+    def _step(self, group: Sequence[Sequence[Row]], *, last: bool) -> None:
+        progress, recipe, started = self.progress, self.recipe, self.clock()
+        rate = optimisers.set_factor(
+            self.optimiser, factor(progress.step, self.total_steps, recipe.warmup_ratio, recipe.scheduler)
+        )
+        batches = [collate(rows, self.names, self.pad_id).to(self.device) for rows in group]
+        answer_tokens = sum(int(b.targets.numel()) for b in batches)
+        step_loss = 0.0
+        losses: dict[str, list[float]] = {}
+        watch = last or self.clock() - self._last_openness >= OPENNESS_INTERVAL_S
+        for batch in batches:
+            step_loss += self._learn(batch, answer_tokens, losses, watch=watch)
+        kl = self._rehearse() if self._rehearses_now() else None
+        if not torch.isfinite(torch.tensor(step_loss)):
+            raise TrainingError(
+                f"the loss is not finite at step {progress.step + 1}; nothing was committed",
+                "lower `training.learning_rate`, or set `training.precision: fp32`",
+            )
+        norm = self.accelerator.clip_grad_norm_(self.parameters, recipe.clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.plan.forget()
+        progress.step += 1
+        openness = self._openness(watch)
+        seconds = max(self.clock() - started, 1e-9)
+        if last or self.clock() - self._last_event >= EVENT_INTERVAL_S:
+            self._last_event = self.clock()
+            elapsed = progress.elapsed_s + seconds
+            steps = self.total_steps
+            self.emit(
+                TrainStep(
+                    run_id=self.run_id,
+                    phase="sft",
+                    step=progress.step,
+                    steps=steps,
+                    epoch=progress.epoch + 1,
+                    epochs=recipe.epochs,
+                    loss=step_loss,
+                    losses={a: loss / count for a, (loss, count) in losses.items()},
+                    learning_rate=rate,
+                    grad_norm=float(norm) if norm is not None else 0.0,
+                    tokens_per_s=sum(b.tokens for b in batches) / seconds,
+                    elapsed_s=elapsed,
+                    eta_s=elapsed / progress.step * (steps - progress.step),
+                    padding_share=sum(b.padding_share for b in batches) / len(batches),
+                    rehearsal_kl=kl,
+                    openness=openness,
+                )
+            )
+
+    def _learn(
+        self, batch: Batch, answer_tokens: int, losses: dict[str, list[float]], *, watch: bool
+    ) -> float:
+        """Forward and backward of one batch; returns its share of the step's mean loss."""
+        self.plan.set_rows(batch.weights)
+        self.plan.dropping = True
+        if watch:
+            self.plan.recorder = OpennessRecorder(self._active_layout(batch))
+        self.bank.use(self.plan)
+        with self.accelerator.autocast():
+            logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions, self._runner)
+        each = functional.cross_entropy(logits, batch.targets, reduction="none")
+        loss = each.sum() / answer_tokens
+        self.accelerator.backward(loss)
+        hits = logits.argmax(-1) == batch.targets
+        detached = each.detach().float().cpu()
+        hits, owners = hits.cpu(), batch.owners.cpu()
+        for i, row in enumerate(batch.rows):
+            mine = owners == i
+            count, total = int(mine.sum()), float(detached[mine].sum())
+            self.progress.counters.add(row.adapter, total, count, int(hits[mine].sum()))
+            self.progress.sections.add(row.section, total, count, int(hits[mine].sum()))
+            seen = losses.setdefault(row.adapter, [0.0, 0])
+            seen[0] += total
+            seen[1] += count
+        return float(loss.detach())
+
+    def _rehearses_now(self) -> bool:
+        every = self.recipe.rehearse_every
+        return self.rehearsal is not None and every > 0 and self.progress.step % every == 0
+
+    def _rehearse(self) -> float:
+        assert self.rehearsal is not None
+        text, pinned = self.rehearsal.pick(self.progress.rehearsals, len(self.adapters))
+        self.progress.rehearsals += 1
+        weights = torch.zeros(1, len(self.adapters), device=self.device)
+        weights[0, pinned] = 1.0
+        recorder, self.plan.recorder = self.plan.recorder, None
+        self.plan.set_rows(weights)
+        self.bank.use(self.plan)
+        with self.accelerator.autocast():
+            kl = self.rehearsal.divergence(text)
+        self.accelerator.backward(kl * self.recipe.rehearse_weight)
+        self.plan.recorder = recorder
+        return float(kl.detach())
+
+    # -- openness
+    # ---------------------------------------------------------------------------------------------------
+
+    def _active_layout(self, batch: Batch) -> OpennessLayout:
+        active = {row.adapter for row in batch.rows}
+        return OpennessLayout(
+            {
+                name: kept
+                for name, pairs in self._layout.columns.items()
+                if (kept := tuple(p for p in pairs if p[0] in active))
+            }
+        )
+
+    def _openness(self, watch: bool) -> dict[str, float]:
+        recorder, self.plan.recorder = self.plan.recorder, None
+        if not watch or recorder is None:
+            return {}
+        flat = recorder.flush()
+        if flat is None:
+            return {}
+        self._last_openness = self.clock()
+        layout = recorder.layout
+        present = [n for n in self.names if layout.index(n)]
+        for adapter in present:
+            for module, layers in by_module(layout, flat, adapter).items():
+                self.emit(
+                    OpennessMap(
+                        run_id=self.run_id,
+                        step=self.progress.step,
+                        adapter=adapter,
+                        module=module,
+                        layers=tuple(layers),
+                        values=tuple(tuple(v) for v in layers.values()),
+                    )
+                )
+        return adapter_means(layout, flat, present)
+
+    # -- epochs
+    # -----------------------------------------------------------------------------------------------------
+
+    def _end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> None:
+        progress, counters = self.progress, self.progress.counters
+        validation = self._validate() if self.validation else None
+        forgetting = at_epoch(progress.epoch + 1)
+        self.emit(
+            TrainEpoch(
+                run_id=self.run_id,
+                epoch=progress.epoch + 1,
+                epochs=self.recipe.epochs,
+                loss=counters.mean_loss,
+                recall=counters.recall,
+                recalls=counters.recalls(),
+                perplexity=forgetting.get("perplexity"),
+                perplexity_base=forgetting.get("perplexity_base"),
+                kl=forgetting.get("kl"),
+                validation_loss=validation,
+            )
+        )
+        if validation is None and counters.recall >= self.recipe.stop_recall:
+            progress.finished = "recall"
+        progress.epoch += 1
+        progress.batch = 0
+        self.last_recall = counters.recall
+        self.last_losses, self.last_recalls = progress.sections.losses(), progress.sections.recalls()
+        progress.counters, progress.sections = Counters(), Counters()
+
+    def _validate(self) -> float:
+        """Mean loss on the held-out rows; keeps a copy of the weights when it is the best so far."""
+        total, tokens = 0.0, 0
+        self.plan.dropping = False
+        for i in range(0, len(self.validation), self.recipe.max_rows):
+            batch = collate(self.validation[i : i + self.recipe.max_rows], self.names, self.pad_id).to(
+                self.device
+            )
+            self.plan.set_rows(batch.weights)
+            self.bank.use(self.plan)
+            with torch.no_grad():
+                logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
+                total += float(functional.cross_entropy(logits, batch.targets, reduction="sum"))
+            tokens += int(batch.targets.numel())
+        self.plan.dropping = True
+        loss = total / max(tokens, 1)
+        if self.progress.best_loss is None or loss < self.progress.best_loss:
+            self.progress.best_loss = loss
+            self.best = {
+                a.spec.name: {f"{m}.{r}": p.detach().clone() for m, r, p in a.named_tensors()}
+                for a in self.adapters
+            }
+        return loss
+
+    def _restore_best(self) -> None:
+        if self.best is None:
+            return
+        with torch.no_grad():
+            for adapter in self.adapters:
+                for module, role, parameter in adapter.named_tensors():
+                    parameter.copy_(self.best[adapter.spec.name][f"{module}.{role}"])

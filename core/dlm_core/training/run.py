@@ -1,0 +1,558 @@
+"""One run from document to committed versions: rows, plan, loop, preference, commit, gate. Everything it says
+is recorded.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import torch
+
+from dlm_core.adapters.bank import Bank, TrainingPlan
+from dlm_core.adapters.folder import is_transposed, load_adapter, save_adapter
+from dlm_core.adapters.spec import AdapterSpec, spec_from_config
+from dlm_core.adapters.targets import resolve_targets
+from dlm_core.adapters.weights import AdapterWeights
+from dlm_core.bases.load import Base
+from dlm_core.document.cold_start import sample_counts
+from dlm_core.document.model import Document
+from dlm_core.engine_protocol import TrainOptions
+from dlm_core.errors import GateTrainingError, StoreError, TrainingError, UsageError
+from dlm_core.events import (
+    Event,
+    GateStep,
+    GateTrained,
+    Log,
+    RecipeEntry,
+    RunEnded,
+    RunPlanned,
+    RunStatus,
+)
+from dlm_core.routing import train as gates
+from dlm_core.routing.embed import Embedder
+from dlm_core.routing.gate import AdapterGate, GateMeta, save_gate
+from dlm_core.store.manifest import SectionRecord, Snapshot
+from dlm_core.store.store import Store
+from dlm_core.training import checkpoint
+from dlm_core.training.examples import Row, Rows, build_rows, label_of
+from dlm_core.training.forgetting import METER_TEXTS, ForgettingMeter
+from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.loop import Loop
+from dlm_core.training.plan import RunPlan, make_plan
+from dlm_core.training.preference import PreferenceLoop
+from dlm_core.training.processes import accelerator_for
+from dlm_core.training.recipe import Recipe, resolve
+from dlm_core.training.rehearsal import Rehearsal, bundled, own_texts
+
+METER_INTERVAL_S = 8.0
+CHECKPOINT_INTERVAL_S = 60.0
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a run works with: the base in memory, its bank, and the document's store."""
+
+    base: Base
+    bank: Bank
+    head: SelectiveHead
+    embedder: Embedder
+    store: Store
+
+    @property
+    def device(self) -> str:
+        return self.base.placement.device
+
+
+class Run:
+    """One training of one document. `execute` does it all; the bank is off when it returns.
+
+    Args:
+        emit: receives every event; they are recorded in the store as well.
+        stop: asked on every step.
+        between_steps: called between steps; may use the bank for serving.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        workshop: Workshop,
+        options: TrainOptions,
+        emit: Callable[[Event], None],
+        stop: Callable[[], bool],
+        between_steps: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if options.fresh and options.resume:
+            raise UsageError("`--fresh` and `--resume` exclude each other", "leave one out")
+        self.document, self.shop, self.options = document, workshop, options
+        self._tell, self._stop, self._between, self._clock = emit, stop, between_steps, clock
+        self.recipe: Recipe = resolve(document, seed=options.seed, epochs=options.epochs)
+        self.names = document.adapter_names
+        self._begun = clock()
+        self._recall: float | None = None
+
+    def execute(self, on_started: Callable[[int], None] = lambda _: None) -> RunEnded:
+        """Train, commit, train the gate. Raises DlmError; the store then holds what it held before, or the
+        adapters
+        of this run when only the gate failed."""
+        store = self.shop.store
+        with store.writer():
+            metrics = store.metrics()
+            try:
+                run_id = metrics.start_run(self.document_hash(), self.recipe_hash(), self.shop.base.name)
+
+                def emit(event: Event) -> None:
+                    metrics.record(event)
+                    self._tell(event)
+
+                self._emit, self.run_id = emit, run_id
+                on_started(run_id)
+                try:
+                    ended = self._train()
+                except BaseException as error:
+                    metrics.end_run(run_id, "failed", getattr(error, "message", "") or type(error).__name__)
+                    raise
+                finally:
+                    self.shop.bank.use(None)
+                metrics.record(ended)
+                return ended
+            finally:
+                metrics.close()
+
+    # -- identity
+    # ---------------------------------------------------------------------------------------------------
+
+    def document_hash(self) -> str:
+        return hashlib.sha256(self.document.text.encode()).hexdigest()
+
+    def recipe_hash(self) -> str:
+        """Hash of everything but the sections that decides what comes out of a training."""
+        training = self.document.frontmatter.training
+        parts = {
+            "recipe": self.recipe.fingerprint(),
+            "adapters": {n: msgspec.structs.asdict(c) for n, c in training.adapter_configs().items()},
+            "disel": msgspec.structs.asdict(training.disel),
+            "preference": training.preference,
+            "system": self.document.frontmatter.system_prompt,
+            "sequence_len": training.sequence_len,
+            "rehearsal": training.rehearsal.texts,
+        }
+        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+    def gate_key(self, samples: Sequence[gates.Sample]) -> str:
+        parts = {
+            "gate": self.document.frontmatter.training.gate,
+            "samples": [(s.text, s.adapter) for s in samples],
+            "adapters": self.names,
+            "seed": self.recipe.seed,
+        }
+        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+    # -- the run
+    # ----------------------------------------------------------------------------------------------------
+
+    def _train(self) -> RunEnded:
+        shop, store = self.shop, self.shop.store
+        shop.bank.use(None)
+        rows = build_rows(self.document, shop.base.chat)
+        for label in rows.truncated:
+            self._log(
+                "warning", f"{label} is longer than `training.sequence_len` and was cut", code="truncated"
+            )
+        snapshot = store.snapshot()
+        samples = gates.collect(self.document)
+        plan = make_plan(
+            rows,
+            self.names,
+            snapshot,
+            recipe_hash=self.recipe_hash(),
+            base_fingerprint=shop.base.fingerprint,
+            gate_key=self.gate_key(samples),
+            fresh=self.options.fresh,
+            seed=self.recipe.seed,
+        )
+        if not rows.sft and not rows.preference:
+            raise TrainingError(
+                "the document has nothing to learn: no section has text", "write a section under a fence"
+            )
+        if plan.empty:
+            self._log("info", plan.reason, "change a section, or train anew with `--fresh`", "nothing_to_do")
+            return self._ended("done", plan.reason, snapshot)
+        if plan.adapters:
+            outcome, snapshot = self._train_adapters(plan, rows, snapshot)
+            if outcome is not None:
+                return outcome
+        if plan.gate or snapshot.gate is None:
+            snapshot = self._train_gate(samples, snapshot)
+        return self._ended("done", self._reason, snapshot)
+
+    _reason = "gate trained"
+
+    def _train_adapters(
+        self, plan: RunPlan, rows: Rows, snapshot: Snapshot
+    ) -> tuple[RunEnded | None, Snapshot]:
+        shop, store, recipe = self.shop, self.shop.store, self.recipe
+        adapters = self._adapters(plan, snapshot)
+        learn, held_out = _split(plan.rows, recipe.validation_share, recipe.seed)
+        encoder = shop.base.chat
+        neutral = own_texts(self.document.frontmatter.training.rehearsal.texts, self.document.path.parent)
+        rehearsal = None
+        if recipe.rehearse_every:
+            texts = (*neutral, *bundled("rehearsal"))
+            rehearsal = Rehearsal(shop.head, encoder, texts, recipe.seed, shop.device)
+        meter = ForgettingMeter(shop.head, encoder, bundled("held_out")[:METER_TEXTS], shop.device)
+        rates = {a.spec.name: self._rate(a.spec.name) for a in adapters}
+        reason = "epochs"
+        loop: Loop | None = None
+        key = self._checkpoint_key(plan)
+        if learn:
+            loop = Loop(
+                run_id=self.run_id,
+                model=shop.base.model,
+                bank=shop.bank,
+                adapters=adapters,
+                rates=rates,
+                rows=learn,
+                validation=held_out,
+                rehearsal=rehearsal,
+                recipe=recipe,
+                head=shop.head,
+                pad_id=shop.base.tokenizer.pad_token_id or 0,
+                accelerator=accelerator_for(shop.base.placement),
+                emit=self._emit,
+            )
+            self._resume(loop, key)
+        self._announce(plan, loop)
+        if loop is not None:
+            saved_at = measured_at = self._clock()
+
+            def at_epoch(epoch: int) -> Mapping[str, float]:
+                nonlocal saved_at, measured_at
+                assert loop is not None
+                now = self._clock()
+                if now - saved_at >= CHECKPOINT_INTERVAL_S:
+                    saved_at = now
+                    pending = loop
+                    store.checkpoints.save(lambda folder: checkpoint.save(pending, folder), key)
+                if now - measured_at < METER_INTERVAL_S and epoch < recipe.epochs:
+                    return {}
+                measured_at = now
+                perplexity, kl = meter.measure_pinned(shop.bank, TrainingPlan(shop.bank, adapters), epoch)
+                return {"perplexity": perplexity, "perplexity_base": meter.base_perplexity, "kl": kl}
+
+            reason = loop.run(self._stop, self._between, at_epoch)
+            self._recall = loop.last_recall
+            if reason == "stopped":
+                stopped = loop
+                where = store.checkpoints.save(lambda folder: checkpoint.save(stopped, folder), key)
+                kept = "the version before it stays" if snapshot.adapters else "nothing was committed yet"
+                return self._ended(
+                    "stopped", f"stopped as asked; {kept}; go on with `--resume`", snapshot, str(where)
+                ), snapshot
+        if plan.preference:
+            pairs = PreferenceLoop(
+                run_id=self.run_id,
+                bank=shop.bank,
+                head=shop.head,
+                adapters=adapters,
+                rates=rates,
+                pairs=plan.preference,
+                config=self.document.frontmatter.training.preference,
+                recipe=recipe,
+                rehearsal=rehearsal,
+                pad_id=shop.base.tokenizer.pad_token_id or 0,
+                accelerator=accelerator_for(shop.base.placement),
+                emit=self._emit,
+            )
+            if pairs.run(self._stop, self._between) == "stopped":
+                return self._ended(
+                    "stopped", "stopped during preference training; nothing was committed", snapshot
+                ), snapshot
+        shop.bank.use(None)
+        self._reason = {"recall": "every answer was learned", "epochs": "all epochs done"}.get(reason, reason)
+        committed = self._commit(adapters, plan, snapshot, loop)
+        store.checkpoints.clear()
+        return None, committed
+
+    def _adapters(self, plan: RunPlan, snapshot: Snapshot) -> list[AdapterWeights]:
+        """The adapters that train: new ones, or copies of the committed ones."""
+        found: list[AdapterWeights] = []
+        for spec in self.specs():
+            if spec.name not in plan.adapters:
+                continue
+            if spec.name in plan.fresh:
+                adapter = AdapterWeights.initial(spec, self.shop.bank.features, self.recipe.seed)
+            else:
+                adapter = load_adapter(snapshot.adapter_dir(spec.name), spec.name, self.shop.bank.features)
+            found.append(adapter.to(self.shop.device))
+        return found
+
+    def specs(self) -> list[AdapterSpec]:
+        """The adapters as the document declares them, on this base."""
+        training = self.document.frontmatter.training
+        return [
+            spec_from_config(
+                name,
+                config,
+                training.disel,
+                resolve_targets(tuple(self.shop.bank.layers), config.target_modules),
+                bias_init=self.recipe.gate_bias_init,
+            )
+            for name, config in training.adapter_configs().items()
+        ]
+
+    def _rate(self, name: str) -> float:
+        own = self.document.frontmatter.training.adapter_configs()[name].learning_rate
+        return self.recipe.learning_rate if own == "auto" else float(own)
+
+    def _checkpoint_key(self, plan: RunPlan) -> str:
+        parts = [self.recipe_hash(), self.shop.base.fingerprint, *plan.adapters]
+        parts += [f"{r.section}:{r.adapter}" for r in plan.rows]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _resume(self, loop: Loop, key: str) -> None:
+        if not self.options.resume:
+            return
+        folder = self.shop.store.checkpoints.latest(key)
+        if folder is None:
+            there = self.shop.store.checkpoints.latest() is not None
+            why = "the document or its recipe changed since it was saved" if there else "no run was stopped"
+            raise TrainingError(f"there is no checkpoint to resume: {why}", "train without `--resume`")
+        checkpoint.restore(loop, folder)
+        self._log("info", f"resumed at step {loop.progress.step} of {loop.total_steps}", code="resumed")
+
+    def _announce(self, plan: RunPlan, loop: Loop | None) -> None:
+        counts = {name: 0 for name in plan.adapters}
+        for row in plan.rows:
+            counts[row.adapter] = counts.get(row.adapter, 0) + 1
+        for pair in plan.preference:
+            counts[pair.adapter] = counts.get(pair.adapter, 0) + 1
+        placement = self.shop.base.placement
+        entries = (
+            *self.recipe.entries,
+            RecipeEntry(key="device", value=placement.device, reason=placement.reason),
+            RecipeEntry(
+                key="precision",
+                value=str(placement.autocast_dtype or placement.weights_dtype),
+                reason=placement.reason,
+            ),
+        )
+        self._emit(
+            RunPlanned(
+                run_id=self.run_id,
+                adapters=plan.adapters,
+                rows=counts,
+                tokens=sum(len(r.ids) for r in plan.rows),
+                steps=loop.total_steps if loop else 0,
+                epochs=self.recipe.epochs,
+                recipe=entries,
+                reason=plan.reason,
+            )
+        )
+
+    def _commit(
+        self, adapters: Sequence[AdapterWeights], plan: RunPlan, snapshot: Snapshot, loop: Loop | None
+    ) -> Snapshot:
+        shop = self.shop
+        transposed = is_transposed(shop.base.model)
+        recalls = loop.last_recalls if loop else {}
+        losses = loop.last_losses if loop else {}
+        before = {r.content_hash: r for r in snapshot.sections}
+        sections = tuple(
+            SectionRecord(
+                content_hash=s.content_hash,
+                kind=s.kind.value,
+                adapter=s.adapter,
+                title=_title(s.text) or label_of(s),
+                questions=len(s.questions) + len(s.preferences),
+                last_loss=losses.get(s.content_hash, _was(before, s.content_hash, "last_loss")),
+                last_recall=recalls.get(s.content_hash, _was(before, s.content_hash, "last_recall")),
+            )
+            for s in self.document.sections
+        )
+        with shop.store.stage(self.run_id) as stage:
+            for adapter in adapters:
+                save_adapter(
+                    adapter,
+                    stage.adapter_dir(adapter.spec.name),
+                    base=shop.base.name,
+                    every_layer=shop.bank.layers,
+                    transposed=transposed,
+                )
+            same = set(self.names) == set(snapshot.adapters)
+            return stage.commit(
+                sections=sections,
+                recipe_hash=self.recipe_hash(),
+                base_fingerprint=shop.base.fingerprint,
+                document_hash=self.document_hash(),
+                extra={**snapshot.extra, "base": shop.base.name, "recall": self._recall},
+                keep=self.names,
+                keep_gate=same and snapshot.base_fingerprint == shop.base.fingerprint,
+            )
+
+    # -- the gate
+    # ---------------------------------------------------------------------------------------------------
+
+    def _train_gate(self, samples: Sequence[gates.Sample], snapshot: Snapshot) -> Snapshot:
+        config = self.document.frontmatter.training.gate
+        counts = {name: sample_counts(self.document).get(name, 0) for name in self.names}
+        if not config.enabled or len(self.names) < 2:
+            return snapshot
+        self.shop.bank.use(None)
+        meta: GateMeta
+        module: AdapterGate | None = None
+        embeddings: torch.Tensor | None = None
+        try:
+            if samples:
+                embeddings = self.shop.embedder.embed([s.text for s in samples])
+            cold = gates.cold_adapters(counts, config.cold_start_floor)
+            if cold:
+                meta = gates.uniform_meta(self.names, counts, config.cold_start_floor, "cold start")
+                for name in cold:
+                    self._log(
+                        "warning",
+                        f"cold start: adapter `{name}` has {counts[name]} tagged sections of the "
+                        f"{config.cold_start_floor} that the gate needs; every adapter gets the same weight",
+                        f"write {config.cold_start_floor - counts[name]} more sections under "
+                        f"`::instruction#{name}::`",
+                        "cold_start",
+                    )
+            else:
+                assert embeddings is not None
+                module, meta = self._fit_gate(samples, embeddings, counts)
+        except GateTrainingError as error:
+            self._log("error", error.message, error.hint, "gate_failed")
+            self._emit(
+                GateTrained(
+                    run_id=self.run_id,
+                    mode="failed",
+                    mean_weights=dict.fromkeys(self.names, 1 / len(self.names)),
+                    sample_counts=counts,
+                    floor=config.cold_start_floor,
+                    reason=error.message,
+                )
+            )
+            return snapshot
+        meta = msgspec.structs.replace(
+            meta,
+            questions=tuple((s.text, s.adapter) for s in samples),
+            base_fingerprint=self.shop.base.fingerprint,
+        )
+        with self.shop.store.stage(self.run_id) as stage:
+            save_gate(stage.gate_dir(), meta, module, embeddings)
+            snapshot = stage.commit(extra={**snapshot.extra, "gate_key": self.gate_key(samples)})
+        self._emit(
+            GateTrained(
+                run_id=self.run_id,
+                mode=meta.mode,
+                mean_weights=meta.mean_weights,
+                sample_counts=meta.sample_counts,
+                floor=meta.floor,
+                train_accuracy=meta.train_accuracy,
+                loo_accuracy=meta.loo_accuracy,
+                entropy=meta.entropy,
+                max_entropy=float(torch.tensor(float(len(self.names))).log()),
+                reason=meta.reason,
+            )
+        )
+        collapsed = gates.collapse(meta)
+        if collapsed:
+            self._log(
+                "warning",
+                f"the adapter gate has collapsed: {collapsed}",
+                "set the adapters' topics further apart, add questions to the weaker one, or lower "
+                "`training.gate.entropy_lambda`",
+                "gate_collapse",
+            )
+        return snapshot
+
+    def _fit_gate(
+        self, samples: Sequence[gates.Sample], embeddings: torch.Tensor, counts: Mapping[str, int]
+    ) -> tuple[AdapterGate, GateMeta]:
+        config = self.document.frontmatter.training.gate
+        told = -1e9
+
+        def on_step(figures: gates.StepFigures) -> None:
+            nonlocal told
+            if self._clock() - told < 0.1 and figures.step < config.steps:
+                return
+            told = self._clock()
+            self._emit(
+                GateStep(
+                    run_id=self.run_id,
+                    step=figures.step,
+                    steps=config.steps,
+                    loss=figures.loss,
+                    entropy=figures.entropy,
+                    accuracy=figures.accuracy,
+                )
+            )
+
+        return gates.train_gate(
+            embeddings,
+            [self.names.index(s.adapter) for s in samples],
+            [s.section for s in samples],
+            self.names,
+            config,
+            counts,
+            seed=self.recipe.seed,
+            base_fingerprint=self.shop.base.fingerprint,
+            on_step=on_step,
+            stop=self._stop,
+        )
+
+    # -- words
+    # ------------------------------------------------------------------------------------------------------
+
+    def _log(self, level: str, message: str, hint: str = "", code: str = "") -> None:
+        assert level in ("info", "warning", "error")
+        self._emit(Log(level=level, message=message, hint=hint, code=code))  # type: ignore[arg-type]
+
+    def _ended(
+        self, status: RunStatus, reason: str, snapshot: Snapshot, checkpoint_at: str | None = None
+    ) -> RunEnded:
+        return RunEnded(
+            run_id=self.run_id,
+            status=status,
+            reason=reason,
+            versions=dict(snapshot.adapters),
+            seconds=self._clock() - self._begun,
+            recall=self._recall,
+            checkpoint=checkpoint_at,
+        )
+
+
+def _split(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """Rows to learn and rows to validate on; every adapter keeps at least one row to learn."""
+    held = round(len(rows) * share)
+    order = list(range(len(rows)))
+    random.Random(f"{seed}:validation").shuffle(order)
+    chosen: set[int] = set()
+    left = {name: sum(r.adapter == name for r in rows) for name in {r.adapter for r in rows}}
+    for i in order:
+        if len(chosen) == held:
+            break
+        if left[rows[i].adapter] > 1:
+            left[rows[i].adapter] -= 1
+            chosen.add(i)
+    return [r for i, r in enumerate(rows) if i not in chosen], [rows[i] for i in sorted(chosen)]
+
+
+def _title(text: str) -> str:
+    """The first line of a section that says something."""
+    for line in text.splitlines():
+        words = line.strip()
+        if words and not words.startswith(("###", "<!--")):
+            return words[:80]
+    return ""
+
+
+def _was(before: Mapping[str, SectionRecord], key: str, field: str) -> float | None:
+    record = before.get(key)
+    return None if record is None else getattr(record, field)
+
+
+__all__ = ["Run", "StoreError", "Workshop"]
