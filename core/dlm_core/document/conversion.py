@@ -10,6 +10,8 @@ import msgspec
 from msgspec import inspect
 
 from dlm_core.document.codes import Code
+from dlm_core.document.expectation import bare, expectation, options
+from dlm_core.document.keys import key_docs
 from dlm_core.document.model import Span
 from dlm_core.document.report import Report, listed, nearest, quoted
 from dlm_core.document.schema import Frontmatter
@@ -50,7 +52,7 @@ def to_values(tree: Mapping, report: Report, blame: Span) -> dict[str, Any]:
 
     What does not fit is reported and left out. `blame` is where an absent required key is reported.
     """
-    root = _bare(inspect.type_info(Frontmatter))
+    root = bare(inspect.type_info(Frontmatter))
     assert isinstance(root, inspect.StructType)
     return _Reader(report).struct(tree, root, _Place("", blame))
 
@@ -81,21 +83,21 @@ class _Reader:
         return values
 
     def _value(self, node: Node, type_: inspect.Type, place: _Place) -> Any:
-        bare = _bare(type_)
-        if isinstance(bare, inspect.StructType | inspect.DictType) and is_null(node):
+        wanted = bare(type_)
+        if isinstance(wanted, inspect.StructType | inspect.DictType) and is_null(node):
             return {}
-        if isinstance(bare, inspect.StructType) and isinstance(node, Mapping):
-            return self.struct(node, bare, place)
-        if isinstance(bare, inspect.DictType) and isinstance(node, Mapping):
-            return self._dictionary(node, bare, place)
-        sequence = next((t for t in _options(bare) if isinstance(t, inspect.VarTupleType)), None)
+        if isinstance(wanted, inspect.StructType) and isinstance(node, Mapping):
+            return self.struct(node, wanted, place)
+        if isinstance(wanted, inspect.DictType) and isinstance(node, Mapping):
+            return self._dictionary(node, wanted, place)
+        sequence = next((t for t in options(wanted) if isinstance(t, inspect.VarTupleType)), None)
         if sequence is not None and isinstance(node, Sequence):
             return self._items(node, sequence, place)
         if isinstance(node, Scalar):
-            return self._scalar(node, bare, place)
-        if isinstance(bare, inspect.AnyType):
+            return self._scalar(node, wanted, place)
+        if isinstance(wanted, inspect.AnyType):
             return _plain(node)
-        self._report_type(node, bare, place)
+        self._report_type(node, wanted, place)
         return _ABSENT
 
     def _dictionary(self, node: Mapping, type_: inspect.DictType, place: _Place) -> dict[str, Any]:
@@ -119,8 +121,7 @@ class _Reader:
             message = f"`{place.path}: {node.text}` has no effect here: `{instead}` is used"
             self._report.add(Code.NO_EFFECT, node.span, message)
             return instead
-        options = _options(type_)
-        for option in options:
+        for option in options(type_):
             try:
                 return _accept(node, option)
             except _Wrong:
@@ -168,17 +169,6 @@ class _Absent:
 
 
 _ABSENT = _Absent()
-
-
-def _bare(type_: inspect.Type) -> inspect.Type:
-    while isinstance(type_, inspect.Metadata):
-        type_ = type_.type
-    return type_
-
-
-def _options(type_: inspect.Type) -> list[inspect.Type]:
-    bare = _bare(type_)
-    return [_bare(option) for option in bare.types] if isinstance(bare, inspect.UnionType) else [bare]
 
 
 def _explicit_null(node: Node) -> bool:
@@ -229,16 +219,16 @@ def _plain(node: Node) -> Any:
 def _right_kind(node: Scalar, type_: inspect.Type) -> bool:
     """Whether a refused scalar is at least a number where a number, or a word where a word is wanted."""
     numeric = bool(node.plain and _NUMBER.fullmatch(node.text))
-    options = _options(type_)
+    taken = options(type_)
     if numeric:
-        return any(isinstance(option, inspect.IntType | inspect.FloatType) for option in options)
-    return all(isinstance(option, inspect.LiteralType | inspect.StrType) for option in options)
+        return any(isinstance(option, inspect.IntType | inspect.FloatType) for option in taken)
+    return all(isinstance(option, inspect.LiteralType | inspect.StrType) for option in taken)
 
 
 def _value_hint(node: Scalar, type_: inspect.Type) -> str:
-    options = _options(type_)
-    words = [str(v) for option in options if isinstance(option, inspect.LiteralType) for v in option.values]
-    if any(isinstance(option, inspect.BoolType) for option in options):
+    taken = options(type_)
+    words = [str(v) for option in taken if isinstance(option, inspect.LiteralType) for v in option.values]
+    if any(isinstance(option, inspect.BoolType) for option in taken):
         meant = nearest(node.text, _BOOLEANS)
         return f"did you mean `{'true' if _BOOLEANS[meant] else 'false'}`?" if meant else ""
     if not node.plain and _NUMBER.fullmatch(node.text):
@@ -247,64 +237,13 @@ def _value_hint(node: Scalar, type_: inspect.Type) -> str:
     return f"did you mean `{meant}`?" if meant else ""
 
 
-def expectation(type_: inspect.Type) -> str:
-    """What a type takes, in words: "a whole number from 1 to 512", "`auto` or a list of texts"."""
-    words = [_expectation(option) for option in _options(type_)]
-    return " or ".join(words)
-
-
-def _expectation(type_: inspect.Type) -> str:
-    match type_:
-        case inspect.IntType():
-            return "a whole number" + _bounds(type_)
-        case inspect.FloatType():
-            return "a number" + _bounds(type_)
-        case inspect.BoolType():
-            return "`true` or `false`"
-        case inspect.StrType():
-            return "a text"
-        case inspect.LiteralType():
-            return " or ".join(f"`{value}`" for value in type_.values)
-        case inspect.VarTupleType():
-            return "a list of " + (
-                "mappings" if isinstance(_bare(type_.item_type), inspect.StructType) else "texts"
-            )
-        case inspect.NoneType():
-            return "`null`"
-    return "a mapping"
-
-
-def _bounds(type_: inspect.IntType | inspect.FloatType) -> str:
-    if type_.ge is not None and type_.le is None and type_.lt is None:
-        return f" of {type_.ge:g} or more"
-    low = f" from {type_.ge:g}" if type_.ge is not None else ""
-    low = f" above {type_.gt:g}" if type_.gt is not None else low
-    up_to = " to" if type_.gt is None else " and up to"
-    high = f"{up_to} {_large(type_.le)}" if type_.le is not None else ""
-    high = f" and below {_large(type_.lt)}" if type_.lt is not None else high
-    return low + high
-
-
-def _large(bound: float) -> str:
-    return f"{bound:,g}" if bound < 100_000 else f"{bound:,.0f}"
-
-
 def _homes() -> dict[str, list[str]]:
-    """For each key, the mappings of the schema that take it, to tell a misplaced key from an invented one."""
+    """For each key, the mappings that take it, to tell a misplaced key from an invented one."""
     homes: dict[str, list[str]] = {}
-    waiting: list[tuple[str, inspect.Type]] = [("", inspect.type_info(Frontmatter))]
-    while waiting:
-        path, type_ = waiting.pop()
-        for option in _options(type_):
-            if isinstance(option, inspect.StructType):
-                for field in option.fields:
-                    if path:
-                        homes.setdefault(field.encode_name, []).append(path)
-                    waiting.append((f"{path}.{field.encode_name}" if path else field.encode_name, field.type))
-            elif isinstance(option, inspect.DictType):
-                waiting.append((f"{path}.<name>", option.value_type))
-            elif isinstance(option, inspect.VarTupleType):
-                waiting.append((f"{path}[]", option.item_type))
+    for key in key_docs():
+        home, _, name = key.path.rpartition(".")
+        if home:
+            homes.setdefault(name, []).append(home)
     return homes
 
 

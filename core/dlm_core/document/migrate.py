@@ -24,6 +24,7 @@ from dlm_core.document.parse import decode, parse_text
 from dlm_core.document.report import Report, as_text
 from dlm_core.document.yaml_tree import Entry, Mapping, Scalar, read_tree
 from dlm_core.errors import DocumentError
+from dlm_core.safetext import visible_line
 
 _BOM = b"\xef\xbb\xbf"
 _ROW = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
@@ -102,10 +103,16 @@ def _apply(edits: list[_Edit], rows: list[str], path: Path) -> None:
     above = len(rows)
     for edit in sorted(edits, key=lambda e: e.first, reverse=True):
         if edit.end > above:
-            message = f"{path}:{edit.first + 1}:1: several keys that change stand on one line"
-            raise DocumentError(message, "put each key on a line of its own, and migrate again")
+            message = "several keys that change stand on one line"
+            raise _by_hand(
+                path, edit.first + 1, message, "put each key on a line of its own, and migrate again"
+            )
         rows[edit.first : edit.end] = edit.rows
         above = edit.first
+
+
+def _by_hand(path: Path, line: int, message: str, hint: str) -> DocumentError:
+    return DocumentError(f"{visible_line(str(path))}:{line}: {message}", hint)
 
 
 def _check_meaning(before: bytes, after: bytes, path: Path) -> None:
@@ -118,7 +125,9 @@ def _check_meaning(before: bytes, after: bytes, path: Path) -> None:
     )
     if not same:
         hint = "rename `training.dpo` to `training.preference` and set `dlm_version` by hand"
-        raise DocumentError(f"{path} cannot be migrated without changing its meaning", hint)
+        raise DocumentError(
+            f"{visible_line(str(path))} cannot be migrated without changing its meaning", hint
+        )
 
 
 def _version(tree: Mapping) -> int:
@@ -157,10 +166,9 @@ def _dpo(tree: Mapping) -> Entry | None:
 def _refuse_both(tree: Mapping, dpo: Entry, path: Path) -> None:
     training = tree.entries["training"].value
     if isinstance(training, Mapping) and "preference" in training.entries:
-        span = dpo.key_span
-        place = f"{path}:{span.line}:{span.column}"
-        message = f"{place}: the document has both `training.dpo` and `training.preference`"
-        raise DocumentError(message, "take out the one that should not count, and migrate again")
+        message = "the document has both `training.dpo` and `training.preference`"
+        hint = "take out the one that should not count, and migrate again"
+        raise _by_hand(path, dpo.key_span.line, message, hint)
 
 
 def _dpo_edits(dpo: Entry, lines: Lines, rows: list[str], path: Path) -> Iterator[_Edit]:
@@ -177,8 +185,10 @@ def _dpo_edits(dpo: Entry, lines: Lines, rows: list[str], path: Path) -> Iterato
 def _flow_edit(dpo: Entry, mapping: Mapping, rows: list[str], path: Path) -> _Edit:
     span = mapping.span
     if span.line != span.end_line or dpo.key_span.line != span.line:
-        message = f"{path}:{span.line}:{span.column}: `training.dpo` is written over several lines in braces"
-        raise DocumentError(message, "write it as an indented block, or on one line, and migrate again")
+        message = "`training.dpo` is written over several lines in braces"
+        raise _by_hand(
+            path, span.line, message, "write it as an indented block or on one line, and migrate again"
+        )
     row = rows[span.line - 1]
     written = {key: _flow_text(row, entry) for key, entry in mapping.entries.items()}
     kept = [text for key, text in written.items() if key not in DPO_HYPERPARAMS]

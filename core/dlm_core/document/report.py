@@ -34,10 +34,11 @@ class Report:
         return self.has_errors and self.full
 
     def add(self, code: Code, span: Span, message: str, hint: str = "") -> None:
-        """Note one problem; its severity is the code's."""
+        """Note one problem, its texts made safe to show; its severity is the code's."""
         is_error = code.severity == "error"
         self.has_errors |= is_error
         if not self.full:
+            message, hint = visible_line(message), visible_line(hint)
             self._found.append(Diagnostic(span, code.severity, code.value, message, hint, self.path))
         else:
             self._more = True
