@@ -10,6 +10,7 @@ from typing import Any
 
 from dlm_core.bases.wheel import Runner, last_line
 from dlm_core.errors import BaseModelError
+from dlm_core.safetext import visible_line
 
 _FULL_PRECISION_BELOW = 2_000_000_000
 
@@ -22,7 +23,7 @@ def convert_gguf(gguf: Path, out: Path, run: Runner, stop: Callable[[], bool]) -
     finished = run([sys.executable, "-m", "dlm_core.bases.convert", str(gguf), str(out)], stop)
     if finished.code != 0:
         raise BaseModelError(
-            f"{gguf.name} cannot be converted: {last_line(finished.stderr)}",
+            f"{visible_line(gguf.name)} cannot be converted: {visible_line(last_line(finished.stderr))}",
             "transformers reads GGUF files of common architectures; a Hugging Face folder always works",
         )
 

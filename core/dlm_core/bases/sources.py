@@ -53,7 +53,14 @@ def find_base(
     Raises BaseModelError with every attempt in it when no source has the base, and Stopped.
     """
     search = _Search(ref, BaseCache(home), report, stop or (lambda: False), offline, sources or Sources())
-    return search.on_disk() if ref.kind == "path" else search.by_name()
+    try:
+        return search.on_disk() if ref.kind == "path" else search.by_name()
+    except OSError as error:
+        where = visible_line(str(error.filename or home))
+        raise BaseModelError(
+            f"base {ref.name} cannot be kept: {where}: {error.strerror or error}",
+            "look at space and permissions there, or set DLM_HOME elsewhere",
+        ) from error
 
 
 class _Search:
@@ -205,7 +212,7 @@ class _Search:
         return folder
 
     def _missed(self, source: SourceName, why: str, hint: str = "") -> None:
-        self.attempts.append(f"{source}: {why}")
+        self.attempts.append(f"{source}: {visible_line(why)}")
         self.hints.append(hint)
         self._say(source, "missed", why)
 
