@@ -113,12 +113,13 @@ class Store:
         """A place to write new versions in; leaving it without `commit` removes what was staged.
 
         Raises:
-            StoreLockedError, StoreError: as `writer`.
+            StoreLockedError, StoreError: as `writer`; also for an OSError from the block, which is there to write.
         """
         with self.writer():
             stage = Stage(self, self.snapshot(), run_id, self._clock)
             try:
-                yield stage
+                with atomic.translating(self.paths.root, "write to"):
+                    yield stage
             finally:
                 with suppress(StoreError):
                     stage.discard()

@@ -1,6 +1,8 @@
 """A run's adapters and gate become current together, in one step; what is not committed leaves nothing."""
 
+import errno
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,15 @@ def test_what_a_killed_process_left_is_cleared_by_the_next_writer(store: Store, 
     with store.writer():
         assert not abandoned.exists()
         assert not list(store.paths.root.glob(".*"))
+
+
+def test_a_disk_that_fills_up_while_an_adapter_is_written_is_a_message(store: Store, commit: Commit) -> None:
+    commit({"tone": "soft"})
+    with pytest.raises(StoreError, match="no space left") as failure, store.stage(run_id=2) as stage:
+        (stage.adapter_dir("tone") / "half").write_text("x")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert "free some space" in failure.value.hint
+    assert [p.name for p in store.paths.adapter("tone").glob("v*")] == ["v0001"]
 
 
 def test_an_empty_version_is_refused(store: Store) -> None:
