@@ -113,7 +113,7 @@ class Store:
         """A place to write new versions in; leaving it without `commit` removes what was staged.
 
         Raises:
-            StoreLockedError, StoreError: as `writer`; also for an OSError from the block, which is there to write.
+            StoreLockedError, StoreError: as `writer`; also for an OSError out of the block, which writes.
         """
         with self.writer():
             stage = Stage(self, self.snapshot(), run_id, self._clock)
