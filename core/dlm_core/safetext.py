@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 _CONTROL_PICTURES = 0x2400
 _DELETE_PICTURE = "␡"
-# Characters that reorder or break a line without being seen: bidirectional marks, embeddings and isolates,
-# the line and paragraph separators, and the interlinear annotation anchors.
-_INVISIBLE_STEERING = (
-    0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), *range(0xFFF9, 0xFFFC)
-)  # fmt: skip
+# Characters that reorder or break a line without being seen: bidirectional embeddings, overrides, isolates,
+# the line and paragraph separators, and the interlinear annotation anchors. The plain direction marks are not
+# among them: right-to-left text needs them, and they move nothing but punctuation.
+_INVISIBLE_STEERING = (*range(0x2028, 0x202F), *range(0x2066, 0x206A), *range(0xFFF9, 0xFFFC))
 
 
 def _steering() -> Iterator[tuple[int, str]]:

@@ -60,6 +60,8 @@ def _cut(lines: Lines, first_row: int, adapters: tuple[str, ...] | None, report:
             elif line.startswith("::") and _is_fence(line):
                 swallowed += 1
             continue
+        if fences.is_plain(line):
+            continue
         ticks = fences.code_ticks(line)
         if ticks:
             code_row = row

@@ -50,6 +50,11 @@ class Fence:
     problem: FenceProblem | None = None
 
 
+def is_plain(line: str) -> bool:
+    """Whether a line is surely no fence and no edge of a code block: a quick look for the common case."""
+    return not line.lstrip().startswith((":", "`"))
+
+
 def read_fence(line: str) -> Fence | None:
     """The fence a line is, possibly a faulty one; None for any other line.
 

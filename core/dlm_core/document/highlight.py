@@ -98,6 +98,8 @@ def _whole(text: str, kind: HighlightKind, adapter: str | None = None) -> tuple[
 
 
 def _body_line(text: str, state: LineState, adapters: Collection[str] | None) -> Highlighted:
+    if state.region == "body" and not text.startswith("#") and fences.is_plain(text):
+        return state, ()
     ticks = fences.code_ticks(text)
     if ticks:
         return replace(state, region="code", ticks=ticks), _whole(text, HighlightKind.CODE, state.adapter)

@@ -1,7 +1,6 @@
 """Collecting diagnostics while reading, and writing them out for people and for programs."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -87,11 +86,6 @@ def as_dict(diagnostic: Diagnostic) -> dict[str, int | str]:
         "message": visible_line(diagnostic.message),
         "hint": visible_line(diagnostic.hint),
     }
-
-
-def to_json(diagnostics: Sequence[Diagnostic]) -> str:
-    """`{"diagnostics": […]}` as one line of JSON."""
-    return json.dumps({"diagnostics": [as_dict(d) for d in diagnostics]}, ensure_ascii=False)
 
 
 def as_text(diagnostic: Diagnostic, path: Path | None = None) -> str:

@@ -1,5 +1,6 @@
 """The document that `dlm init` writes: small, correct, and its own explanation."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from dlm_core.document.frontmatter import NEWEST_VERSION
 from dlm_core.document.parse import parse_text
 from dlm_core.document.report import quoted
 from dlm_core.errors import UsageError
+from dlm_core.safetext import visible_line
 
 _FRONTMATTER = """\
 ---
@@ -127,7 +129,7 @@ def _sections(adapter: str | None, file_name: str) -> str:
         subject=subject,
         learner=learner,
         Learner=learner[0].upper() + learner[1:],
-        file=file_name,
+        file=visible_line(shlex.quote(file_name)),
     )
 
 

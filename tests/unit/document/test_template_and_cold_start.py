@@ -54,6 +54,13 @@ def test_any_base_that_can_be_named_is_written_so_that_it_is_read_back(base: str
     assert document(new_document(base)).frontmatter.base_model == base
 
 
+@pytest.mark.parametrize("name", ["my file.dlm", "a\n::prose::\n.dlm", "```", "\x1b[2J", "caf\udce9.dlm"])
+def test_any_file_name_can_stand_in_a_new_document(name: str) -> None:
+    read = document(new_document("smollm2-135m", ("tone", "facts"), file_name=name))
+    assert len(read.sections) == 7
+    assert "\x1b" not in read.text
+
+
 @pytest.mark.parametrize(
     ("base", "adapters", "message"),
     [
