@@ -211,7 +211,7 @@ def _live_together(scope: Scope) -> Iterable[Scope]:
         return ("reply", "chat", "workbench")
     if scope == "chat":
         return ("chat", "reply", "workbench")
-    return (scope, "workbench")
+    return (scope,) if scope == "start" else (scope, "workbench")
 
 
 def _keys(keys: str) -> list[str]:

@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
 from dlm_core.client import EngineClient
 from dlm_core.safetext import visible_line
 from dlm_tui.actions import keymap
+from dlm_tui.screens.help import readable
 from dlm_tui.screens.palette import ActionProvider, ThemeProvider
 from dlm_tui.screens.start import StartScreen
 from dlm_tui.screens.workbench import Workbench
@@ -73,6 +74,10 @@ class WorkbenchApp(App[int]):
             self.action_start()
         else:
             self.open_document(self._path)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """A key as the footer shows it."""
+        return readable(binding.key).replace("Ctrl+", "^")
 
     # Documents
 

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.style import Style
 from rich.text import Text
 
+from dlm_core.events import RunEnded
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.bars import bar
 from dlm_tui.panes.run_view import COLLAPSE_SHARE, Concern, RunView, smoothed
@@ -252,3 +254,18 @@ def log_text(run_log: Sequence[object], theme: WorkbenchTheme, lines: int = 12) 
             line.append(f" {hint}", style=Style(color=colors.secondary))
         shown.append(line)
     return Text("\n", end="").join(shown)
+
+
+def end_sentence(event: RunEnded) -> str:
+    """How a run ended, what is current now, and what was kept of a stopped one."""
+    kept = ", ".join(f"{name} {version}" for name, version in event.versions.items())
+    words = {"done": "Trained", "stopped": "Stopped", "failed": "The run failed"}.get(event.status, "Ended")
+    checkpoint = f" Checkpoint {event.checkpoint} can be resumed." if event.checkpoint else ""
+    return visible_line(f"{words}: {event.reason}. Current: {kept or 'nothing trained'}.{checkpoint}")
+
+
+def overview(path: Path, base: str, states: Sequence[str], versions: Mapping[str, str]) -> str:
+    """The document in a few lines: base, sections by state, versions."""
+    counts = ", ".join(f"{states.count(s)} {s}" for s in ("trained", "changed", "new", "gone") if s in states)
+    current = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"{path}\nbase {base}\nsections: {counts or 'none'}\nversions: {current or 'none'}"

@@ -1,21 +1,17 @@
 """The document pane: the text, its problems, its outline, finding, completing, saving."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from rich.style import Style
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import OptionList, Static, TextArea
-from textual.widgets.option_list import Option
+from textual.widgets import Static, TextArea
 
 from dlm_core.document import Diagnostic, Document, Parsed, SectionKind, parse_file, parse_text
 from dlm_core.errors import DlmError
@@ -24,19 +20,18 @@ from dlm_core.store import SectionRecord
 from dlm_tui.actions import bindings
 from dlm_tui.panes import completion, drafts
 from dlm_tui.panes.drafts import Draft, Drafts, OnDisk
+from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.pane import Pane
 from dlm_tui.screens.choices import Choice, ChoiceScreen, LineScreen
 from dlm_tui.section_states import SectionState, section_states
 from dlm_tui.widgets.document_area import DocumentArea
-from dlm_tui.widgets.find_bar import FindBar, Match, find_matches
+from dlm_tui.widgets.drawer import REMEDY, Content, Drawer, problem_text
+from dlm_tui.widgets.find_bar import FindBar
 
 WATCH_S = 1.0
 """How often the file is looked at for changes by others: one `stat`."""
 DRAFT_S = 2.0
 """Longest time that unsaved work is nowhere but in memory."""
-_REMEDY = re.compile(r"did you mean `([^`]+)`")
-_STATE_SIGNS = {"trained": "✔", "changed": "~", "new": "+", "gone": "−"}
-_PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
 
 
 class EditorPane(Pane):
@@ -78,17 +73,16 @@ class EditorPane(Pane):
         self._unsaved = False
         self._asking = False
         self._records: tuple[SectionRecord, ...] = ()
-        self._matches: list[Match] = []
-        self._wanted = ""
-        self._outline_lines: list[int] = []
-        self._drawer = ""
+        self._drawer = Drawer()
+        self._find_bar = FindBar(id="find-bar")
+        self._finder = Finder(self.area, self._find_bar)
 
     def compose(self) -> ComposeResult:
         yield self.heading
         yield self.area
-        yield FindBar(id="find-bar")
+        yield self._find_bar
         yield Static("", id="problem-line")
-        yield OptionList(id="drawer", compact=True)
+        yield self._drawer
 
     @property
     def default_focus(self) -> Widget:
@@ -100,7 +94,6 @@ class EditorPane(Pane):
         return self._unsaved
 
     def on_mount(self) -> None:
-        self.query_one("#drawer").display = False
         self.area.follow_theme()
         self.tell(visible_line(self.path.name))
 
@@ -266,8 +259,7 @@ class EditorPane(Pane):
             self.document = parsed.document
         self.area.show_diagnostics(parsed.diagnostics)
         self._show_problem_here()
-        if self._drawer:
-            self._fill_drawer(self._drawer)
+        self._fill_drawer(self._drawer.content)
         self.post_message(self.CheckDone(parsed.diagnostics, parsed.document))
 
     def _show_problem_here(self) -> None:
@@ -275,20 +267,7 @@ class EditorPane(Pane):
         found = self.area.diagnostics_at(self.area.cursor_location[0])
         line.display = bool(found)
         if found:
-            line.update(self._problem_text(found[0]))
-
-    def _problem_text(self, problem: Diagnostic, *, place: bool = False) -> Text:
-        colors = self.looks.theme.spec.colors
-        color = {"error": colors.error, "warning": colors.warning}.get(problem.severity, colors.secondary)
-        text = Text(end="")
-        text.append(f"{_PROBLEM_SIGNS[problem.severity]} ", style=Style(color=color, bold=True))
-        if place:
-            text.append(f"{problem.span.line}:{problem.span.column} ", style=Style(color=colors.secondary))
-        text.append(visible_line(problem.message))
-        if problem.hint:
-            fix = " (Alt+F)" if _REMEDY.search(problem.hint) else ""
-            text.append(f"  {visible_line(problem.hint)}{fix}", style=Style(color=colors.secondary))
-        return text
+            line.update(problem_text(found[0], self.looks))
 
     @on(TextArea.SelectionChanged, "#document-area")
     def _moved(self) -> None:
@@ -307,7 +286,7 @@ class EditorPane(Pane):
     def action_fix(self) -> None:
         """Put in what the hint of the problem under the cursor suggests, as one undoable edit."""
         for problem in self.area.diagnostics_at(self.area.cursor_location[0]):
-            meant = _REMEDY.search(problem.hint)
+            meant = REMEDY.search(problem.hint)
             if meant is None:
                 continue
             span = problem.span
@@ -329,7 +308,7 @@ class EditorPane(Pane):
     def show_records(self, records: tuple[SectionRecord, ...]) -> None:
         """What the last run trained, for the outline's states."""
         self._records = records
-        if self._drawer == "outline":
+        if self._drawer.content == "outline":
             self._fill_drawer("outline")
 
     @property
@@ -394,101 +373,37 @@ class EditorPane(Pane):
         """Show or hide the list of problems."""
         self._toggle_drawer("problems")
 
-    def _toggle_drawer(self, what: str) -> None:
-        drawer = self.query_one("#drawer", OptionList)
-        if self._drawer == what:
-            self._drawer = ""
-            drawer.display = False
+    def _toggle_drawer(self, content: Content) -> None:
+        if self._drawer.content == content:
+            self._drawer.close()
             self.area.focus()
             return
-        self._drawer = what
-        drawer.display = True
-        self._fill_drawer(what)
-        drawer.focus()
+        self._fill_drawer(content)
+        self._drawer.focus()
 
-    def _fill_drawer(self, what: str) -> None:
-        drawer = self.query_one("#drawer", OptionList)
-        where = drawer.highlighted
-        drawer.clear_options()
-        drawer.border_title = "Outline" if what == "outline" else f"Problems ({len(self.diagnostics)})"
-        options = self._outline_options() if what == "outline" else self._problem_options()
-        drawer.add_options(options or [Option(Text("nothing here", style="dim"), disabled=True)])
-        if where is not None and options:
-            drawer.highlighted = min(where, len(options) - 1)
+    def _fill_drawer(self, content: Content) -> None:
+        if content == "outline":
+            self._drawer.show_outline(self.sections, self.looks)
+        elif content == "problems":
+            self._drawer.show_problems(self.diagnostics, self.looks)
 
-    def _outline_options(self) -> list[Option]:
-        self._outline_lines = []
-        options = []
-        for state in self.sections:
-            span = state.section.fence or state.section.span if state.section is not None else None
-            foreign = state.section is not None and state.section.source is not None
-            self._outline_lines.append(-1 if span is None or foreign else span.line - 1)
-            options.append(Option(self._outline_text(state), disabled=span is None or foreign))
-        return options
-
-    def _outline_text(self, state: SectionState) -> Text:
-        looks, colors = self.looks, self.looks.theme.spec.colors
-        tints = {"trained": colors.success, "changed": colors.warning, "new": colors.accent}
-        text = Text(no_wrap=True, overflow="ellipsis", end="")
-        text.append(f"{_STATE_SIGNS[state.state]} ", style=tints.get(state.state, colors.secondary))
-        text.append(
-            f"{looks.sign(state.adapter) if state.adapter else ' '} ", style=looks.color(state.adapter or "")
-        )
-        text.append(visible_line(state.title) or state.kind)
-        section, record = state.section, state.record
-        count = len(section.questions) + len(section.preferences) if section is not None else 0
-        notes = [state.state] + ([f"{count} Q"] if count > 1 else [])
-        if state.state == "trained" and record is not None:
-            notes += [f"loss {record.last_loss:.2f}"] if record.last_loss is not None else []
-            notes += [f"recall {record.last_recall:.0%}"] if record.last_recall is not None else []
-        return text.append("  " + ", ".join(notes), style=Style(color=colors.secondary))
-
-    def _problem_options(self) -> list[Option]:
-        self._outline_lines = [d.span.line - 1 for d in self.diagnostics]
-        return [Option(self._problem_text(d, place=True)) for d in self.diagnostics]
-
-    @on(OptionList.OptionSelected, "#drawer")
-    def _jump(self, event: OptionList.OptionSelected) -> None:
-        line = self._outline_lines[event.option_index]
-        column = self.diagnostics[event.option_index].span.column - 1 if self._drawer == "problems" else 0
-        if line >= 0:
-            self.go_to(line, column)
+    @on(Drawer.Jump)
+    def _jump(self, message: Drawer.Jump) -> None:
+        self.go_to(message.line, message.column)
 
     # Finding
 
     def action_find(self) -> None:
         """Find text."""
-        self.query_one(FindBar).open(self._selected_line(), replacing=False)
+        self._finder.open(replacing=False)
 
     def action_replace(self) -> None:
         """Find text and replace it."""
-        self.query_one(FindBar).open(self._selected_line(), replacing=True)
-
-    def _selected_line(self) -> str:
-        selected = self.area.selected_text
-        return selected if "\n" not in selected else ""
+        self._finder.open(replacing=True)
 
     @on(FindBar.Wanted)
     def _look_for(self, message: FindBar.Wanted) -> None:
-        self._wanted = message.text
-        self._search()
-        if self._matches:
-            self._show_match(self._match_from(self.area.selection.start))
-        else:
-            self.query_one(FindBar).tell_count(0, 0)
-
-    def _search(self) -> None:
-        self._matches = find_matches(self.area.text, self._wanted)
-        self.area.show_matches([(m.line, m.start, m.end) for m in self._matches])
-
-    def _match_from(self, place: tuple[int, int]) -> int:
-        return next((i for i, m in enumerate(self._matches) if (m.line, m.start) >= place), 0)
-
-    def _show_match(self, index: int) -> None:
-        match = self._matches[index]
-        self.area.move_cursor((match.line, match.start))
-        self.area.move_cursor((match.line, match.end), select=True, center=True)
-        self.query_one(FindBar).tell_count(index + 1, len(self._matches))
+        self._finder.look_for(message.text)
 
     @on(FindBar.Step)
     def _step(self, message: FindBar.Step) -> None:
@@ -503,52 +418,21 @@ class EditorPane(Pane):
         self._find_step(forward=False)
 
     def _find_step(self, *, forward: bool) -> None:
-        self._search()
-        if not self._matches:
-            self.notify("Nothing to find." if not self._wanted else "No match.")
-            return
-        start, end = self.area.selection.start, self.area.selection.end
-        if forward:
-            self._show_match(self._match_from(max(start, end)))
-        else:
-            before = [i for i, m in enumerate(self._matches) if (m.line, m.start) < min(start, end)]
-            self._show_match(before[-1] if before else len(self._matches) - 1)
+        sentence = self._finder.step(forward=forward)
+        if sentence:
+            self.notify(sentence)
 
     @on(FindBar.Replace)
     def _replace(self, message: FindBar.Replace) -> None:
-        self._search()
-        if not self._matches:
-            return
-        self.area.history.checkpoint()
         if message.everywhere:
-            self._replace_everywhere(message.text)
-            return
-        selection = self.area.selection
-        place = min(selection.start, selection.end)
-        index = self._match_from(place)
-        match = self._matches[index]
-        self.area.put(message.text, (match.line, match.start), (match.line, match.end))
-        self._search()
-        if self._matches:
-            self._show_match(self._match_from(self.area.cursor_location))
+            count = self._finder.replace_everywhere(message.text)
+            self.notify(f"{count} replaced; one undo takes it back." if count else "No match.")
         else:
-            self.query_one(FindBar).tell_count(0, 0)
-
-    def _replace_everywhere(self, replacement: str) -> None:
-        lines = self.area.text.split("\n")
-        for match in reversed(self._matches):
-            line = lines[match.line]
-            lines[match.line] = line[: match.start] + replacement + line[match.end :]
-        count = len(self._matches)
-        self.area.replace_all("\n".join(lines))
-        self._search()
-        self.query_one(FindBar).tell_count(0, len(self._matches))
-        self.notify(f"{count} replaced; one undo takes it back.")
+            self._finder.replace(message.text)
 
     @on(FindBar.Closed)
     def _find_closed(self) -> None:
-        self.area.show_matches([])
-        self.area.focus()
+        self._finder.close()
 
     # Small editing
 
@@ -613,8 +497,7 @@ class EditorPane(Pane):
     def adapters_changed(self) -> None:
         self.area.follow_theme()
         self.area.set_adapters(self.looks.names)
-        if self._drawer:
-            self._fill_drawer(self._drawer)
+        self._fill_drawer(self._drawer.content)
 
 
 def _toggled(lines: Sequence[str], opening: str, closing: str) -> list[str]:

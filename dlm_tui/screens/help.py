@@ -80,9 +80,8 @@ class HelpScreen(ModalScreen[None]):
         keys = self._keys.get(action.id) or [k for k in action.key.split(",") if k]
         shown = ", ".join(readable(key) for key in keys) or "palette"
         dim = action.id in self._keys and action.id not in self._enabled
-        line = Text(
-            f"  {shown:<{KEY_WIDTH}}", style=Style(color=colors.primary, bold=not dim, dim=dim), end=""
-        )
+        line = Text(end="")
+        line.append(f"  {shown:<{KEY_WIDTH}}", style=Style(color=colors.primary, bold=not dim, dim=dim))
         line.append(action.title, style=Style(dim=dim or None))
         line.append(f"  {action.help}" + (" (not now)" if dim else ""), style=Style(color=colors.secondary))
         return line.append("\n")

@@ -47,7 +47,7 @@ class ActionProvider(Provider):
     async def _run(self, screen: Workbench, action: Action) -> None:
         target = _target(screen, action)
         if isinstance(target, Pane):
-            screen.bring_up(target.pane_name)
+            screen.frame.bring_up(target.pane_name)
         await target.run_action(action.method)
 
 
@@ -73,7 +73,7 @@ class ThemeProvider(Provider):
 
 
 def _target(screen: Workbench, action: Action) -> Workbench | Pane:
-    return next((screen.pane(name) for name in PANES if name == action.scope), screen)
+    return next((screen.frame.pane(name) for name in PANES if name == action.scope), screen)
 
 
 def _label(action: Action) -> str:

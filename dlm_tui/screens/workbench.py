@@ -1,13 +1,14 @@
 """The main screen: a document's editor, training and chat side by side, and the engine behind them."""
 
 import contextlib
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -15,8 +16,8 @@ from dlm_core.client import EngineClient
 from dlm_core.document import Document
 from dlm_core.document.cold_start import sample_counts
 from dlm_core.errors import DlmError
-from dlm_core.events import BaseProgress, Log, Ready, RunEnded, RunPlanned, TrainStep, Why
-from dlm_core.requests import Explain, Open, Reload, Sampling, Train
+from dlm_core.events import BaseProgress, Log, Ready, RunEnded, RunPlanned, TrainStep
+from dlm_core.requests import Sampling, Train
 from dlm_core.safetext import visible_line
 from dlm_tui.actions import bindings
 from dlm_tui.commands import COMMANDS
@@ -25,12 +26,13 @@ from dlm_tui.panes import dashboard_text
 from dlm_tui.panes.chat import ChatPane
 from dlm_tui.panes.dashboard import DashboardPane
 from dlm_tui.panes.editor import EditorPane
-from dlm_tui.panes.layout import PANES, Layout, PaneName, arrange, resized
+from dlm_tui.panes.frame import PaneFrame
+from dlm_tui.panes.layout import PaneName
 from dlm_tui.panes.pane import Pane
 from dlm_tui.panes.run_view import cold_start_concern
 from dlm_tui.panes.store_feed import StoreFeed
 from dlm_tui.screens.choices import Choice, ChoiceScreen
-from dlm_tui.screens.engine_news import EngineChanged, EngineSpoke
+from dlm_tui.screens.engine_room import EngineChanged, EngineRoom, EngineSpoke
 from dlm_tui.screens.help import HelpScreen
 from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.settings import Settings, State, save_state, state_home
@@ -48,11 +50,9 @@ class Workbench(Screen[None]):
         super().__init__()
         self.path = path
         self.client = client
+        self._engine = EngineRoom(client, path)
         self.engine_state = "starting"
         self._settings, self._remembered = settings, state
-        self._recent: list[PaneName] = ["editor", "dashboard", "chat"]
-        self._zoomed = False
-        self._arrangement = Layout(PANES, (1, 1, 1), tabs=False)
         self._training = False
         self._dlm_id = ""
         self._base = ""
@@ -65,33 +65,29 @@ class Workbench(Screen[None]):
         )
         self.dashboard = DashboardPane()
         self.chat = ChatPane(lambda: self.client, settings.route_delay)
-        self.chat.conversation.sampling = _sampling(settings)
+        self.chat.conversation.sampling = Sampling(
+            max_tokens=settings.max_tokens, temperature=settings.temperature
+        )
+        panes: dict[PaneName, Pane] = {
+            "editor": self.editor, "dashboard": self.dashboard, "chat": self.chat
+        }  # fmt: skip
+        self.frame = PaneFrame(panes, state)
 
     def compose(self) -> ComposeResult:
         yield TitleBar()
         yield PaneTabs()
-        with Horizontal(id="panes"):
-            yield self.editor
-            yield self.dashboard
-            yield self.chat
+        yield self.frame
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self.title_bar.tell(document=self.path.name)
-        self.lay_out()
+        self.frame.lay_out()
         self.editor.area.focus()
         self.call_after_refresh(self._begin)
 
     @property
     def title_bar(self) -> TitleBar:
         return self.query_one(TitleBar)
-
-    def pane(self, name: PaneName) -> Pane:
-        """The pane called `name`."""
-        panes: dict[PaneName, Pane] = {
-            "editor": self.editor, "dashboard": self.dashboard, "chat": self.chat
-        }  # fmt: skip
-        return panes[name]
 
     # Start and end
 
@@ -134,17 +130,13 @@ class Workbench(Screen[None]):
     @work(exclusive=True, group="engine", exit_on_error=False)
     async def _start_engine(self) -> None:
         self.post_message(EngineChanged("starting", "engine starting"))
+        await self._attempt(self._engine.open())
+
+    async def _attempt(self, work: Coroutine[None, None, None]) -> None:
         try:
-            if not self.client.alive:
-                await self.client.start()
-            await self._open()
+            await work
         except DlmError as error:
             self.post_message(EngineChanged("refused", str(error)))
-
-    async def _open(self) -> None:
-        request = Open(request_id=self.client.new_id(), path=str(self.path.resolve()))
-        async for _ in self.client.stream(request):
-            pass
 
     async def leave(self) -> None:
         """Put everything in order before the screen goes: unsaved work aside, the engine ended."""
@@ -213,9 +205,10 @@ class Workbench(Screen[None]):
         await self.chat.say(f"{message.text}\nNothing is lost: /restart starts the engine again.", error=True)
 
     def _set_training(self, training: bool, words: str = "") -> None:
-        self._training = training
         self.title_bar.tell(training=words if training else "")
-        self.refresh_bindings()
+        if training != self._training:
+            self._training = training
+            self.refresh_bindings()  # the footer is composed anew: not at every step
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What can be done now: the footer and the help leave the rest out or dim it."""
@@ -277,7 +270,7 @@ class Workbench(Screen[None]):
 
     @on(DashboardPane.Remedy)
     def _go_to_remedy(self, message: DashboardPane.Remedy) -> None:
-        self.bring_up("editor")
+        self.frame.bring_up("editor")
         self.editor.go_to_remedy(message.adapter)
 
     @on(DashboardPane.RunSeen)
@@ -287,8 +280,7 @@ class Workbench(Screen[None]):
     @work(exclusive=True, group="engine", exit_on_error=False)
     async def _reload(self) -> None:
         with contextlib.suppress(DlmError):
-            async for _ in self.client.stream(Reload(request_id=self.client.new_id())):
-                pass
+            await self._engine.reload()
 
     @on(ChatPane.ChoiceMade)
     def _choice_made(self, message: ChatPane.ChoiceMade) -> None:
@@ -303,7 +295,7 @@ class Workbench(Screen[None]):
             case "stop":
                 await self.action_stop()
             case "edit":
-                self.bring_up("editor")
+                self.frame.bring_up("editor")
             case "restart":
                 self.action_restart_engine()
             case "exit":
@@ -328,13 +320,9 @@ class Workbench(Screen[None]):
         document = self.editor.document
         if document is None:
             return "the document has errors; the editor lists them"
-        states = [s.state for s in self.editor.sections]
-        counts = ", ".join(
-            f"{states.count(s)} {s}" for s in ("trained", "changed", "new", "gone") if s in states
-        )
-        versions = ", ".join(f"{name} {version}" for name, version in self.dashboard.versions.items())
+        states = [state.state for state in self.editor.sections]
         base = document.frontmatter.base_model
-        return f"{self.path}\nbase {base}\nsections: {counts}\nversions: {versions or 'none'}"
+        return dashboard_text.overview(self.path, base, states, self.dashboard.versions)
 
     def _save_chat(self) -> None:
         number = 1
@@ -361,15 +349,13 @@ class Workbench(Screen[None]):
 
     @work(exclusive=True, group="why", exit_on_error=False)
     async def _explain(self, view: ReplyView) -> None:
-        request = Explain(
-            request_id=self.client.new_id(), messages=view.asked, choice=self.chat.conversation.choice
-        )
         try:
-            async for event in self.client.stream(request):
-                if isinstance(event, Why):
-                    self.app.push_screen(ReplyDetail(view.answer, list(view.pieces), view.text, event))
+            why = await self._engine.explain(view.asked, self.chat.conversation.choice)
         except DlmError as error:
             self.notify(str(error), severity="error", markup=False)
+            return
+        if why is not None:
+            self.app.push_screen(ReplyDetail(view.answer, list(view.pieces), view.text, why))
 
     # Training
 
@@ -386,38 +372,19 @@ class Workbench(Screen[None]):
             return
         if self.engine_state not in ("ready",):
             self.notify("The base is still loading; training starts once it is there.")
-        request = Train(
-            request_id=self.client.new_id(),
-            fresh=wanted.fresh,
-            resume=wanted.resume,
-            seed=wanted.seed,
-            epochs=wanted.epochs,
-        )
         self._set_training(True, "▶ planning")
         try:
-            async for event in self.client.stream(request):
-                if isinstance(event, RunEnded):
-                    self._tell_end(event)
+            ended = await self._engine.train(wanted)
+            if ended is not None:
+                severity: SeverityLevel = "error" if ended.status == "failed" else "information"
+                text = dashboard_text.end_sentence(ended)
+                self.notify(text, severity=severity, markup=False, timeout=8)
         except DlmError as error:
             self.dashboard.fail(error.message, error.hint)
             self.notify(str(error), severity="error", markup=False, timeout=12)
         finally:
             self._set_training(False)
         self._refresh_records()
-
-    def _tell_end(self, event: RunEnded) -> None:
-        kept = ", ".join(f"{name} {version}" for name, version in event.versions.items())
-        words = {"done": "Trained", "stopped": "Stopped", "failed": "The run failed"}.get(
-            event.status, "Ended"
-        )
-        checkpoint = f" Checkpoint {event.checkpoint} can be resumed." if event.checkpoint else ""
-        severity = "information" if event.status in ("done", "stopped") else "error"
-        self.notify(
-            visible_line(f"{words}: {event.reason}. Current: {kept or 'nothing trained'}.{checkpoint}"),
-            severity=severity,  # type: ignore[arg-type]
-            markup=False,
-            timeout=8,
-        )
 
     def _refresh_records(self) -> None:
         if self._dlm_id:
@@ -426,60 +393,22 @@ class Workbench(Screen[None]):
 
     # Layout
 
-    def lay_out(self) -> None:
-        """Show the panes that fit, at their shares."""
-        shares = {name: self._remembered.shares[name] for name in PANES if name in self._remembered.shares}
-        self._arrangement = arrange(
-            self.size.width or self.app.size.width,
-            self._recent,
-            hidden=[name for name in PANES if name in self._remembered.hidden],
-            zoomed=self._zoomed,
-            shares=shares,
-        )
-        for name in PANES:
-            pane = self.pane(name)
-            shown = name in self._arrangement.visible
-            pane.display = shown
-            if shown:
-                share = self._arrangement.shares[self._arrangement.visible.index(name)]
-                pane.styles.width = f"{share:.3f}fr"
-            pane.set_class(shown and name == self._arrangement.visible[-1], "-last")
-            pane.set_class(len(self._arrangement.visible) == 1, "-alone")
-        self.query_one(PaneTabs).show_layout(self._arrangement, self._recent[0])
-
     def on_resize(self, event: events.Resize) -> None:
-        self.lay_out()
+        self.frame.lay_out()
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        for ancestor in event.widget.ancestors_with_self:
-            if isinstance(ancestor, Pane):
-                self._came_to(ancestor.pane_name)
-                return
-
-    def _came_to(self, name: PaneName) -> None:
-        if self._recent[0] != name:
-            self._recent = [name, *(other for other in self._recent if other != name)]
-            self.lay_out()
-
-    def bring_up(self, name: PaneName) -> None:
-        """Show a pane and give it the focus."""
-        self._came_to(name)
-        self.pane(name).default_focus.focus()
+    @on(PaneFrame.Arranged)
+    def _arranged(self, message: PaneFrame.Arranged) -> None:
+        self.query_one(PaneTabs).show_layout(message.arrangement, message.here)
 
     @on(PaneTabs.Chosen)
     def _tab_chosen(self, message: PaneTabs.Chosen) -> None:
-        self.bring_up(message.pane)
-
-    def _step_pane(self, step: int) -> None:
-        reachable = [name for name in PANES if name not in self._remembered.hidden or name == self._recent[0]]
-        index = reachable.index(self._recent[0])
-        self.bring_up(reachable[(index + step) % len(reachable)])
+        self.frame.bring_up(message.pane)
 
     # Actions
 
     def action_help(self) -> None:
         """Show what can be done here and now."""
-        self.app.push_screen(HelpScreen(self._recent[0], self.active_bindings))
+        self.app.push_screen(HelpScreen(self.frame.here, self.active_bindings))
 
     async def action_save(self) -> None:
         """Write the document to disk."""
@@ -507,74 +436,55 @@ class Workbench(Screen[None]):
 
     def action_next_pane(self) -> None:
         """Move to the pane on the right."""
-        self._step_pane(1)
+        self.frame.step(1)
 
     def action_previous_pane(self) -> None:
         """Move to the pane on the left."""
-        self._step_pane(-1)
+        self.frame.step(-1)
 
     def action_zoom(self) -> None:
         """Give the whole screen to this pane, or back."""
-        self._zoomed = not self._zoomed
-        self.lay_out()
+        self.frame.zoom()
 
     def action_next_problem(self) -> None:
         """Go to the next problem."""
-        self.bring_up("editor")
+        self.frame.bring_up("editor")
         self.editor.next_problem()
 
     def action_focus_editor(self) -> None:
         """Move to the document."""
-        self.bring_up("editor")
+        self.frame.bring_up("editor")
 
     def action_focus_dashboard(self) -> None:
         """Move to the training."""
-        self.bring_up("dashboard")
+        self.frame.bring_up("dashboard")
 
     def action_focus_chat(self) -> None:
         """Move to the chat's line."""
-        self.bring_up("chat")
+        self.frame.bring_up("chat")
 
     def action_hide_pane(self) -> None:
         """Take this pane off the screen."""
-        visible = [name for name in PANES if name not in self._remembered.hidden]
-        name = self._recent[0]
-        if len(visible) < 2 or name not in visible:
+        if not self.frame.hide():
             self.notify("The last pane stays.")
-            return
-        self._remembered.hidden = [*self._remembered.hidden, name]
-        following = next(other for other in self._recent if other in visible and other != name)
-        self.bring_up(following)
-        self.lay_out()
 
     def action_show_panes(self) -> None:
         """Bring hidden panes back."""
-        self._remembered.hidden = []
-        self._zoomed = False
-        self.lay_out()
+        self.frame.show_all()
 
     def action_grow(self) -> None:
         """Make this pane wider."""
-        self._resize_pane(wider=True)
+        self.frame.resize_pane(wider=True)
 
     def action_shrink(self) -> None:
         """Make this pane narrower."""
-        self._resize_pane(wider=False)
-
-    def _resize_pane(self, *, wider: bool) -> None:
-        current = {name: self._remembered.shares[name] for name in PANES if name in self._remembered.shares}
-        self._remembered.shares = dict(resized(current, self._recent[0], wider=wider).items())
-        self.lay_out()
+        self.frame.resize_pane(wider=False)
 
     @work(exclusive=True, group="engine", exit_on_error=False)
     async def action_restart_engine(self) -> None:
         """Start the engine process again and open the document in it."""
         self.post_message(EngineChanged("starting", "engine starting"))
-        try:
-            await self.client.restart()
-            await self._open()
-        except DlmError as error:
-            self.post_message(EngineChanged("refused", str(error)))
+        await self._attempt(self._engine.restart())
 
     def action_open_document(self) -> None:
         """Choose another document."""
@@ -606,7 +516,3 @@ class Workbench(Screen[None]):
             self.call_later(leave)  # type: ignore[arg-type]
 
         self.app.push_screen(ChoiceScreen("There is unsaved work.", choices), chosen)
-
-
-def _sampling(settings: Settings) -> Sampling:
-    return Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature)

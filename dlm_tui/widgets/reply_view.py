@@ -40,8 +40,8 @@ class NoteView(Static):
 
     DEFAULT_CSS = """
     NoteView { width: 1fr; height: auto; margin: 1 0 0 0; padding: 0 1; color: $secondary; }
-    NoteView { border-left: thick $panel; }
-    NoteView.-error { color: $error; border-left: thick $error; }
+    NoteView { border-left: wide $border-blurred; }
+    NoteView.-error { color: $error; border-left: wide $error; }
     """
 
     def __init__(self, text: str | Text, *, error: bool = False) -> None:
@@ -54,8 +54,8 @@ class ReplyView(Vertical, can_focus=True):
     """One reply, growing while it streams. `asked` are the messages it answers."""
 
     DEFAULT_CSS = """
-    ReplyView { width: 1fr; height: auto; margin: 0 0 0 0; padding: 0 0 0 1; border-left: thick $panel; }
-    ReplyView:focus { border-left: thick $accent; background: $surface; }
+    ReplyView { width: 1fr; height: auto; padding: 0 0 0 1; border-left: wide $border-blurred; }
+    ReplyView:focus { border-left: wide $accent; background: $surface; }
     ReplyView > Horizontal { height: auto; width: 1fr; }
     ReplyView .reply-side { width: 34; height: auto; padding: 0 0 0 2; }
     ReplyView Markdown { width: 1fr; height: auto; margin: 0; padding: 0; background: transparent; }
