@@ -84,7 +84,7 @@ def _cut(lines: Lines, first_row: int, adapters: tuple[str, ...] | None, report:
         current = _Cut(fence.kind, adapter, row, row + 1, len(rows), set())
         cuts.append(current)
     if ticks:
-        lost = f"; {swallowed} fences after it are text because of that" if swallowed else ""
+        lost = f", so {swallowed} later fence{'s are' if swallowed > 1 else ' is'} text" if swallowed else ""
         message = f"this code block is never closed{lost}"
         report.add(
             Code.CODE_UNTERMINATED, lines.row_span(code_row), message, f"end it with {'`' * min(ticks, 8)}"

@@ -21,12 +21,13 @@ _LISTED_ERRORS = 20
 _SPLIT_HINT = "split it, or bring long texts in with `training.sources`"
 
 
-def parse_text(text: str | bytes, path: Path = Path("<text>")) -> Parsed:
+def parse_text(text: str | bytes, path: Path = Path("<text>"), *, follow_sources: bool = False) -> Parsed:
     """The document that `text` holds, and every diagnostic. Never raises, whatever the text is.
 
-    `training.sources` are not followed: that is `parse_file`'s. `path` only stands in the diagnostics.
+    With `follow_sources`, `training.sources` are read as if the text stood in the file `path`, and the
+    diagnostics are those that `parse_file` would give. Without it no file is touched.
     """
-    return _parse(text, path, follow_sources=False)
+    return _parse(text, path, follow_sources=follow_sources)
 
 
 def parse_file(path: Path) -> Parsed:

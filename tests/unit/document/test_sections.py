@@ -78,7 +78,7 @@ def test_an_unclosed_block_is_placed_at_its_opening_and_counts_what_it_swallows(
     parsed = parse_text(FRONT + "text\n```\n::prose::\n::instruction#tone::\n")
     warning = next(d for d in parsed.diagnostics if d.code == "code-block-unterminated")
     assert warning.span.line == FIRST_LINE + 1
-    assert "2 fences" in warning.message
+    assert "2 later fences are text" in warning.message
     assert parsed.document is not None
 
 

@@ -158,6 +158,14 @@ def test_a_hostile_path_is_a_diagnostic(folder: Path, path: str) -> None:
     assert "\x1b" not in parsed.errors[0].message
 
 
+def test_a_text_not_yet_saved_gets_the_diagnostics_of_its_file(folder: Path) -> None:
+    (folder / "a.md").write_text("a", encoding="utf-8")
+    saved = read(folder, "[{path: .}, {path: nowhere}]")
+    file = folder / "my.dlm"
+    assert parse_text(file.read_bytes(), file, follow_sources=True) == saved
+    assert "source-missing" in codes(saved)
+
+
 def test_a_text_alone_does_not_follow_sources() -> None:
     parsed = parse_text(f"{FRONT}  sources: [{{path: /nowhere}}]\n---\n")
     assert parsed.document is not None
