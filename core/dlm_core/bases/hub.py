@@ -56,7 +56,7 @@ class HuggingFaceHub:
     def local_snapshot(self, repo: str, revision: str | None) -> Path:
         import huggingface_hub
 
-        with _translated(repo, revision):
+        with hub_failures(repo, revision):
             folder = Path(
                 huggingface_hub.snapshot_download(
                     repo,
@@ -81,7 +81,7 @@ class HuggingFaceHub:
                 huggingface_hub.HfApi().model_info(repo, revision=revision, timeout=LOOK_UP_SECONDS - 1).sha
             )
 
-        with _translated(repo, revision):
+        with hub_failures(repo, revision):
             commit = within(LOOK_UP_SECONDS, ask)
         if commit is None:
             raise HubMiss("the hub names no commit for it")
@@ -90,14 +90,14 @@ class HuggingFaceHub:
     def download(self, repo: str, commit: str, progress: Callable[[int, int], None]) -> Path:
         import huggingface_hub
 
-        with _translated(repo, commit):
+        with hub_failures(repo, commit):
             folder = Path(
                 huggingface_hub.snapshot_download(
                     repo,
                     revision=commit,
                     allow_patterns=_ALLOW,
                     ignore_patterns=_IGNORE,
-                    tqdm_class=_reporting_bar(progress),
+                    tqdm_class=reporting_bar(progress),
                 )
             )
         if lacking := missing_parts(folder):
@@ -139,7 +139,7 @@ def altered_blob(folder: Path, records: tuple[FileRecord, ...]) -> str:
 
 
 @contextlib.contextmanager
-def _translated(repo: str, revision: str | None) -> Any:
+def hub_failures(repo: str, revision: str | None) -> Any:
     """huggingface_hub's exceptions as HubMiss."""
     from huggingface_hub import errors
 
@@ -185,7 +185,7 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0][:160]
 
 
-def _reporting_bar(progress: Callable[[int, int], None]) -> Any:
+def reporting_bar(progress: Callable[[int, int], None]) -> Any:
     """A tqdm class that draws nothing and passes bytes on."""
     from tqdm.std import tqdm  # type: ignore[import-untyped]
 
