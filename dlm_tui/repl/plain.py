@@ -26,6 +26,7 @@ class PlainFront:
         self._chat = chat
         self.unicode = can_show_unicode(self._out)
         self._in_reply = False
+        self._asking = False
         self._leaving = asyncio.Event()
         self._state = ""
 
@@ -38,8 +39,9 @@ class PlainFront:
 
     def show(self, lines: Sequence[Line]) -> None:
         self.end_reply()
-        for line in lines:
-            self._write(plain(line).rstrip() + "\n")
+        text = "".join(plain(line).rstrip() + "\n" for line in lines)
+        # While a line is awaited, what is shown goes under its prompt, and the prompt is given again.
+        self._write(f"\n{text}{prompt_mark(self.unicode)}" if self._asking else text)
 
     def say(self, text: str) -> None:
         if text:
@@ -82,7 +84,9 @@ class PlainFront:
             while not self._leaving.is_set():
                 self._prompt()
                 reading = asyncio.ensure_future(anext(lines, None))
+                self._asking = True
                 await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
+                self._asking = False
                 if not reading.done():
                     reading.cancel()
                     return
@@ -106,9 +110,8 @@ class PlainFront:
         self._write(prompt_mark(self.unicode))
 
     def _interrupted(self) -> None:
-        self._write("\n")
         if not self._chat.interrupt_reply() and not self._chat.interrupt_run():
-            self._write("Ctrl-D leaves\n" + prompt_mark(self.unicode))
+            self.show([[("", "Ctrl-D leaves")]])
 
     def _write(self, text: str) -> None:
         self._out.write(text)

@@ -4,19 +4,20 @@ import asyncio
 import base64
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prompt_toolkit.application import Application, in_terminal
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
 from prompt_toolkit.history import History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
-from prompt_toolkit.key_binding.bindings.open_in_editor import load_open_in_editor_bindings
 from prompt_toolkit.layout import (
     BufferControl,
     CompletionsMenu,
@@ -32,15 +33,16 @@ from prompt_toolkit.layout import (
 from prompt_toolkit.layout.processors import AppendAutoSuggestion, HighlightIncrementalSearchProcessor
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
-from prompt_toolkit.shortcuts import print_formatted_text
+from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
 from dlm_core.errors import UsageError
 from dlm_tui.repl.chat import Chat
 from dlm_tui.repl.completion import ChatCompleter
+from dlm_tui.repl.errands import editor_command
 from dlm_tui.repl.reports import prompt_mark
-from dlm_tui.repl.text import Line, row_end
+from dlm_tui.repl.text import Line, failure, row_end
 from dlm_tui.repl.toolbar import toolbar
 from dlm_tui.signs import can_show_unicode, wants_color
 
@@ -88,7 +90,8 @@ class Screen:
         self._saying = ""
         self._shown: list[Line] = []
         self._flush_due: asyncio.TimerHandle | None = None
-        self._flushing: asyncio.Task[None] | None = None
+        self._lent = False
+        self._style = _STYLE if color else _NO_COLOR_STYLE
         self._buffer = Buffer(
             name="question",
             multiline=True,
@@ -103,10 +106,8 @@ class Screen:
         self._search = SearchToolbar(ignore_case=True)
         self._app: Application[None] = Application(
             layout=self._layout(),
-            key_bindings=merge_key_bindings(
-                [load_auto_suggest_bindings(), load_open_in_editor_bindings(), self._bindings()]
-            ),
-            style=_STYLE if color else _NO_COLOR_STYLE,
+            key_bindings=merge_key_bindings([load_auto_suggest_bindings(), self._bindings()]),
+            style=self._style,
             color_depth=None if color else ColorDepth.DEPTH_1_BIT,
             erase_when_done=True,
             input=keyboard,
@@ -154,35 +155,38 @@ class Screen:
         write_clipboard(text, self._output, os.environ)
 
     async def run_editor(self, command: Sequence[str]) -> int:
-        await self._painted()
+        self._flush()
         async with in_terminal():
-            process = await asyncio.create_subprocess_exec(*command)
-            return await process.wait()
+            self._lent = True
+            try:
+                process = await asyncio.create_subprocess_exec(*command)
+                return await process.wait()
+            finally:
+                self._lent = False
+                self._schedule()
 
     async def settle(self) -> None:
         """Write out what has not been painted yet, once the application has ended."""
         if self._flush_due is not None:
             self._flush_due.cancel()
-            self._flush_due = None
-        await self._painted()
-        lines, self._shown = self._shown, []
-        for line in lines:
-            self._print(line)
+        self._print_shown()
 
     # Painting: text is collected and painted at most every FLUSH_S, so that keys never wait for it.
 
     def _schedule(self) -> None:
-        if self._flush_due is None and (self._flushing is None or self._flushing.done()):
-            loop = asyncio.get_running_loop()
-            self._flush_due = loop.call_later(FLUSH_S, self._flush)
+        if self._flush_due is None:
+            self._flush_due = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
 
     def _flush(self) -> None:
+        """Paint above the line. (`in_terminal` would leave raw mode, and lose keys pressed meanwhile.)"""
         self._flush_due = None
+        if self._lent or not self._app.is_running:
+            return
         self._take_full_rows()
-        if self._shown and self._app.is_running:
-            self._flushing = asyncio.create_task(self._paint(), name="paint")
-        else:
-            self._app.invalidate()
+        if self._shown:
+            self._app.renderer.erase()
+            self._print_shown()
+        self._app.invalidate()
 
     def _take_full_rows(self) -> None:
         *whole, self._saying = self._saying.split("\n")
@@ -192,26 +196,15 @@ class Screen:
         self._shown += rows
         self._saying = self._saying[sum(len(text) for row in rows for _, text in row) :]
 
-    async def _paint(self) -> None:
-        async with in_terminal():
-            lines, self._shown = self._shown, []
-            for line in lines:
-                self._print(line)
-        if self._shown:
-            asyncio.get_running_loop().call_soon(self._schedule)
-
-    async def _painted(self) -> None:
-        if self._flushing is not None:
-            await asyncio.gather(self._flushing, return_exceptions=True)
-
-    def _print(self, line: Line) -> None:
-        print_formatted_text(
-            FormattedText(list(line)),
-            output=self._output,
-            style=self._app.style,
-            color_depth=self._app.color_depth,
-            include_default_pygments_style=False,
-        )
+    def _print_shown(self) -> None:
+        lines, self._shown = self._shown, []
+        for line in lines:
+            print_formatted_text(
+                self._output,
+                FormattedText([*line, ("", "\n")]),
+                self._style,
+                color_depth=self._app.color_depth,
+            )
 
     # Layout
 
@@ -283,6 +276,10 @@ class Screen:
         def new_line(event: KeyPressEvent) -> None:
             self._buffer.newline(copy_margin=False)
 
+        @keys.add("c-x", "c-e")
+        def edit_line(event: KeyPressEvent) -> None:
+            event.app.create_background_task(self._edit_line())
+
         @keys.add("c-g", filter=~is_searching)
         @keys.add("f7")
         def toggle(event: KeyPressEvent) -> None:
@@ -304,6 +301,21 @@ class Screen:
             self.leave()
 
         return keys
+
+    async def _edit_line(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="dlm-") as folder:
+            draft = Path(folder) / "question.md"
+            draft.write_text(self._buffer.text, encoding="utf-8")
+            try:
+                command = editor_command(os.environ)
+                await self.run_editor([*command, str(draft)])
+                text = draft.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+            except UsageError as error:
+                self.show(failure(error, self.width))
+            except OSError as error:
+                self.show(failure(UsageError(f"the editor cannot be run: {error.strerror}"), self.width))
+            else:
+                self._buffer.document = Document(text, len(text))
 
 
 def write_clipboard(text: str, output: Output, environment: Mapping[str, str]) -> None:
