@@ -1,5 +1,6 @@
 """Loading: any causal LM in a folder becomes a frozen base, and a bad folder a sentence."""
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from dlm_core.bases.cache import BaseFolder
-from dlm_core.bases.load import Base, load_base
+from dlm_core.bases.load import Base, load_base, paused_collector
 from dlm_core.bases.placement import choose_placement
 from dlm_core.errors import BaseModelError
 from dlm_core.events import BaseProgress
@@ -19,6 +20,19 @@ CPU = choose_placement(device="cpu")
 
 def load(folder: Path, report: Callable[[BaseProgress], None] = lambda event: None) -> Base:
     return load_base(BaseFolder("tiny", folder, "path", "f" * 64), CPU, report)
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+def test_the_garbage_collector_is_left_as_it_was_even_where_loading_fails(was_on: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if was_on else gc.disable)()
+        with pytest.raises(KeyError), paused_collector():
+            assert not gc.isenabled()
+            raise KeyError
+        assert gc.isenabled() == was_on
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 @pytest.mark.parametrize("tied", [True, False])
