@@ -69,6 +69,7 @@ class DashboardPane(Pane):
         yield self.heading
         with VerticalScroll(id="dashboard-scroll"):
             yield Static("", id="run-status", classes="block")
+            yield Static("", id="versions", classes="block")
             yield Static("", id="concerns", classes="block")
             yield Static("Loss", id="loss-title", classes="section-title")
             yield Static("", id="loss-legend", classes="legend")
@@ -83,8 +84,6 @@ class DashboardPane(Pane):
             yield Static("", id="gate-legend", classes="legend")
             yield Plot("no gate training in this run", id="gate-plot")
             yield Static("", id="gate-weights", classes="block")
-            yield Static("Versions", classes="section-title")
-            yield Static("", id="versions", classes="block")
             yield Static("Log", classes="section-title")
             yield Static("", id="run-log", classes="block")
 

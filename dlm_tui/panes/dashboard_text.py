@@ -233,8 +233,8 @@ def concerns_text(concerns: Sequence[Concern], looks: Looks) -> Text:
 def versions_text(versions: Mapping[str, str], looks: Looks) -> Text:
     """The current version of every adapter."""
     if not versions:
-        return Text("nothing is trained yet", style=Style(color=looks.theme.spec.plot_axis), end="")
-    text = Text(end="")
+        return Text("Nothing is trained yet.", style=Style(color=looks.theme.spec.plot_axis), end="")
+    text = Text(end="").append("now: ", style=Style(color=looks.theme.spec.colors.secondary))
     for name in looks.ordered(tuple(versions)):
         text.append_text(looks.label(name)).append(f" {versions[name]}  ")
     return text

@@ -1,6 +1,7 @@
 """The document pane: the text, its problems, its outline, finding, completing, saving."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
-from dlm_core.document import Diagnostic, Document, Parsed, SectionKind, parse_file, parse_text
+from dlm_core.document import Diagnostic, Document, Parsed, SectionKind, parse_text
 from dlm_core.errors import DlmError
 from dlm_core.safetext import visible_line
 from dlm_core.store import SectionRecord
@@ -244,12 +245,8 @@ class EditorPane(Pane):
     @work(exclusive=True, group="check", exit_on_error=False)
     async def check_now(self) -> None:
         """Check the text as it stands, off the loop."""
-        text, clean = self.area.text, not self._unsaved
-        path = self.path
-        # What is on disk is checked with its sources, as `dlm check` does it; unsaved text by itself.
-        parsed = await asyncio.to_thread(parse_file, path) if clean and path.exists() else None
-        if parsed is None:
-            parsed = await asyncio.to_thread(parse_text, text, path)
+        text = self.area.text
+        parsed = await asyncio.to_thread(parse_text, text, self.path, follow_sources=True)
         if text == self.area.text:
             self._take_check(parsed)
 
@@ -464,19 +461,16 @@ class EditorPane(Pane):
         self.area.focus()
 
     def action_toggle_comment(self) -> None:
-        """Comment the selected lines out, or back in: `#` in the frontmatter, an HTML comment in the body."""
+        """Comment the selected lines of the frontmatter out, or back in."""
         area = self.area
         first, last = sorted((area.selection.start[0], area.selection.end[0]))
-        in_yaml = area.state_at(first).line.region in ("frontmatter", "yaml-block")
+        if area.state_at(first).line.region not in ("frontmatter", "yaml-block"):
+            self.notify("The body has no comments: all of it is text to learn. Cut what is not meant.")
+            return
         lines = [area.document.get_line(row) for row in range(first, last + 1)]
-        opening, closing = ("# ", "") if in_yaml else ("<!-- ", " -->")
         area.history.checkpoint()
-        area.replace(
-            "\n".join(_toggled(lines, opening, closing)),
-            (first, 0),
-            (last, len(lines[-1])),
-            maintain_selection_offset=True,
-        )
+        end = (last, len(lines[-1]))
+        area.replace("\n".join(toggled_comment(lines)), (first, 0), end, maintain_selection_offset=True)
 
     def action_loss_mask(self) -> None:
         """Dim what carries no loss."""
@@ -500,19 +494,10 @@ class EditorPane(Pane):
         self._fill_drawer(self._drawer.content)
 
 
-def _toggled(lines: Sequence[str], opening: str, closing: str) -> list[str]:
-    mark = opening.strip()
+def toggled_comment(lines: Sequence[str]) -> list[str]:
+    """The YAML lines commented out at their common indentation, or back in where all of them are."""
     filled = [line for line in lines if line.strip()]
-    if filled and all(line.lstrip().startswith(mark) for line in filled):
-        return [_uncommented(line, opening, closing) for line in lines]
+    if filled and all(line.lstrip().startswith("#") for line in filled):
+        return [re.sub(r"^( *)# ?", r"\1", line) for line in lines]
     lead = min((len(line) - len(line.lstrip()) for line in filled), default=0)
-    return [line[:lead] + opening + line[lead:] + closing if line.strip() else line for line in lines]
-
-
-def _uncommented(line: str, opening: str, closing: str) -> str:
-    if not line.strip():
-        return line
-    lead = line[: len(line) - len(line.lstrip())]
-    bare = line.lstrip()
-    bare = bare.removeprefix(opening) if bare.startswith(opening) else bare.removeprefix(opening.strip())
-    return lead + (bare.rstrip().removesuffix(closing.strip()).rstrip() if closing else bare)
+    return [f"{line[:lead]}# {line[lead:]}" if line.strip() else line for line in lines]

@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import TextArea
@@ -71,6 +73,13 @@ class DocumentArea(TextArea):
     DocumentArea .text-area--cursor-gutter { color: $foreground; background: $panel 60%; text-style: bold; }
     DocumentArea .text-area--cursor-line { background: $panel 60%; }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+home", "document_end(-1)", "Beginning", show=False),
+        Binding("ctrl+end", "document_end(1)", "End", show=False),
+        Binding("ctrl+shift+home", "document_end(-1, True)", "Select to the beginning", show=False),
+        Binding("ctrl+shift+end", "document_end(1, True)", "Select to the end", show=False),
+    ]
 
     def __init__(self, *, soft_wrap: bool = True) -> None:
         super().__init__(
@@ -230,6 +239,10 @@ class DocumentArea(TextArea):
         return {"error": colors.error, "warning": colors.warning}.get(severity, colors.secondary)
 
     # Editing
+
+    def action_document_end(self, direction: int, select: bool = False) -> None:
+        """Move to the beginning (-1) or the end (1) of the document."""
+        self.move_cursor((0, 0) if direction < 0 else self.document.end, select=select)
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "tab" and self.suggestion:

@@ -1,0 +1,159 @@
+"""The workbench under test: a document in a folder of its own, a fake engine, nobody's own settings."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from dlm_tui.app import WorkbenchApp
+from dlm_tui.screens.workbench import Workbench
+from dlm_tui.settings import Loaded, Settings, State
+from dlm_tui.widgets.chat_input import ChatInput
+from tests.fakes.client import FakeClient, Turnstile
+from tests.fakes.engine import Script
+
+DOCUMENT = """\
+---
+dlm_id: 01HZX3V5J8K2M4N6P7Q8R9S0TA
+dlm_version: 15
+base_model: smollm2-135m
+training:
+  adapters:
+    knowledge: {}
+    tone: {}
+  gate:
+    enabled: true
+    cold_start_floor: 2
+---
+
+::instruction#knowledge::
+### Q
+What is the limit?
+
+### A
+Forty-two.
+
+::instruction#knowledge::
+### Q
+Who owns it?
+
+### A
+Ada does.
+
+::instruction#tone::
+### Q
+How do we greet?
+
+### A
+With a smile.
+
+::instruction#tone::
+### Q
+How do we part?
+
+### A
+With thanks.
+"""
+
+
+@dataclass
+class Stage:
+    """A running workbench, with what a test wants to reach."""
+
+    app: WorkbenchApp
+    pilot: Pilot[int]
+    client: FakeClient
+    path: Path
+
+    @property
+    def bench(self) -> Workbench:
+        screen = self.app.screen_stack[1]
+        assert isinstance(screen, Workbench)
+        return screen
+
+    async def until(self, happened: Callable[[], object], what: str = "what was waited for") -> None:
+        """Let the app run until something has happened; ten seconds without it is a failure."""
+        for _ in range(1000):
+            await self.pilot.pause(0.01)
+            if happened():
+                await self.pilot.pause()
+                return
+        raise AssertionError(f"{what} did not happen")
+
+    async def ready(self) -> None:
+        """The base is loaded, the document checked, the history read."""
+        await self.until(lambda: self.bench.chat.ready, "the engine's readiness")
+        await self.until(lambda: self.bench.editor.document is not None, "the first check")
+
+    async def ask(self, question: str) -> None:
+        """Type a question into the chat and send it."""
+        self.bench.frame.bring_up("chat")
+        line = self.bench.query_one(ChatInput)
+        line.load_text(question)
+        await self.pilot.press("enter")
+
+    async def answered(self, turns: int) -> None:
+        """That many turns are in the conversation and nothing is under way."""
+        chat = self.bench.chat
+        await self.until(lambda: len(chat.conversation.turns) == turns and not chat.busy, f"reply {turns}")
+
+    def screen_text(self) -> str:
+        """Everything on screen, line by line, without colours."""
+        width, height = self.app.size
+        screen = self.app.screen
+        lines = []
+        for y in range(height):
+            strip = screen._compositor.render_strips()[y]
+            lines.append("".join(segment.text for segment in strip)[:width])
+        return "\n".join(lines)
+
+
+Open = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture(autouse=True)
+def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stores, settings and states of the test alone."""
+    monkeypatch.setenv("DLM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DLM_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def open_workbench(tmp_path: Path) -> Open:
+    """Opens the workbench on a document."""
+
+    @asynccontextmanager
+    async def opened(
+        script: Script | None = None,
+        *,
+        text: str = DOCUMENT,
+        size: tuple[int, int] = (120, 36),
+        settings: Settings | None = None,
+        state: State | None = None,
+        turnstile: Turnstile | None = None,
+        wait: bool = True,
+    ) -> AsyncIterator[Stage]:
+        path = tmp_path / "guide.dlm"
+        if not path.exists():
+            path.write_text(text, encoding="utf-8", newline="")
+        script = script or Script(adapters=("knowledge", "tone"))
+        client = FakeClient(script, **({"sleep": turnstile.sleep} if turnstile else {}))
+        settings = settings or Settings(cursor_blink=False, diagnostics_delay=0.05, route_delay=0.02)
+        app = WorkbenchApp(path, client=lambda: client, loaded=Loaded(settings), state=state or State())
+        async with app.run_test(size=size) as pilot:
+            stage = Stage(app, pilot, client, path)
+            await stage.until(lambda: len(app.screen_stack) > 1, "the workbench's screen")
+            if wait:
+                await stage.ready()
+            try:
+                yield stage
+            finally:
+                if turnstile is not None:
+                    turnstile.open()
+
+    return opened

@@ -1,0 +1,217 @@
+"""The document pane, as a person uses it."""
+
+from tests.tui.app.conftest import DOCUMENT, Open
+
+
+async def test_what_is_typed_and_saved_is_on_disk_and_can_still_be_undone(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        editor = stage.bench.editor
+        editor.go_to(15)
+        await stage.pilot.press("end", *"Really?")
+        assert editor.unsaved
+        assert stage.path.read_text() == DOCUMENT
+        await stage.pilot.press("f2")
+        await stage.until(lambda: not editor.unsaved, "saving")
+        assert "What is the limit?Really?" in stage.path.read_text()
+        editor.area.undo()
+        await stage.until(lambda: editor.unsaved, "the undone text being unsaved")
+        assert editor.area.text == DOCUMENT
+
+
+async def test_line_ends_and_byte_order_mark_survive_a_save(open_workbench: Open) -> None:
+    text = "\ufeff" + DOCUMENT.replace("\n", "\r\n")
+    async with open_workbench(text=text) as stage:
+        assert not stage.bench.editor.unsaved
+        await stage.pilot.press("ctrl+end", "x", "f2")
+        await stage.until(lambda: not stage.bench.editor.unsaved)
+        saved = stage.path.read_bytes().decode("utf-8")
+        assert saved == text + "x"
+
+
+async def test_a_mistake_is_underlined_marked_listed_counted_and_put_right_by_a_key(
+    open_workbench: Open,
+) -> None:
+    text = DOCUMENT.replace("::instruction#tone::", "::instruction#tnoe::", 1)
+    async with open_workbench(text=text, wait=False) as stage:
+        editor = stage.bench.editor
+        await stage.until(lambda: editor.diagnostics, "a diagnostic")
+        problem = next(d for d in editor.diagnostics if d.severity == "error")
+        assert stage.bench.title_bar.situation.errors == 1
+        await stage.pilot.press("f4", "f4")  # the cold start that follows from it comes first
+        assert editor.area.cursor_location[0] == problem.span.line - 1
+        await stage.until(lambda: "(Alt+F)" in stage.screen_text(), "the problem below the text")
+        assert "did you mean" in stage.screen_text() and "28✖" in stage.screen_text()
+        await stage.pilot.press("alt+f")
+        await stage.until(lambda: not editor.diagnostics, "the diagnostics going away")
+        assert editor.area.text == DOCUMENT
+        editor.area.undo()
+        assert editor.area.text == text
+
+
+async def test_the_list_of_problems_jumps_to_the_place(open_workbench: Open) -> None:
+    text = DOCUMENT.replace("### A\nWith thanks.", "### A\n")
+    async with open_workbench(text=text, wait=False) as stage:
+        editor = stage.bench.editor
+        await stage.until(lambda: editor.diagnostics)
+        await stage.pilot.press("alt+p", "home", "enter")
+        await stage.pilot.pause()
+        assert editor.area.cursor_location[0] == editor.diagnostics[0].span.line - 1
+        assert editor.area.has_focus
+
+
+async def test_the_outline_says_what_is_new_and_goes_to_the_section(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        editor = stage.bench.editor
+        await stage.pilot.press("ctrl+l")
+        await stage.pilot.pause()
+        shown = stage.screen_text()
+        assert "What is the limit?" in shown and "new" in shown
+        await stage.pilot.press("home", "down", "down", "enter")
+        await stage.pilot.pause()
+        row = editor.area.cursor_location[0]
+        assert editor.area.document.get_line(row) == "::instruction#tone::"
+
+
+async def test_a_fence_inside_a_code_block_is_text(open_workbench: Open) -> None:
+    text = DOCUMENT.replace("Forty-two.", "```\n::prose#tone::\n```")
+    async with open_workbench(text=text) as stage:
+        area = stage.bench.editor.area
+        row = text.split("\n").index("::prose#tone::")
+        assert area.state_at(row + 2).line.adapter == "knowledge"
+
+
+async def test_opening_a_code_block_recolours_what_follows_at_once(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        area = stage.bench.editor.area
+        last = area.document.line_count - 1
+        assert area.state_at(last).line.region == "body"
+        area.put("```\n", (17, 0), (17, 0))
+        assert area.state_at(last).line.region == "code"
+        area.undo()
+        assert area.state_at(last).line.region == "body"
+
+
+async def test_find_goes_round_and_replace_all_is_one_undo(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        editor = stage.bench.editor
+        await stage.pilot.press("ctrl+f", *"how do we")
+        await stage.pilot.pause()
+        assert "1/2" in stage.screen_text()
+        first = editor.area.selection.start[0]
+        await stage.pilot.press("enter")
+        await stage.pilot.pause()
+        assert editor.area.selection.start[0] > first
+        await stage.pilot.press("enter")
+        await stage.pilot.pause()
+        assert editor.area.selection.start[0] == first
+        await stage.pilot.press("escape", "ctrl+r")
+        await stage.pilot.pause()
+        bar = stage.bench.query_one("#replacement")
+        bar.focus()
+        await stage.pilot.press(*"Why", "alt+enter")
+        await stage.until(lambda: "Why greet?" in editor.area.text, "replacing")
+        assert "Why part?" in editor.area.text
+        editor.area.undo()
+        assert editor.area.text == DOCUMENT
+
+
+async def test_frontmatter_lines_are_commented_out_and_back_in(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        editor = stage.bench.editor
+        editor.go_to(3)
+        await stage.pilot.press("ctrl+underscore")
+        assert editor.area.document.get_line(3) == "# base_model: smollm2-135m"
+        await stage.pilot.press("ctrl+underscore")
+        assert editor.area.text == DOCUMENT
+
+
+async def test_the_body_is_never_commented_because_all_of_it_is_learned(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        stage.bench.editor.go_to(18)
+        await stage.pilot.press("ctrl+underscore")
+        assert stage.bench.editor.area.text == DOCUMENT
+
+
+async def test_a_section_is_inserted_with_its_adapter(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        editor = stage.bench.editor
+        editor.go_to(editor.area.document.line_count - 1)
+        await stage.pilot.press("ctrl+n")
+        await stage.until(lambda: len(stage.app.screen_stack) == 3, "the choice of sections")
+        await stage.pilot.press("down", "enter")
+        await stage.until(lambda: len(stage.app.screen_stack) == 2)
+        assert editor.area.text.startswith(DOCUMENT)
+        assert "::instruction#tone::\n### Q\n\n### A\n" in editor.area.text[len(DOCUMENT) :]
+
+
+async def test_a_file_that_changed_on_disk_is_taken_over_while_nothing_is_unsaved(
+    open_workbench: Open,
+) -> None:
+    async with open_workbench() as stage:
+        changed = DOCUMENT.replace("Forty-two.", "Forty-three.")
+        stage.path.write_text(changed)
+        await stage.until(lambda: stage.bench.editor.area.text == changed, "the new text")
+        assert not stage.bench.editor.unsaved
+        stage.bench.editor.area.undo()
+        assert stage.bench.editor.area.text == DOCUMENT
+
+
+async def test_a_file_that_changed_under_unsaved_work_is_a_choice_and_never_overwritten(
+    open_workbench: Open,
+) -> None:
+    async with open_workbench() as stage:
+        editor = stage.bench.editor
+        await stage.pilot.press("ctrl+end", *"mine")
+        theirs = DOCUMENT + "theirs\n"
+        stage.path.write_text(theirs)
+        await stage.until(lambda: len(stage.app.screen_stack) == 3, "the question")
+        assert "changed by another program" in stage.screen_text()
+        await stage.pilot.press("enter")
+        await stage.until(lambda: len(stage.app.screen_stack) == 2)
+        assert stage.path.read_text() == theirs
+        assert editor.area.text.endswith("mine")
+
+
+async def test_saving_over_a_changed_file_asks_first_and_can_keep_both(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        editor = stage.bench.editor
+        await stage.pilot.press("ctrl+end", *"mine")
+        stage.path.write_text(DOCUMENT + "theirs\n")
+        await stage.pilot.press("f2")
+        await stage.until(lambda: len(stage.app.screen_stack) == 3, "the question")
+        await stage.pilot.press("end", "enter")
+        await stage.until(lambda: len(stage.app.screen_stack) == 2)
+        assert stage.path.read_text().endswith("theirs\n")
+        assert (stage.path.parent / "guide.mine1.dlm").read_text().endswith("mine")
+        assert editor.area.text.endswith("theirs\n")
+
+
+async def test_unsaved_work_of_a_crash_is_offered_and_comes_back(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        await stage.pilot.press("ctrl+end", *"precious")
+        stage.bench.editor.keep_draft()
+        stage.bench.editor._unsaved = False  # as if the process had ended here
+    async with open_workbench(wait=False) as stage:
+        await stage.until(lambda: len(stage.app.screen_stack) == 3, "the offer")
+        await stage.pilot.press("enter")
+        await stage.until(lambda: stage.bench.editor.area.text.endswith("precious"), "the work coming back")
+        assert stage.bench.editor.unsaved
+        assert stage.path.read_text() == DOCUMENT
+
+
+async def test_the_loss_shading_dims_questions_and_keeps_answers(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        area = stage.bench.editor.area
+        await stage.pilot.press("alt+m")
+        question, answer = area.get_line(15), area.get_line(18)
+        assert question.plain == "What is the limit?" and answer.plain == "Forty-two."
+        assert any(span.style.dim for span in question.spans)  # type: ignore[union-attr]
+        assert not any(span.style.dim for span in answer.spans)  # type: ignore[union-attr]
+
+
+async def test_control_characters_of_the_document_are_shown_and_not_obeyed(open_workbench: Open) -> None:
+    async with open_workbench(text=DOCUMENT + "a\x1b[31mred\n") as stage:
+        await stage.pilot.press("ctrl+end")
+        shown = stage.screen_text()
+        assert "\x1b" not in shown
+        assert "a␛[31mred" in shown
