@@ -5,8 +5,6 @@ the Hugging Face cache that it was found in. An entry is staged elsewhere and re
 """
 
 import contextlib
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -19,37 +17,26 @@ from typing import Literal
 import filelock
 import msgspec
 
-from dlm_core.errors import BaseModelError, Stopped
+from dlm_core.bases.folder import (
+    BaseFolder,
+    FileRecord,
+    SourceName,
+    fingerprint,
+    hash_file,
+    record_file,
+    record_files,
+    text_digest,
+)
+from dlm_core.bases.hub import delete_snapshot
+from dlm_core.errors import Stopped
 
-SourceName = Literal["cache", "hub", "wheel", "path"]
-_VOLATILE_CONFIG_KEYS = ("transformers_version", "_name_or_path")
 _KEY_UNSAFE = re.compile(r"[^a-z0-9._@-]+")
 
 
-@dataclass(frozen=True)
-class BaseFolder:
-    """A base on disk, complete: a folder with config, tokenizer and safetensors.
-
-    `fingerprint` is the sha256 (hex) over the content of config and weights.
-    """
-
-    name: str
-    path: Path
-    source: SourceName
-    fingerprint: str
-
-
-class FileRecord(msgspec.Struct, frozen=True):
-    """A file as it was when it was hashed: size in bytes, mtime in nanoseconds, sha256 in hex."""
-
-    name: str
-    size: int
-    mtime_ns: int
-    sha256: str
-
-
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry holds. `folder` is relative to the entry, or absolute for a shared snapshot."""
+    """What an entry holds. `folder` is relative to the entry, or absolute for a snapshot in the Hugging Face
+    cache, which `fetched` says this program put there.
+    """
 
     name: str
     source: SourceName
@@ -57,6 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     fingerprint: str
     files: tuple[FileRecord, ...]
+    fetched: bool = True
     format: Literal[1] = 1
 
     @property
@@ -82,7 +70,7 @@ class BaseCache:
     def entry(self, name: str) -> Path:
         """The folder of a base's entry; distinct names get distinct folders on any file system."""
         slug = _KEY_UNSAFE.sub("-", name.lower()).strip("-.")[:80]
-        return self.root / (slug if slug == name else f"{slug}-{_digest(name)[:12]}")
+        return self.root / (slug if slug == name else f"{slug}-{text_digest(name)[:12]}")
 
     def look_up(self, name: str) -> Lookup:
         """The base if its entry is whole (manifest readable, every file there in its size)."""
@@ -156,7 +144,13 @@ class BaseCache:
             shutil.rmtree(stage, ignore_errors=True)
 
     def adopt(
-        self, name: str, source: SourceName, origin: str, stage: Path, shared: Path | None = None
+        self,
+        name: str,
+        source: SourceName,
+        origin: str,
+        stage: Path,
+        shared: Path | None = None,
+        fetched: bool = True,
     ) -> BaseFolder:
         """Make `stage` the entry of `name`: hash the files, write the manifest, sync, rename.
 
@@ -176,6 +170,7 @@ class BaseCache:
             folder=str(shared) if shared else "weights",
             fingerprint=fingerprint(folder, records),
             files=records,
+            fetched=fetched,
         )
         (stage / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         _sync(stage / "manifest.json")
@@ -188,91 +183,35 @@ class BaseCache:
         _sync(self.root)
         return BaseFolder(name, entry / manifest.folder, source, manifest.fingerprint)
 
-    def remove(self, name: str) -> int | None:
-        """Delete an entry; the bytes freed, None where there was none. A shared snapshot is left alone."""
-        entry = self.entry(name)
+    def remove(self, name: str, delete_snapshot: Callable[[Path], int] = delete_snapshot) -> int | None:
+        """Delete an entry; the bytes freed, None where there was none.
+
+        A snapshot in the Hugging Face cache goes too if it was fetched for this entry; one that was there
+        already belongs to somebody else.
+        """
+        entry, manifest = self.entry(name), self.manifest(name)
         if not entry.exists():
             return None
         freed = sum(p.stat().st_size for p in entry.rglob("*") if p.is_file())
         (entry / "manifest.json").unlink(missing_ok=True)
         shutil.rmtree(entry)
+        if manifest is not None and manifest.fetched and Path(manifest.folder).is_absolute():
+            freed += delete_snapshot(Path(manifest.folder))
         return freed
 
     def hashes_of(self, path: Path, files: list[Path]) -> tuple[FileRecord, ...]:
         """Records of files outside the cache; one whose size and mtime are known is not read again."""
-        memo = self.root / ".paths" / f"{_digest(str(path))[:32]}.json"
+        memo = self.root / ".paths" / f"{text_digest(str(path))[:32]}.json"
         known: dict[str, FileRecord] = {}
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             known = {r.name: r for r in msgspec.json.decode(memo.read_bytes(), type=list[FileRecord])}
-        records = tuple(_record(f, known.get(f.name)) for f in files)
+        records = tuple(record_file(f, known.get(f.name)) for f in files)
         if list(records) != list(known.values()):
             memo.parent.mkdir(parents=True, exist_ok=True)
             scratch = memo.with_suffix(f".{os.getpid()}.tmp")
             scratch.write_bytes(msgspec.json.encode(records))
             scratch.replace(memo)
         return records
-
-
-def missing_parts(folder: Path) -> str:
-    """What a folder lacks to be a loadable base: config, tokenizer, or a shard of weights; "" for nothing."""
-    if not (folder / "config.json").is_file():
-        return "config.json is missing"
-    if not any(
-        (folder / n).is_file()
-        for n in ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
-    ):
-        return "the tokenizer is missing"
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return "" if any(folder.glob("*.safetensors")) else "there are no safetensors weights"
-    try:
-        shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return f"{index.name} is unreadable"
-    absent = sorted(str(s) for s in shards if not (folder / str(s)).is_file())
-    return f"{absent[0]} is missing" if absent else ""
-
-
-def record_files(folder: Path) -> tuple[FileRecord, ...]:
-    """Name, size, mtime and sha256 of every file directly in `folder`, by name."""
-    return tuple(
-        _record(p, None) for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")
-    )
-
-
-def fingerprint(folder: Path, records: tuple[FileRecord, ...]) -> str:
-    """sha256 over config (without the keys that say who saved it) and weights; files in any order."""
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise BaseModelError(
-            f"{folder / 'config.json'} cannot be read: {error}", "fetch the base again"
-        ) from error
-    if isinstance(config, dict):
-        config = {k: v for k, v in config.items() if k not in _VOLATILE_CONFIG_KEYS}
-    lines = [
-        f"{r.name} {r.sha256}"
-        for r in sorted(records, key=lambda r: r.name)
-        if r.name.endswith(".safetensors")
-    ]
-    return _digest(json.dumps(config, sort_keys=True) + "\n" + "\n".join(lines))
-
-
-def hash_file(path: Path) -> str:
-    """sha256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _record(path: Path, known: FileRecord | None) -> FileRecord:
-    stat = path.stat()
-    if known is not None and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-        return known
-    return FileRecord(path.name, stat.st_size, stat.st_mtime_ns, hash_file(path))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _sync(path: Path) -> None:

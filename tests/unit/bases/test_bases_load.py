@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlm_core.bases.cache import BaseFolder
+from dlm_core.bases.folder import BaseFolder
 from dlm_core.bases.load import Base, load_base, paused_collector
 from dlm_core.bases.placement import choose_placement
 from dlm_core.errors import BaseModelError

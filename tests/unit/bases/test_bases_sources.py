@@ -338,6 +338,31 @@ def test_names_that_differ_get_entries_that_differ() -> None:
     assert all(e.parent == cache.root and len(e.name) < 120 for e in entries)
 
 
+def test_removing_frees_a_snapshot_that_was_fetched_but_not_one_that_was_there_already(world: World) -> None:
+    deleted: list[Path] = []
+
+    def delete(folder: Path) -> int:
+        deleted.append(folder)
+        return 1000
+
+    cache, other = BaseCache(world.home), parse_base_name("hf:org/other", Path())
+    world.hub.published["Qwen/Qwen3-0.6B"] = b"q"
+    fetched = world.find(QWEN).path
+    write_base(world.hub.root / "org--other")
+    world.find(other)
+    assert (cache.remove(QWEN.name, delete) or 0) > 1000
+    assert 0 < (cache.remove(other.name, delete) or 0) < 1000
+    assert deleted == [fetched]
+    assert cache.remove(QWEN.name, delete) is None
+    assert [m.name for m in cache.manifests()] == []
+
+
+def test_removing_a_converted_base_frees_its_bytes(world: World) -> None:
+    folder = world.find().path
+    assert (BaseCache(world.home).remove("smollm2-135m") or 0) > len(GGUF)
+    assert not folder.exists()
+
+
 def test_verifying_reads_every_file_again(world: World) -> None:
     folder, cache = world.find().path, BaseCache(world.home)
     assert cache.verify("smollm2-135m") == ""
