@@ -15,8 +15,9 @@ base's own layer returns, bit for bit.
 Layers that read the very same input (q, k and v; gate and up) share the first product.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +60,11 @@ class LayerStack:
     out: Tensor
     column_weights: Tensor | None
 
-    def delta(self, product: Tensor, recorder: OpennessRecorder | None, name: str) -> Tensor:
-        """The adapters' summed contribution [.., d_out] from the group's product [.., rows]."""
+    def delta(self, product: Tensor, record: Callable[[Tensor], None] | None) -> Tensor:
+        """The adapters' summed contribution [.., d_out] from the group's product [.., rows].
+
+        `record` is given the gate values [.., gated ranks].
+        """
         begin = self.start
         hidden = product[..., begin : begin + self.rank]
         if self.gated:
@@ -78,15 +82,24 @@ class LayerStack:
                 read = read * self.logit_scale
             assert self.bias is not None
             openness = gate_values(read + self.bias)
-            if recorder is not None:
-                recorder.add(name, openness.detach())
+            if record is not None:
+                record(openness.detach())
             if self.gated == self.rank:
                 hidden = hidden * openness
             else:
                 hidden = torch.cat([hidden[..., : self.gated] * openness, hidden[..., self.gated :]], -1)
         if self.column_weights is not None:
-            hidden = hidden * self.column_weights
+            hidden = hidden * _spread(self.column_weights, hidden)
         return functional.linear(hidden, self.out)
+
+
+def _spread(weights: Tensor, hidden: Tensor) -> Tensor:
+    """Weights [rows, 1, columns] in the shape that multiplies `hidden`; OPT's feed-forward layers read all
+    rows' tokens in one line, [rows * tokens, columns].
+    """
+    if hidden.dim() == 3:
+        return weights
+    return weights.squeeze(1).repeat_interleave(hidden.shape[0] // weights.shape[0], 0)
 
 
 def _ordered(entries: Iterable[Entry]) -> list[Entry]:
@@ -231,6 +244,10 @@ def _entries(adapters: Sequence[AdapterWeights], module: str) -> list[Entry]:
     return _ordered(Entry(a.spec, a.layers[module], i) for i, a in enumerate(adapters) if module in a.layers)
 
 
+def _recording(recorder: OpennessRecorder | None, name: str) -> Callable[[Tensor], None] | None:
+    return None if recorder is None else partial(recorder.add, name)
+
+
 class TrainingPlan:
     """Adapters as live parameters. `set_rows` gives the weights of the rows of the next forward.
 
@@ -300,21 +317,24 @@ class TrainingPlan:
         stack = self._stacks.get(name)
         if stack is None:
             return None
-        return stack.delta(group.product(name, x, self._matrices[id(group)]), self.recorder, name)
+        return stack.delta(group.product(name, x, self._matrices[id(group)]), _recording(self.recorder, name))
 
     def _delta_with_dropout(self, name: str, x: Tensor) -> Tensor | None:
         """As `delta`, adapter by adapter, since each drops its own share of the input (gate and A read the
         same).
         """
         total: Tensor | None = None
+        seen: list[Tensor] = []
         for entry in _entries(self.adapters, name):
             if entry.index not in self._active:
                 continue
             rows, fields = _stack_layer([entry], 0, self._features[name][0])
             stack = LayerStack(**fields, out=entry.weights.b, column_weights=self._column_weights([entry]))  # type: ignore[arg-type]
             dropped = functional.dropout(x.to(entry.weights.a.dtype), entry.spec.dropout)
-            part = stack.delta(functional.linear(dropped, torch.cat(rows)), None, name)
+            part = stack.delta(functional.linear(dropped, torch.cat(rows)), seen.append)
             total = part if total is None else total + part
+        if self.recorder is not None and seen:
+            self.recorder.add(name, torch.cat(seen, -1))
         return total
 
 
@@ -364,4 +384,4 @@ class ServingPlan:
         if stack is None:
             return None
         group = self._groups[name]
-        return stack.delta(group.product(name, x, self._matrices[id(group)]), self.recorder, name)
+        return stack.delta(group.product(name, x, self._matrices[id(group)]), _recording(self.recorder, name))

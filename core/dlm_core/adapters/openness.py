@@ -44,10 +44,15 @@ class OpennessLayout:
 class OpennessRecorder:
     """Collects the gate values of each forward into one flat vector in layout order, and keeps their sum over
     tokens.
+
+    Args:
+        layout: the gated columns to expect.
+        positions: per adapter the positions [rows, tokens] that count, as booleans; None counts all of them.
     """
 
-    def __init__(self, layout: OpennessLayout) -> None:
+    def __init__(self, layout: OpennessLayout, positions: Mapping[str, Tensor] | None = None) -> None:
         self.layout = layout
+        self._positions = positions
         self._parts: dict[str, Tensor] = {}
         self.total = torch.zeros(layout.width())
         self.tokens = 0
@@ -62,15 +67,23 @@ class OpennessRecorder:
         """
         if not self._parts:
             return None
-        flat = torch.cat(
-            [self._parts[m].reshape(-1, self._parts[m].shape[-1]).mean(0) for m in self.layout.columns]
-        )
+        flat = torch.cat([mean for module in self.layout.columns for mean in self._means(module)])
         flat = flat.float().cpu()
         count = next(iter(self._parts.values())).shape[-2]
         self._parts.clear()
         self.total += flat * count
         self.tokens += count
         return flat
+
+    def _means(self, module: str) -> list[Tensor]:
+        values = self._parts[module].reshape(-1, self._parts[module].shape[-1])
+        if self._positions is None:
+            return [values.mean(0)]
+        adapters, ranks = zip(*self.layout.columns[module], strict=True)
+        parts = values.split(list(ranks), -1)
+        return [
+            part[self._positions[name].flatten()].mean(0) for name, part in zip(adapters, parts, strict=True)
+        ]
 
     def reset(self) -> None:
         """Forget what was flushed so far (the prompt's share, say)."""

@@ -274,7 +274,9 @@ class Loop:
         self.plan.set_rows(batch.weights)
         self.plan.dropping = True
         if watch:
-            self.plan.recorder = OpennessRecorder(self._active_layout(batch))
+            read = batch.attention_mask.bool()
+            own = {n: read & (batch.weights[:, i : i + 1] > 0) for i, n in enumerate(self.names)}
+            self.plan.recorder = OpennessRecorder(self._active_layout(batch), own)
         self.bank.use(self.plan)
         with self.accelerator.autocast():
             logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions, self._runner)
