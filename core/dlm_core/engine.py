@@ -139,7 +139,7 @@ class Engine:
         folder = snapshot.gate_dir()
         if folder is not None and document.frontmatter.training.gate.enabled:
             try:
-                gate = load_gate(folder, names, self._base.model.config.get_text_config().hidden_size)
+                gate = load_gate(folder, names, self._workshop.embedder.hidden_size)
             except StoreError as error:
                 self.emit(
                     Log(level="warning", message=error.message, hint=error.hint, code="gate_unreadable")

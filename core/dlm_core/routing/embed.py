@@ -1,5 +1,11 @@
-"""What the gate reads of a prompt: the base's last hidden state, adapters off, averaged over real tokens,
+"""What the gate reads of a prompt: the base's last hidden state, adapters off, where its answer would begin;
 float32.
+
+The prompt is the user's message in the base's chat template, and the state is the one at the template's last
+token. It
+routes better than a mean over the message's tokens on every sample document (table in ARCHITECTURE.md), costs
+one
+prefill of the prompt like the mean does, and needs no padding to be averaged away.
 """
 
 from collections import OrderedDict
@@ -9,18 +15,21 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-_MAX_TOKENS = 512
+from dlm_core.requests import Message
+
+_MAX_CHARACTERS = 4096
 _BATCH = 8
 
 
-class TextEncoder(Protocol):
-    """The tokenizer's side of an embedding."""
+class PromptEncoder(Protocol):
+    """The part of a base's chat template that embedding needs."""
 
-    def encode_text(self, text: str) -> list[int]: ...
+    def encode(self, messages: Sequence[Message], add_generation_prompt: bool) -> list[int]: ...
 
 
 class Embedder:
-    """Embeds texts on a base whose bank is off; the caller sees to that. Keeps the last few hundred by text.
+    """Embeds messages on a base whose bank is off; the caller sees to that. Keeps the last few hundred by
+    text.
 
     Args:
         model: a causal LM of transformers; its decoder is run without the output head.
@@ -28,18 +37,26 @@ class Embedder:
     """
 
     def __init__(
-        self, model: nn.Module, encoder: TextEncoder, pad_id: int, device: str, remember: int = 512
+        self, model: nn.Module, encoder: PromptEncoder, pad_id: int, device: str, remember: int = 512
     ) -> None:
         # The stack without the output head, in every causal LM of transformers.
         self._decoder: Any = model.base_model
+        config: Any = model.config
+        self.hidden_size: int = config.get_text_config().hidden_size
         self._encoder = encoder
         self._pad = pad_id
         self._device = device
         self._known: OrderedDict[str, Tensor] = OrderedDict()
         self._remember = remember
 
+    def recall(self, texts: Sequence[str], embeddings: Tensor) -> None:
+        """Take up embeddings [n, hidden] that this base gave for `texts` earlier."""
+        self._remember = max(self._remember, 2 * len(texts))
+        for text, vector in zip(texts, embeddings, strict=True):
+            self._known[text] = vector.clone()
+
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """Embeddings [n, hidden], float32 on the CPU. Long texts are read up to 512 tokens, the last ones."""
+        """Embeddings [n, hidden], float32 on the CPU. Of a long text its last 4,096 characters are read."""
         missing = [t for t in dict.fromkeys(texts) if t not in self._known]
         found = {t: self._known[t] for t in texts if t in self._known}
         missing.sort(key=len)
@@ -48,25 +65,20 @@ class Embedder:
             for text, vector in zip(part, self._run(part), strict=True):
                 found[text] = self._known[text] = vector
         for text in texts:
-            if text in self._known:
-                self._known.move_to_end(text)
-        while len(self._known) > self._remember:
+            self._known.move_to_end(text)
+        while len(self._known) > max(self._remember, len(texts)):
             self._known.popitem(last=False)
         return torch.stack([found[t] for t in texts])
 
     def _run(self, texts: Sequence[str]) -> Tensor:
-        rows = [self._encoder.encode_text(t)[-_MAX_TOKENS:] or [self._pad] for t in texts]
-        width = max(map(len, rows))
-        ids = torch.full((len(rows), width), self._pad, dtype=torch.long)
-        mask = torch.zeros((len(rows), width), dtype=torch.long)
+        rows = [self._encoder.encode([Message("user", t[-_MAX_CHARACTERS:])], True) for t in texts]
+        lengths = torch.tensor([len(r) for r in rows])
+        ids = torch.full((len(rows), int(lengths.max())), self._pad, dtype=torch.long)
         for i, row in enumerate(rows):
             ids[i, : len(row)] = torch.tensor(row)
-            mask[i, : len(row)] = 1
-        ids, mask = ids.to(self._device), mask.to(self._device)
+        mask = (torch.arange(ids.shape[1])[None, :] < lengths[:, None]).long()
         with torch.no_grad():
-            hidden = self._decoder(
-                input_ids=ids, attention_mask=mask, use_cache=False
-            ).last_hidden_state.float()
-        weights = mask.unsqueeze(-1).float()
-        pooled: Tensor = (hidden * weights).sum(1) / weights.sum(1)
-        return pooled.cpu()
+            hidden: Tensor = self._decoder(
+                input_ids=ids.to(self._device), attention_mask=mask.to(self._device), use_cache=False
+            ).last_hidden_state
+        return hidden[torch.arange(len(rows)), (lengths - 1).to(hidden.device)].float().cpu()

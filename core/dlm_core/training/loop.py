@@ -29,6 +29,7 @@ from dlm_core.training.schedule import factor
 
 EVENT_INTERVAL_S = 0.1
 OPENNESS_INTERVAL_S = 1.0
+_VERIFY_ROWS = 8
 
 
 @dataclass
@@ -283,18 +284,27 @@ class Loop:
         each = functional.cross_entropy(logits, batch.targets, reduction="none")
         loss = each.sum() / answer_tokens
         self.accelerator.backward(loss)
-        hits = logits.argmax(-1) == batch.targets
-        detached = each.detach().float().cpu()
-        hits, owners = hits.cpu(), batch.owners.cpu()
+        step = Counters()
+        hits = logits.detach().argmax(-1) == batch.targets
+        self._count(batch, each.detach(), hits, step, self.progress.sections)
+        for adapter, total in step.loss.items():
+            self.progress.counters.add(adapter, total, step.tokens[adapter], step.hits[adapter])
+            seen = losses.setdefault(adapter, [0.0, 0])
+            seen[0] += total
+            seen[1] += step.tokens[adapter]
+        return float(loss.detach())
+
+    @staticmethod
+    def _count(
+        batch: Batch, losses: Tensor, hits: Tensor, by_adapter: Counters, by_section: Counters
+    ) -> None:
+        """Add a batch's answer tokens, with their losses [n] and whether they were predicted [n]."""
+        losses, hits, owners = losses.float().cpu(), hits.cpu(), batch.owners.cpu()
         for i, row in enumerate(batch.rows):
             mine = owners == i
-            count, total = int(mine.sum()), float(detached[mine].sum())
-            self.progress.counters.add(row.adapter, total, count, int(hits[mine].sum()))
-            self.progress.sections.add(row.section, total, count, int(hits[mine].sum()))
-            seen = losses.setdefault(row.adapter, [0.0, 0])
-            seen[0] += total
-            seen[1] += count
-        return float(loss.detach())
+            tokens, total, right = int(mine.sum()), float(losses[mine].sum()), int(hits[mine].sum())
+            by_adapter.add(row.adapter, total, tokens, right)
+            by_section.add(row.section, total, tokens, right)
 
     def _rehearses_now(self) -> bool:
         every = self.recipe.rehearse_every
@@ -358,6 +368,8 @@ class Loop:
     def _end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> None:
         progress, counters = self.progress, self.progress.counters
         validation = self._validate() if self.validation else None
+        if validation is None and counters.recall >= self.recipe.verify_recall:
+            counters = progress.counters = self._verify()
         forgetting = at_epoch(progress.epoch + 1)
         self.emit(
             TrainEpoch(
@@ -380,6 +392,33 @@ class Loop:
         self.last_recall = counters.recall
         self.last_losses, self.last_recalls = progress.sections.losses(), progress.sections.recalls()
         progress.counters, progress.sections = Counters(), Counters()
+
+    def _verify(self) -> Counters:
+        """Recall of every row under the weights as they now are, a forward each.
+
+        What an epoch counts on its way lags behind what it has learned by its end; this does not.
+        """
+        found = Counters()
+        self.progress.sections = Counters()
+        self.plan.dropping = False
+        for rows in plan_epoch(
+            self.rows,
+            lambda r: len(r.ids),
+            token_budget=self.recipe.token_budget,
+            max_rows=_VERIFY_ROWS,
+            seed=self.recipe.seed,
+            epoch=0,
+        ):
+            batch = collate(rows, self.names, self.pad_id).to(self.device)
+            self.plan.set_rows(batch.weights)
+            self.bank.use(self.plan)
+            with torch.no_grad(), self.accelerator.autocast():
+                logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
+            each = functional.cross_entropy(logits, batch.targets, reduction="none")
+            self._count(batch, each, logits.argmax(-1) == batch.targets, found, self.progress.sections)
+        self.plan.dropping = True
+        self.plan.forget()
+        return found
 
     def _validate(self) -> float:
         """Mean loss on the held-out rows; keeps a copy of the weights when it is the best so far."""

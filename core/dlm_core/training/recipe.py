@@ -19,7 +19,9 @@ _AUTO_EPOCHS_PROSE = 4
 class Recipe:
     """Resolved settings of a run; rates per optimiser step, lengths in tokens.
 
-    `max_rows` and `token_budget` bound a batch; `rehearse_every` counts steps, 0 is never.
+    `max_rows` and `token_budget` bound a batch; `rehearse_every` counts steps, 0 is never. An epoch
+    that predicts `verify_recall` of the answer tokens on its way is followed by a check; training stops at
+    `stop_recall`.
     """
 
     learning_rate: float
@@ -34,6 +36,7 @@ class Recipe:
     warmup_ratio: float
     clip_norm: float
     stop_recall: float
+    verify_recall: float
     rehearse_every: int
     rehearse_weight: float
     validation_share: float
@@ -106,6 +109,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         warmup_ratio=training.warmup_ratio,
         clip_norm=1.0,
         stop_recall=0.995,
+        verify_recall=0.95,
         rehearse_every=int(_number(every)) if rehearsal.enabled else 0,
         rehearse_weight=_number(weight),
         validation_share=training.validation_share,

@@ -33,7 +33,7 @@ from dlm_core.events import (
 )
 from dlm_core.routing import train as gates
 from dlm_core.routing.embed import Embedder
-from dlm_core.routing.gate import AdapterGate, GateMeta, save_gate
+from dlm_core.routing.gate import AdapterGate, GateMeta, load_gate, save_gate
 from dlm_core.store.manifest import SectionRecord, Snapshot
 from dlm_core.store.store import Store
 from dlm_core.training import checkpoint
@@ -406,6 +406,7 @@ class Run:
         module: AdapterGate | None = None
         embeddings: torch.Tensor | None = None
         try:
+            self._recall_embeddings(snapshot)
             if samples:
                 embeddings = self.shop.embedder.embed([s.text for s in samples])
             cold = gates.cold_adapters(counts, config.cold_start_floor)
@@ -468,6 +469,20 @@ class Run:
                 "gate_collapse",
             )
         return snapshot
+
+    def _recall_embeddings(self, snapshot: Snapshot) -> None:
+        """Take up the embeddings that the last gate of this base was trained on, so that only new questions
+        cost.
+        """
+        folder = snapshot.gate_dir()
+        if folder is None:
+            return
+        try:
+            saved = load_gate(folder, self.names, self.shop.embedder.hidden_size)
+        except StoreError:
+            return
+        if saved.embeddings is not None and saved.meta.base_fingerprint == self.shop.base.fingerprint:
+            self.shop.embedder.recall([q for q, _ in saved.meta.questions], saved.embeddings)
 
     def _fit_gate(
         self, samples: Sequence[gates.Sample], embeddings: torch.Tensor, counts: Mapping[str, int]
