@@ -13,6 +13,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Protocol
 
+from dlm_core.document.parse import load
 from dlm_core.engine_protocol import Emit, EngineProtocol, LossRow, ShouldStop, TrainOptions
 from dlm_core.errors import BaseModelError, UsageError
 from dlm_core.events import Ready, Reply, Routed, RunEnded, Token
@@ -38,6 +39,38 @@ class BaseEntry:
     source: str | None = None
     path: Path | None = None
     fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """One part of the memory that training takes, in bytes, and how it was reckoned."""
+
+    label: str
+    size: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What this machine offers, and what a document needs of it; sizes in bytes.
+
+    `reason` says why this device and number type. `base` is "" and `needs` empty without a document;
+    `estimated` says that the base's shape was guessed, because it is not here.
+    """
+
+    device: str
+    dtype: str
+    reason: str
+    available: int
+    platform: str
+    versions: dict[str, str]
+    base: str
+    base_state: str
+    needs: tuple[MemoryNeed, ...]
+    needed: int
+    fits: bool
+    estimated: bool
+    advice: tuple[str, ...]
 
 
 class OneShotEngine(EngineProtocol, Protocol):
@@ -78,6 +111,32 @@ def known_base(name: str, folder: Path) -> str:
     except BaseModelError as error:
         raise UsageError(error.message, error.hint) from error
     return name.strip() if ref.kind == "path" else ref.name
+
+
+def doctor(path: Path | None) -> Checkup:
+    """Device, number type and memory, for the document at `path` if there is one. Fetches and loads nothing.
+
+    Raises DocumentError, UsageError for a device that is not there, BaseModelError for a base that is none.
+    """
+    from dlm_core.bases.doctor import examine
+
+    with _chatter_in_log():
+        found = examine(load(path) if path is not None else None, home=dlm_home())
+    return Checkup(
+        device=found.placement.device,
+        dtype=found.placement.dtype_name,
+        reason=found.placement.reason,
+        available=found.available,
+        platform=found.platform,
+        versions=dict(found.versions),
+        base=found.base,
+        base_state=found.base_state,
+        needs=tuple(MemoryNeed(need.label, need.size, need.how) for need in found.needs),
+        needed=found.needed,
+        fits=found.fits,
+        estimated=found.estimated,
+        advice=found.advice,
+    )
 
 
 def list_bases() -> tuple[BaseEntry, ...]:

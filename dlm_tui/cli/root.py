@@ -39,11 +39,7 @@ class Entry:
 COMMANDS = {
     "init": Entry("dlm_tui.cli.documents:init", "Write a starting document."),
     "check": Entry("dlm_tui.cli.documents:check", "List every problem in a document."),
-    "doctor": Entry(
-        "dlm_tui.cli.doctor:doctor",
-        "Say which device is used, and whether memory suffices.",
-        "dlm_core.bases.doctor",
-    ),
+    "doctor": Entry("dlm_tui.cli.doctor:doctor", "Say which device is used, and whether memory suffices."),
     "train": Entry("dlm_tui.cli.train:train", "Train the adapters of a document."),
     "prompt": Entry("dlm_tui.cli.prompt:prompt", "Ask once, and print the reply."),
     "repl": Entry(

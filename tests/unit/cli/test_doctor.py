@@ -1,0 +1,61 @@
+"""`dlm doctor`: what would be used and why, what fits, and what to change."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dlm_core import oneshot
+from dlm_core.oneshot import Checkup, MemoryNeed
+from tests.unit.cli.conftest import Run
+
+FOUND = Checkup(
+    device="cpu",
+    dtype="float32",
+    reason="cpu, because no GPU that torch can use; fp32, because that is exact",
+    available=8_000_000_000,
+    platform="Linux x86_64, Python 3.11.7",
+    versions={"torch": "2.13.0"},
+    base="smollm2-135m",
+    base_state="not fetched",
+    needs=(MemoryNeed("base", 538_000_000, "134,515,008 parameters in float32"),),
+    needed=538_000_000,
+    fits=True,
+    estimated=False,
+    advice=("fetch the base with `dlm base pull smollm2-135m`",),
+)
+
+
+def test_the_doctor_gives_reasons_and_advice(
+    run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oneshot, "doctor", lambda path: FOUND)
+    result = run("doctor", document)
+    assert result.exit_code == 0
+    for said in (
+        "device: cpu, float32",
+        "because no GPU that torch can use",
+        "free memory: 8.00 GB",
+        "training takes about 538.0 MB",
+        "that fits",
+        "advice: fetch the base",
+        "torch 2.13.0",
+    ):
+        assert said in result.stdout
+    assert json.loads(run("doctor", document, "--json").stdout)["needs"][0]["size"] == 538_000_000
+
+
+def test_a_document_that_does_not_fit_exits_1(
+    run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oneshot, "doctor", lambda path: replace(FOUND, fits=False, needed=9_000_000_000))
+    result = run("doctor", document)
+    assert result.exit_code == 1
+    assert "that does not fit" in result.stdout
+
+
+def test_a_document_that_cannot_be_read_is_said_before_torch_is_imported(run: Run, tmp_path: Path) -> None:
+    result = run("doctor", tmp_path / "nowhere.dlm")
+    assert result.exit_code == 1
+    assert "cannot be read" in result.stderr
