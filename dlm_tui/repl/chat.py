@@ -43,7 +43,12 @@ class Chat:
     ) -> None:
         self.path = path
         self.conversation = conversation
-        self.document = FollowedDocument(situation, on_change=self._changed, on_saved=self._on_saved)
+        self.document = FollowedDocument(
+            situation,
+            on_change=self._changed,
+            on_saved=self._on_saved,
+            on_committed=self._on_committed,
+        )
         self.watch = watch
         self.link = EngineLink(
             client, path, on_event=self._on_event, on_state=self._on_state, on_trouble=self._on_trouble
@@ -52,6 +57,7 @@ class Chat:
         self.runs = Runs(self.link, tell=self.tell, on_log=self._on_event, on_change=self._changed)
         self._front: Front | None = None
         self._line = ""
+        self._version = ""
         self._logged: list[Warned] = []
         self._jobs: deque[Job] = deque()
         self._job: asyncio.Task[None] | None = None
@@ -90,12 +96,11 @@ class Chat:
     def standing(self) -> Standing:
         """What the toolbar shows."""
         ready = self.link.ready
-        versions = self.runs.versions.values()
         return Standing(
             state=self.link.state,
             detail=self.link.detail,
             base=ready.base if ready else "",
-            version=max(versions, default="") or (ready.version if ready else ""),
+            version=self._version,
             choice=self.conversation.choice,
             routing=self.live.routing,
             stale=self.live.stale,
@@ -167,8 +172,12 @@ class Chat:
     async def run(self, request: Train) -> None:
         """Train, and take up what came of it."""
         self._logged.clear()
-        await self.runs.train(request)
-        await self.document.look_again()
+        ended = await self.runs.train(request)
+        now = await self.document.look_again()
+        if ended is not None and ended.status == "done":
+            self._version = (
+                f"g{now.generation}" if now.generation else max(ended.versions.values(), default="")
+            )
         self.routing_changed()
 
     def toggle_gate(self) -> None:
@@ -265,6 +274,7 @@ class Chat:
         if reply is None:
             self.tell(["stopped before it began"], WARNING)
             return None
+        self._version = reply.version
         return Answer.of(reply)
 
     def _report(self, answer: Answer) -> None:
@@ -303,6 +313,11 @@ class Chat:
         if self.watch and (now.untrained or now.changes.get("gone")):
             self.spawn(self.run(Train(request_id="")))
 
+    def _on_committed(self) -> None:
+        if not self.runs.under_way and self.link.state == "ready":
+            self.tell(["trained by another process; the next reply comes from its version"])
+            self.link.reopen()
+
     def _on_event(self, event: AnyEvent) -> None:
         if isinstance(event, Log):
             if event.level == "warning":
@@ -312,8 +327,9 @@ class Chat:
         self._changed()
 
     def _on_state(self) -> None:
-        if self.link.state == "ready":
-            self.typed(self._line)
+        if self.link.state == "ready" and self.link.ready is not None:
+            self._version = self.link.ready.version
+            self.routing_changed()
         self._changed()
 
     def _on_trouble(self, error: DlmError) -> None:

@@ -1,17 +1,21 @@
-"""The document as it changes on disk: looked at again whenever it was saved and has come to rest."""
+"""The document and its store as they change on disk: looked at again when a file was saved and has rested."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from dlm_tui.repl.situation import Situation, look, stamp_of
+from dlm_tui.repl.situation import Situation, Stamp, look, stamp_of
 
 POLL_S = 0.7
 """Seconds between two looks at the file's time; a save counts once it has rested for one of them."""
 
 
 class FollowedDocument:
-    """Keeps `situation` true. `on_change` is called after every look, `on_saved` after one due to a save."""
+    """Keeps `situation` true.
+
+    `on_change` is called after every look, `on_saved` after one due to a save of the document, `on_committed`
+    after one that found another version in the store.
+    """
 
     def __init__(
         self,
@@ -19,11 +23,13 @@ class FollowedDocument:
         *,
         on_change: Callable[[], None],
         on_saved: Callable[[], None],
+        on_committed: Callable[[], None],
         poll_s: float = POLL_S,
     ) -> None:
         self.situation = situation
         self._on_change = on_change
         self._on_saved = on_saved
+        self._on_committed = on_committed
         self._poll_s = poll_s
 
     async def look_again(self) -> Situation:
@@ -39,14 +45,23 @@ class FollowedDocument:
         return found
 
     async def follow(self) -> None:
-        """Look now, and again after every save, for ever."""
+        """Look now, and again after every save or commit, for ever."""
         await self.look_again()
-        seen = self.situation.stamp
+        known = seen = self._stamps()
         while True:
             await asyncio.sleep(self._poll_s)
-            stamp = stamp_of(self.situation.path)
-            if stamp != seen:
-                seen = stamp  # an editor may still be writing
-            elif stamp != self.situation.stamp:
+            stamps = self._stamps()
+            if stamps != seen:
+                seen = stamps  # whoever writes may not be done yet
+            elif stamps != known:
+                before, generation = known, self.situation.generation
+                known = stamps
                 await self.look_again()
-                self._on_saved()
+                if self.situation.generation != generation:
+                    self._on_committed()
+                if stamps[0] != before[0]:
+                    self._on_saved()
+
+    def _stamps(self) -> tuple[Stamp, Stamp]:
+        manifest = self.situation.manifest
+        return stamp_of(self.situation.path), stamp_of(manifest) if manifest is not None else None

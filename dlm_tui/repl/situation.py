@@ -12,6 +12,7 @@ from dlm_core.errors import StoreError
 from dlm_core.events import GateTrained
 
 COLLAPSE = "gate_collapse"
+Stamp = tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,12 @@ class Situation:
     """The document as it stands on disk, against what was last trained.
 
     `changes` counts sections that are new, changed or gone since the last run; `stamp` is the file's time
-    and size, by which a later change is seen; `errors` is what keeps the document from being used.
+    and size, by which a later change is seen; `errors` is what keeps the document from being used;
+    `manifest` is the file that a commit to the store replaces.
     """
 
     path: Path
-    stamp: tuple[int, int] | None
+    stamp: Stamp
     adapters: tuple[str, ...] = ()
     dlm_id: str = ""
     base_model: str = ""
@@ -47,6 +49,7 @@ class Situation:
     warnings: tuple[Warned, ...] = ()
     errors: tuple[Diagnostic, ...] = ()
     store_problem: str = ""
+    manifest: Path | None = None
 
     @property
     def untrained(self) -> int:
@@ -54,7 +57,7 @@ class Situation:
         return self.changes.get("new", 0) + self.changes.get("changed", 0)
 
 
-def stamp_of(path: Path) -> tuple[int, int] | None:
+def stamp_of(path: Path) -> Stamp:
     """What changes when the file is saved; None while there is no such file."""
     try:
         status = path.stat()
@@ -72,7 +75,7 @@ def look(path: Path) -> Situation:
     return _look_into_store(parsed.document, stamp)
 
 
-def _look_into_store(document: Document, stamp: tuple[int, int] | None) -> Situation:
+def _look_into_store(document: Document, stamp: Stamp) -> Situation:
     from dlm_core.store import Store
     from dlm_core.store.metrics_reader import MetricsReader
     from dlm_tui.section_states import section_states
@@ -80,9 +83,10 @@ def _look_into_store(document: Document, stamp: tuple[int, int] | None) -> Situa
     warned = [Warned(d.message, d.hint, str(d.code)) for d in cold_start_diagnostics(document)]
     changes: Counter[str] = Counter(new=len(document.sections))
     versions: dict[str, str] = {}
-    generation, gate, problem = 0, None, ""
+    generation, gate, problem, manifest = 0, None, "", None
     try:
         store = Store.open(document.dlm_id, create=False)
+        manifest = store.paths.manifest
         current = store.snapshot()
         generation, versions = current.generation, dict(current.adapters)
         changes = Counter(state.state for state in section_states(document.sections, current.sections))
@@ -111,4 +115,5 @@ def _look_into_store(document: Document, stamp: tuple[int, int] | None) -> Situa
         gate=gate,
         warnings=tuple(warned),
         store_problem=problem,
+        manifest=manifest,
     )

@@ -1,7 +1,8 @@
 """Styled text as values: what is shown, before it is known on what."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
+
+from prompt_toolkit.utils import get_cwidth
 
 from dlm_core.errors import DlmError
 from dlm_core.safetext import visible
@@ -18,17 +19,14 @@ def plain(line: Line) -> str:
 
 
 def wrapped(text: str, width: int, style: str = "", indent: str = "") -> list[Line]:
-    """`text` in lines of at most `width` characters, its own line ends kept, control characters shown."""
+    """`text` in lines of at most `width` cells, its own line ends kept, control characters shown."""
+    room = max(8, width - len(indent))
     lines: list[Line] = []
-    for paragraph in visible(text).splitlines() or [""]:
-        pieces = textwrap.wrap(
-            paragraph,
-            max(8, width - len(indent)),
-            replace_whitespace=False,
-            drop_whitespace=True,
-            break_on_hyphens=False,
-        )
-        lines += [[(style, indent + piece)] for piece in pieces or [""]]
+    for paragraph in visible(text).expandtabs(4).splitlines() or [""]:
+        while end := row_end(paragraph, room):
+            lines.append([(style, indent + paragraph[:end].rstrip())])
+            paragraph = paragraph[end:]
+        lines.append([(style, indent + paragraph.rstrip())])
     return lines
 
 
@@ -48,8 +46,16 @@ def failure(error: DlmError, width: int) -> list[Line]:
 
 
 def row_end(text: str, width: int) -> int:
-    """Where a row of `width` characters ends in `text`: after its last space, or hard; 0 if all fits."""
-    if len(text) <= width:
-        return 0
-    space = text.rfind(" ", 0, width + 1)
-    return space + 1 if space > 0 else width
+    """Where a row of `width` cells ends in `text`: after its last space, or hard; 0 if all of it fits.
+
+    A space at the very end of the row may hang over. A character can be two cells wide.
+    """
+    cells = 0
+    for at, character in enumerate(text):
+        cells += get_cwidth(character)
+        if cells > width:
+            if character == " ":
+                return at + 1
+            space = text.rfind(" ", 0, at)
+            return space + 1 if space > 0 else max(1, at)
+    return 0

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prompt_toolkit.utils import get_cwidth
+
 from dlm_core.events import Routing, TrainStep
 from dlm_core.requests import RoutingChoice
 from dlm_core.safetext import visible_line
@@ -13,6 +15,8 @@ from dlm_tui.repl.text import NOTE, WARNING, Line, plain
 from dlm_tui.signs import AdapterSign
 
 GATE_KEY = "^G"
+UNTRAINED = ("", "g0")
+"""How a version reads while nothing has been committed."""
 _MAX_STACKED = 4
 
 
@@ -136,17 +140,24 @@ def _standing_line(now: Standing, width: int, unicode: bool) -> Line:
         noun = "section" if now.untrained == 1 else "sections"
         pieces.append(("", f"{now.untrained} new {noun}: /train{gap}"))
     if now.state == "ready":
-        pieces.append((NOTE, f"{visible_line(now.base)} {now.version or 'untrained'}{gap}"))
+        pieces.append((NOTE, f"{visible_line(now.base)} {_version(now)}{gap}"))
     pieces.append((NOTE, "/help"))
     row: list[tuple[str, str]] = []
     for style, text in pieces:
-        left = width - len(plain(row))
-        if len(text.rstrip()) > left:
+        left = width - get_cwidth(plain(row))
+        if get_cwidth(text) > left and get_cwidth(text.rstrip()) <= left:
+            row.append((style, text.rstrip()))
+            break
+        if get_cwidth(text) > left:
             if not row or style == WARNING:
                 row.append((style, cut(text.rstrip(), left, unicode=unicode)))
             break
         row.append((style, text))
     return row
+
+
+def _version(now: Standing) -> str:
+    return "untrained" if now.version in UNTRAINED else now.version
 
 
 def _choice(now: Standing) -> str:

@@ -1,0 +1,107 @@
+"""Without a terminal: prompts from stdin, replies alone on stdout, all else on stderr."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tui.repl.terminal import DOCUMENT, ROOT, environment
+
+
+def piped(home: Path, text: str, *arguments: str, **script: object) -> subprocess.CompletedProcess[str]:
+    path = home / "doc.dlm"
+    path.write_text(DOCUMENT)
+    return subprocess.run(
+        [sys.executable, "-m", "tests.tui.repl.drive", str(path), *arguments],
+        input=text,
+        env=environment(home, script),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_replies_stand_alone_and_the_conversation_goes_on(tmp_path: Path) -> None:
+    said = piped(tmp_path, "hello\n\nand now\n")
+    assert said.stdout == "Turn 1, auto: hello\nTurn 2, auto: and now\n"
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_the_last_line_needs_no_end(tmp_path: Path) -> None:
+    assert piped(tmp_path, "hello").stdout == "Turn 1, auto: hello\n"
+
+
+def test_commands_set_the_routing_and_speak_on_stderr(tmp_path: Path) -> None:
+    said = piped(tmp_path, "/adapter tone\nhi\n/again --gate off\n/base who\n/exit\nnever\n")
+    assert said.stdout == "Turn 1, pin: hi\nTurn 1, off: hi\nTurn 2, base: who\n"
+    assert said.stderr == "pinned to tone\n"
+    assert said.returncode == 0
+
+
+def test_json_is_one_object_a_turn(tmp_path: Path) -> None:
+    said = piped(tmp_path, "what\n/gate off\nwhat\n", "--json")
+    first, second = (json.loads(line) for line in said.stdout.splitlines())
+    assert set(first) == {"reply", "finish_reason", "routing", "openness", "timing", "version"}
+    assert first["routing"]["weights"]["knowledge"] == pytest.approx(0.88, abs=0.01)
+    assert set(first["openness"]["tone"]) == {"mean", "per_layer"}
+    assert second["routing"]["mode"] == "off"
+
+
+def test_what_goes_wrong_is_told_and_the_next_prompt_answered(tmp_path: Path) -> None:
+    said = piped(tmp_path, "/nope\n/adapter nobody\n/show\nhi\n")
+    assert said.stdout == "Turn 1, auto: hi\n"
+    assert said.returncode == 1
+    assert "there is no command /nope" in said.stderr
+    assert "no adapter `nobody`" in said.stderr
+    assert "/show needs a terminal" in said.stderr
+
+
+def test_a_dead_engine_ends_the_session_with_a_sentence(tmp_path: Path) -> None:
+    said = piped(tmp_path, "hi\ncrash\nmore\n", crash_on="crash")
+    assert said.stdout == "Turn 1, auto: hi\n"
+    assert said.returncode == 1
+    assert "the engine process ended with code 17" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_document_that_cannot_be_opened_is_a_failure(tmp_path: Path) -> None:
+    said = piped(tmp_path, "hi\n", open_error="the base cannot be found")
+    assert (said.stdout, said.returncode) == ("", 1)
+    assert "error: the base cannot be found\n  hint: try another base" in said.stderr
+
+
+def test_control_codes_of_a_reply_never_reach_the_output(tmp_path: Path) -> None:
+    said = piped(tmp_path, "hi\n", reply="a\x1b[31mb\x9bc")
+    assert said.stdout == "a␛[31mb\\x9bc\n"
+
+
+def test_ctrl_c_ends_with_the_partial_reply_and_code_130(tmp_path: Path) -> None:
+    path = tmp_path / "doc.dlm"
+    path.write_text(DOCUMENT)
+    script = {"reply": " ".join(["word"] * 5000), "token_delay": 0.01}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.tui.repl.drive", str(path)],
+        env=environment(tmp_path, script),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("hi\n/gate off\n")
+        process.stdin.flush()
+        log = tmp_path / "logs" / "engine.log"
+        while not log.exists():
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(said.split()) < 5000

@@ -1,0 +1,153 @@
+"""Reports say how a reply came about, in words that fit the terminal and cannot steer it."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.utils import get_cwidth
+
+from dlm_core.errors import UsageError
+from dlm_core.events import AdapterOpenness, Neighbour, Routing, Timing
+from dlm_tui.commands import COMMANDS
+from dlm_tui.conversation import Answer, Conversation
+from dlm_tui.repl import reports
+from dlm_tui.repl.errands import KEYS
+from dlm_tui.repl.reports import Look
+from dlm_tui.repl.situation import Situation, Warned
+from dlm_tui.repl.text import Line, plain, row_end, wrapped
+from dlm_tui.signs import adapter_signs
+
+NAMES = ("knowledge", "tone")
+WIDE = Look(adapter_signs(NAMES), 100)
+NARROW = Look(adapter_signs(NAMES, unicode=False), 40, unicode=False)
+ANSWER = Answer(
+    text="Yes.",
+    finish_reason="stop",
+    routing=Routing(mode="auto", weights={"knowledge": 0.8, "tone": 0.2}, reason="the gate decides"),
+    openness={
+        "knowledge": AdapterOpenness(mean=0.31, per_layer=(0.3,), per_rank=((0.1, 0.9), (0.2, 0.3))),
+        "tone": AdapterOpenness(mean=0.05, per_layer=(0.05,)),
+    },
+    timing=Timing(load_s=1, route_s=0.05, first_token_s=0.2, tokens_per_s=21.4, tokens=7),
+    version="g3",
+)
+
+
+def text(lines: list[Line]) -> str:
+    return "\n".join(plain(line) for line in lines)
+
+
+def changed(**changes: object) -> Answer:
+    return msgspec.structs.replace(ANSWER, **changes)
+
+
+def test_a_reply_is_reported_with_mode_reason_speed_version_bars_and_openness() -> None:
+    first, knowledge, tone = text(reports.reply_report(ANSWER, WIDE)).splitlines()
+    assert first == "auto: the gate decides · 21 tokens/s · 7 tokens · g3"
+    assert knowledge.startswith("● knowledge █")
+    assert knowledge.endswith("0.80  openness 0.31")
+    assert tone.endswith("0.20  openness 0.05")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"finish_reason": "interrupted"}, "stopped here"),
+        ({"finish_reason": "length"}, "max_tokens"),
+        ({"dropped_turns": 3}, "the oldest 3 turns no longer fit into the context window of 2048 tokens"),
+        ({"during_run": 4}, "run 4 is still training"),
+    ],
+)
+def test_what_a_person_should_know_about_a_reply_is_said(changes: dict[str, object], said: str) -> None:
+    assert said in text(reports.reply_report(changed(**changes), WIDE, 2048))
+    assert said not in text(reports.reply_report(ANSWER, WIDE, 2048))
+
+
+def test_a_reply_of_the_bare_base_has_no_bars() -> None:
+    bare = changed(routing=Routing(mode="base", weights={"knowledge": 0.0}, reason=""), openness={})
+    assert "knowledge" not in text(reports.reply_report(bare, WIDE))
+
+
+def test_why_names_neighbours_and_the_most_open_ranks_first() -> None:
+    near = (Neighbour(question="What is\x1b[2J it?", adapter="tone", similarity=0.91),)
+    said = text(reports.why_report(ANSWER, near, WIDE))
+    assert "0.91 ▲ tone  What is␛[2J it?" in said
+    ranks = said.split("most open ranks\n")[1].splitlines()
+    assert ranks[0] == "0.90 ● knowledge  layer 0, rank 1"
+
+
+def test_warnings_come_with_their_remedy_or_there_are_none() -> None:
+    said = text(reports.warnings_report([Warned("`tone` has 2 of 4", "write 2 more", "cold_start")], WIDE))
+    assert said == "⚠ `tone` has 2 of 4\n  write 2 more"
+    assert text(reports.warnings_report([], WIDE)) == "no warnings"
+
+
+def test_help_lists_every_command_and_key_and_explains_one() -> None:
+    said = text(reports.help_report("", WIDE, KEYS))
+    assert all(f"/{command.name}" in said for command in COMMANDS)
+    assert "Ctrl-D" in said
+    assert "takes the old one's place" in text(reports.help_report("again", WIDE, KEYS))
+    with pytest.raises(UsageError, match="no command"):
+        reports.help_report("agian", WIDE, KEYS)
+
+
+def test_history_shows_every_answer_to_a_question() -> None:
+    conversation = Conversation()
+    conversation.answered("One?", ANSWER)
+    conversation.answered_again(changed(text="No.", finish_reason="interrupted"))
+    said = text(reports.history_report(conversation, WIDE))
+    assert said == "1> One?\nanother reply, auto: the gate decides:\nYes.\nNo.\n[stopped]"
+
+
+def test_show_counts_sections_samples_and_versions() -> None:
+    now = Situation(
+        Path("a.dlm"), None, NAMES, "01H", "smollm2-135m", sections=5, samples={"knowledge": 3, "tone": 1},
+        gate_enabled=True, changes={"new": 1, "trained": 4}, versions={"knowledge": "v0002"}, generation=2,
+    )  # fmt: skip
+    said = text(reports.show_report(now, None, Conversation(), WIDE))
+    assert "5 sections: 1 new since the last run" in said
+    assert "● knowledge  v0002 · 3 tagged sections" in said
+    assert "▲ tone  not trained · 1 tagged section" in said
+    assert "gate: not trained yet" in said
+
+
+@pytest.mark.parametrize("look", [WIDE, NARROW])
+def test_reports_fit_the_terminal(look: Look) -> None:
+    conversation = Conversation()
+    conversation.answered("A question that is rather long for a narrow terminal?", ANSWER)
+    now = Situation(Path("a.dlm"), None, NAMES, "01H", "smollm2-135m", sections=5)
+    everything = [
+        *reports.reply_report(changed(finish_reason="length", dropped_turns=2), look, 2048),
+        *reports.why_report(ANSWER, (Neighbour(question="q" * 99, adapter="tone", similarity=1),), look),
+        *reports.show_report(now, None, conversation, look),
+        *reports.history_report(conversation, look),
+        *reports.help_report("", look, KEYS),
+        *reports.help_report("again", look, KEYS),
+    ]
+    assert max(len(plain(line)) for line in everything) <= look.width
+    assert look.unicode or text(everything).replace("…", "").isascii()
+
+
+@given(st.text(max_size=200), st.integers(10, 100))
+def test_wrapped_text_fits_and_holds_no_control_characters(words: str, width: int) -> None:
+    for line in wrapped(words, width):
+        assert get_cwidth(plain(line)) <= width
+        assert not any(c in plain(line) for c in "\x1b\n\r\x07\x9b")
+
+
+@given(st.text(max_size=120), st.integers(8, 40))
+def test_rows_add_up_to_the_text(words: str, width: int) -> None:
+    rows = []
+    rest = words
+    while end := row_end(rest, width):
+        assert get_cwidth(rest[:end].rstrip(" ")) <= width
+        rows.append(rest[:end])
+        rest = rest[end:]
+    assert "".join(rows) + rest == words
+
+
+def test_rows_break_at_spaces_and_count_wide_characters_twice() -> None:
+    assert [plain(line) for line in wrapped("one two three", 8)] == ["one two", "three"]
+    assert [plain(line) for line in wrapped("漢字漢字漢字", 8)] == ["漢字漢字", "漢字"]
