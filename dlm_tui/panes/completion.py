@@ -65,7 +65,7 @@ def _in_frontmatter(before: str, lines_above: Sequence[str]) -> list[Completion]
     fields = {field.name: field for field in msgspec.structs.fields(struct)}
     if not colon:
         return [
-            Completion(f"{name}: ", len(bare), _default(field))
+            Completion(f"{name}: ", len(bare), _note(field))
             for name, field in fields.items()
             if name.startswith(bare)
         ]
@@ -102,22 +102,33 @@ def _struct_at(path: Sequence[str]) -> type[msgspec.Struct] | None:
             # Below `adapters` stand names, and below a name the per-adapter keys.
             return AdapterConfig if len(path) == index + 2 else None
         field = next((f for f in msgspec.structs.fields(struct) if f.name == key), None)
-        if field is None or not (isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)):
+        kind = _bare(field.type) if field is not None else None
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
             return None
-        struct = field.type
+        struct = kind
     return struct  # type: ignore[no-any-return]
+
+
+def _bare(kind: Any) -> Any:
+    """A type without the description and the bounds it is annotated with."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
 
 
 def _options(kind: Any) -> list[str]:
     origin = typing.get_origin(kind)
     if origin is typing.Literal:
         return [str(value) for value in typing.get_args(kind)]
-    if origin in (typing.Union, types.UnionType, typing.Annotated):
+    if origin is typing.Annotated:
+        return _options(_bare(kind))
+    if origin in (typing.Union, types.UnionType):
         return [option for part in typing.get_args(kind) for option in _options(part)]
     return ["true", "false"] if kind is bool else []
 
 
-def _default(field: msgspec.structs.FieldInfo) -> str:
+def _note(field: msgspec.structs.FieldInfo) -> str:
+    """What a key means and its default, as the schema has them."""
+    metas = [m for m in typing.get_args(field.type)[1:] if isinstance(m, msgspec.Meta)]
+    described = [meta.description for meta in metas if meta.description]
     if field.default is msgspec.NODEFAULT or isinstance(field.default, msgspec.Struct | dict):
-        return ""
-    return f"default {field.default}"
+        return " ".join(described)
+    return " ".join([*described, f"({field.default})"])
