@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `make demo` shows: fetch the base, train a sample document, use it. tools/demo.sh FOLDER_OF_THE_DLM_COMMAND
-# Everything it fetches and trains stays in .dlm/ of this clone, apart from the person's own documents.
+# What it trains stays in .dlm/ of this clone, apart from the person's own documents.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dlm=$1/dlm
@@ -9,7 +9,7 @@ export DLM_HOME=$PWD/.dlm
 
 step() { printf '\n==> %s\n' "$*"; }
 
-step "fetching the base model smollm2-135m into .dlm/ (once)"
+step "fetching the base model smollm2-135m, if it is not here yet"
 "$dlm" base pull smollm2-135m
 
 step "training the three adapters of $document, then its adapter gate"
