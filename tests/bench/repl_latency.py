@@ -1,0 +1,179 @@
+"""How quick the REPL feels: time to the prompt; from a key to its echo, idle, while a reply streams and while
+training runs; from the last key to the bars.
+
+    python -m tests.bench.repl_latency                    on the fake engine: what the front end itself costs
+    python -m tests.bench.repl_latency --document F.dlm   on the real engine, which competes for the processor
+
+Prints one JSON object; times in milliseconds.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pexpect
+import pyte
+
+KEY = "|"
+"""A key whose echo is found in the output, for nothing else writes it."""
+ROOT = Path(__file__).parents[2]
+
+
+class Probe:
+    """A REPL in a pseudo-terminal, watched for the moment something appears on it."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+        self.begun = time.perf_counter()
+        self.screen = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self.screen)
+        self.process = pexpect.spawn(
+            arguments[0], arguments[1:], env=environment, cwd=str(ROOT), dimensions=(24, 80)
+        )
+        self.process.delaybeforesend = None
+
+    def wait_for(self, pattern: str, timeout: float = 600) -> None:
+        """Read until the screen matches."""
+        compiled = re.compile(pattern)
+        deadline = time.perf_counter() + timeout
+        while not compiled.search("\n".join(self.screen.display)):
+            if time.perf_counter() > deadline:
+                raise TimeoutError(f"{pattern} did not come:\n" + "\n".join(self.screen.display))
+            self._read(1)
+
+    def press(self, key: str) -> float:
+        """Milliseconds from a key to its echo."""
+        self.drain(0)
+        begun = time.perf_counter()
+        self.process.send(key)
+        while key.encode() not in self._read(10):
+            pass
+        return (time.perf_counter() - begun) * 1000
+
+    def drain(self, seconds: float) -> None:
+        """Take what is written for a while, as a terminal does."""
+        deadline = time.perf_counter() + seconds
+        while self._read(max(0, deadline - time.perf_counter())):
+            pass
+
+    def _read(self, timeout: float) -> bytes:
+        try:
+            data: bytes = self.process.read_nonblocking(1 << 16, timeout)
+        except pexpect.TIMEOUT:
+            return b""
+        self._stream.feed(data)
+        return data
+
+
+def keystrokes(probe: Probe, count: int, rhythm: random.Random) -> dict[str, float]:
+    """Type as a person does, 60 to 160 ms apart."""
+    times = []
+    for _ in range(count):
+        probe.drain(rhythm.uniform(0.06, 0.16))
+        times.append(probe.press(KEY))
+    times.sort()
+    return {
+        "n": count,
+        "p50": round(statistics.median(times), 1),
+        "p95": round(times[int(count * 0.95) - 1], 1),
+        "max": round(times[-1], 1),
+    }
+
+
+def prompt_visible(arguments: list[str], environment: dict[str, str], count: int) -> dict[str, float]:
+    """From the start of the process to the prompt."""
+    times = []
+    for _ in range(count):
+        probe = Probe(arguments, environment)
+        probe.wait_for("❯")
+        times.append((time.perf_counter() - probe.begun) * 1000)
+        probe.process.close(force=True)
+    return {"n": count, "p50": round(statistics.median(times)), "max": round(max(times))}
+
+
+def measure(arguments: list[str], environment: dict[str, str], count: int, ready: str) -> dict[str, object]:
+    """All figures of one engine."""
+    rhythm = random.Random(1)
+    figures: dict[str, object] = {"prompt_visible_ms": prompt_visible(arguments, environment, 5)}
+    probe = Probe(arguments, environment)
+    probe.wait_for(ready)
+    figures["echo_idle_ms"] = keystrokes(probe, count, rhythm)
+    probe.process.send("\x03")
+    probe.drain(0.5)
+
+    bars = []
+    for text in ("what", "how", "please"):
+        probe.process.send(text)
+        begun = time.perf_counter()
+        probe.wait_for(r"[01]\.\d\d")
+        bars.append((time.perf_counter() - begun) * 1000)
+        probe.process.send("\x03")
+        probe.drain(0.4)
+    figures["last_key_to_bars_ms"] = round(max(bars))
+
+    probe.process.send("/params max_tokens=2000 temperature=0.9 seed=1\r")
+    probe.drain(0.3)
+    probe.process.send("Write a long list of everything you know about computers.\r")
+    probe.wait_for("replying")
+    figures["echo_while_a_reply_streams_ms"] = keystrokes(probe, count, rhythm)
+    probe.process.send("\x03")
+    probe.wait_for("stopped here")
+    probe.process.send("\x03")
+    probe.drain(0.5)
+    probe.process.send("/train --fresh\r")
+    probe.wait_for(r"step \d")
+    figures["echo_while_training_ms"] = keystrokes(probe, count, rhythm)
+    probe.process.close(force=True)
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--document", type=Path, help="measure on the real engine, with a copy of this document"
+    )
+    parser.add_argument("--count", type=int, default=60)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        inherited = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TMUX")}
+        environment = {**inherited, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+        if options.document is not None:
+            path = home / options.document.name
+            shutil.copy(options.document, path)
+            figures = measure(
+                [str(Path(sys.executable).with_name("dlm")), "repl", str(path)],
+                environment,
+                options.count,
+                r"\^G .* g\d",
+            )
+        else:
+            from tests.tui.repl.terminal import DOCUMENT
+
+            path = home / "doc.dlm"
+            path.write_text(DOCUMENT)
+            script = {
+                "adapters": ["knowledge", "tone"],
+                "reply": " ".join(f"word{n}" for n in range(5000)),
+                "token_delay": 0.02,
+                "steps": 5000,
+                "step_delay": 0.1,
+            }
+            environment |= {"DLM_HOME": folder, "DLM_FAKE_ENGINE": json.dumps(script)}
+            arguments = [sys.executable, "-m", "tests.tui.repl.drive", str(path)]
+            figures = measure(arguments, environment, options.count, "fake-135m v0001")
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
