@@ -16,9 +16,9 @@ from dlm_core.disel.gates import Gate, LightRankGate, RankGate, WeightInit
 class DiselConfig(LoraConfig):
     """LoRA settings and, with them, the gate's.
 
-    PEFT layers made from this config (`get_peft_model`, `add_adapter` on a model without adapters) carry
-    gates from the start where the base layer is a plain `nn.Linear` or `Conv1D`; `enable_disel` adds them
-    everywhere else, and is right to call in any case.
+    Layers that PEFT builds from this config (`get_peft_model`, `add_adapter`) have gates from the start where
+    the base layer is a plain `nn.Linear` or `Conv1D`. `enable_disel` adds them to all others: to quantised
+    layers, and to layers that were built from a plain LoraConfig first. Calling it is right in any case.
 
     Args:
         disel_gate_bias_init: start of the gate's bias; the lower, the more firmly closed.
