@@ -183,6 +183,7 @@ def logits(model: nn.Module, ids: torch.Tensor = TOKENS) -> torch.Tensor:
 
 QUICK = {"num_epochs": 2, "rehearsal": {"enabled": False}}
 RATE = 0.02
+AUTO = RoutingChoice()
 BODY = """\
 ::instruction#facts::
 ### Q
@@ -213,7 +214,7 @@ Fair winds!
 def document_text(
     body: str = BODY, *, base: str = "path:./tiny", adapters: dict[str, Any] | None = None, **training: Any
 ) -> str:
-    """A document's text; `training` goes over the quick defaults of these tests. No adapters: the flat form."""
+    """A document's text; `training` goes over these tests' quick defaults. No adapters: the flat form."""
     named = {"facts": {}, "tone": {}} if adapters is None else adapters
     rated = {name: {"learning_rate": RATE, **keys} for name, keys in named.items()}
     settings = {**QUICK, **({"adapters": rated} if rated else {"learning_rate": RATE}), **training}
@@ -279,7 +280,7 @@ class Desk:
     def ask(
         self,
         *turns: str,
-        choice: RoutingChoice = RoutingChoice(),
+        choice: RoutingChoice = AUTO,
         stop: Callable[[], bool] = lambda: False,
         engine: Engine | None = None,
         **sampling: Any,

@@ -10,6 +10,7 @@ import msgspec
 
 from dlm_core.adapters.bank import Bank
 from dlm_core.adapters.folder import load_adapter
+from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.bases.load import Base, load_base
 from dlm_core.bases.placement import choose_placement
 from dlm_core.bases.registry import parse_base_name
@@ -17,12 +18,14 @@ from dlm_core.bases.sources import find_base
 from dlm_core.document.model import Document
 from dlm_core.document.parse import load
 from dlm_core.engine_protocol import Emit, LossRow, LossToken, ShouldStop, TrainOptions
-from dlm_core.errors import DlmError, StoreError
+from dlm_core.errors import AdapterError, DlmError, StoreError
 from dlm_core.events import Event, Log, Ready, Reply, Routed, RunEnded, Token, Why
 from dlm_core.inference.chat import Chat, ServingSet
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate, load_gate
+from dlm_core.routing.train import uniform_meta
+from dlm_core.store.manifest import Snapshot
 from dlm_core.store.paths import dlm_home
 from dlm_core.store.store import Store
 from dlm_core.training.examples import build_rows
@@ -131,20 +134,33 @@ class Engine:
             )
             return ServingSet((), None, version)
         bank = self._workshop.bank
-        adapters = tuple(
-            load_adapter(snapshot.adapter_dir(name), name, bank.features).to(self._base.placement.device)
-            for name in names
-        )
-        gate: SavedGate | None = None
-        folder = snapshot.gate_dir()
-        if folder is not None and document.frontmatter.training.gate.enabled:
+        adapters: list[AdapterWeights] = []
+        for name in names:
             try:
-                gate = load_gate(folder, names, self._workshop.embedder.hidden_size)
+                adapter = load_adapter(snapshot.adapter_dir(name), name, bank.features)
+            except AdapterError as error:
+                hint = "go back with `dlm rollback`, or train with `--fresh`"
+                self.emit(Log(level="warning", message=error.message, hint=hint, code="adapter_unreadable"))
+                continue
+            adapters.append(adapter.to(self._base.placement.device))
+        serving = [a.spec.name for a in adapters]
+        return ServingSet(tuple(adapters), self._gate(document, snapshot, serving), version)
+
+    def _gate(self, document: Document, snapshot: Snapshot, names: Sequence[str]) -> SavedGate | None:
+        """The document's gate; a uniform one with the reason where it cannot be had, None without one."""
+        assert self._workshop is not None
+        if not document.frontmatter.training.gate.enabled or len(names) < 2:
+            return None
+        folder, why = snapshot.gate_dir(), "the gate is not trained yet"
+        if folder is not None:
+            try:
+                return load_gate(folder, names, self._workshop.embedder.hidden_size)
             except StoreError as error:
+                why = "the gate's files cannot be read; train to make it anew"
                 self.emit(
                     Log(level="warning", message=error.message, hint=error.hint, code="gate_unreadable")
                 )
-        return ServingSet(adapters, gate, version)
+        return SavedGate(uniform_meta(names, {}, 0, why), None, None)
 
     def _swap(self) -> None:
         """Put what is committed now into the serving set, in place."""
@@ -226,7 +242,7 @@ class Engine:
         document = load(path)
         self._ensure_base(document)
         assert self._base is not None
-        rows = build_rows(document, self._base.chat)
+        rows = build_rows(document, self._base.chat, self._base.context_length)
         found: list[LossRow] = []
         for row in (*rows.sft, *(r for p in rows.preference for r in (p.chosen, p.rejected))):
             texts = [self._base.tokenizer.decode([i]) for i in row.ids]

@@ -80,7 +80,7 @@ class OpennessRecorder:
         if self._positions is None:
             return [values.mean(0)]
         adapters, ranks = zip(*self.layout.columns[module], strict=True)
-        parts = values.split(list(ranks), -1)
+        parts = torch.split(values, list(ranks), -1)
         return [
             part[self._positions[name].flatten()].mean(0) for name, part in zip(adapters, parts, strict=True)
         ]

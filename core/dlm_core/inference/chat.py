@@ -128,16 +128,16 @@ class Chat:
         sampler, text = Sampler(sampling), TextStream(self.base.tokenizer)
         limit = min(sampling.max_tokens, self.base.context_length - len(ids))
         shares: dict[str, float] = {}
-        in_prompt = True
+        of_reply = False
 
         def after_forward(_: int) -> None:
-            nonlocal shares, in_prompt
+            nonlocal shares, of_reply
             if recorder is None or plan is None:
                 return
+            if watch.tokens and not of_reply:
+                recorder.reset()  # the reply counts; one without a second token has only its prompt
+                of_reply = True
             flat = recorder.flush()
-            if in_prompt:
-                recorder.reset()
-                in_prompt = False
             if flat is not None:
                 shares = adapter_means(plan.layout, flat, [a.spec.name for a in plan.adapters])
 

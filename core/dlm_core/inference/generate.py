@@ -97,35 +97,36 @@ def generate(
     pending = list(ids[known:])
     produced: list[int] = []
     try:
-        with torch.inference_mode():
-            while True:
-                logits: Tensor | None = None
-                while pending:
-                    if stop():
-                        yield Step(None, "interrupted")
-                        return
-                    part, pending = pending[:_PREFILL_CHUNK], pending[_PREFILL_CHUNK:]
+        while True:
+            logits: Tensor | None = None
+            while pending:
+                if stop():
+                    yield Step(None, "interrupted")
+                    return
+                part, pending = pending[:_PREFILL_CHUNK], pending[_PREFILL_CHUNK:]
+                # Closed before the next yield: what a generator switches stays switched for its caller.
+                with torch.inference_mode():
                     out = model(
                         input_ids=torch.tensor([part], device=device),
                         past_key_values=past,
                         use_cache=True,
                         logits_to_keep=1,
                     )
-                    past = out.past_key_values
-                    done += part
-                    after_forward(len(part))
-                    logits = out.logits[0, -1]
-                assert logits is not None
+                    past, logits = out.past_key_values, out.logits[0, -1]
+                done += part
+                after_forward(len(part))
+            assert logits is not None
+            with torch.inference_mode():
                 token = sampler.draw(logits, produced)
-                if token in end_tokens:
-                    yield Step(None, "stop")
-                    return
-                produced.append(token)
-                yield Step(token)
-                if len(produced) >= limit:
-                    yield Step(None, "length")
-                    return
-                pending = [token]
+            if token in end_tokens:
+                yield Step(None, "stop")
+                return
+            produced.append(token)
+            yield Step(token)
+            if len(produced) >= limit:
+                yield Step(None, "length")
+                return
+            pending = [token]
     finally:
         if past is not None:
             cache.keep(key, done, past)

@@ -7,6 +7,7 @@ one batched product, so that it costs about as much as one.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -182,13 +183,14 @@ def collapse(meta: GateMeta) -> str:
     """
     if meta.mode != "trained" or len(meta.adapters) < 2:
         return ""
-    total = sum(meta.sample_counts.values()) or 1
+    samples = Counter(adapter for _, adapter in meta.questions) or Counter(meta.sample_counts)
+    total = sum(samples.values()) or 1
     top = max(meta.mean_weights, key=lambda name: meta.mean_weights[name])
-    share = meta.sample_counts.get(top, 0) / total
+    share = samples[top] / total
     if meta.mean_weights[top] >= max(COLLAPSE_WEIGHT, share + 0.2):
         weight = meta.mean_weights[top]
         return f"`{top}` takes {weight:.0%} of all weight, though it has {share:.0%} of the questions"
-    majority = max(meta.sample_counts.values()) / total
+    majority = max(samples.values(), default=0) / total
     if meta.train_accuracy is not None and meta.train_accuracy <= majority + 1e-9 and majority < 1:
         right = meta.train_accuracy
         return f"it names the right adapter for {right:.0%} of its own questions, no better than chance"

@@ -2,9 +2,9 @@
 pickle.
 """
 
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import msgspec
 import torch
@@ -13,44 +13,85 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import StoreError
 from dlm_core.store import atomic
-from dlm_core.training.loop import Loop, Progress
+from dlm_core.training.loop import Learned
 
+Phase = Literal["sft", "preference"]
 _TENSORS = "state.safetensors"
 _PROGRESS = "progress.json"
+_EXTRA = "extra/"
+_HINT = "start over with `dlm train` without `--resume`"
 
 
-def save(loop: Loop, folder: Path) -> None:
-    """Write the loop's state into an empty folder."""
+class Resumable(Protocol):
+    """A loop whose state can be kept: `progress` is a dataclass of plain values."""
+
+    progress: Any
+    optimiser: torch.optim.Optimizer
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """What the loop needs beside adapters, optimiser and progress."""
+        ...
+
+    def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `extra_tensors` gave."""
+        ...
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """`progress.json`: the phase a run was in, what its answer phase came to, and the loop's own progress."""
+
+    phase: Phase
+    learned: Learned
+    progress: msgspec.Raw
+
+
+def save(
+    loop: Resumable, phase: Phase, adapters: Sequence[AdapterWeights], learned: Learned, folder: Path
+) -> None:
+    """Write the state of a run into an empty folder; `adapters` are all that train in it."""
     tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
-    for adapter in loop.adapters:
+    for i, state in enumerate(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []):
+        tensors[f"rng/{i}"] = state
+    for adapter in adapters:
         for module, role, parameter in adapter.named_tensors():
-            tensors[f"adapter/{adapter.spec.name}/{module}/{role}"] = parameter.detach().cpu().contiguous()
+            tensors[_name(adapter, module, role)] = parameter
     for i, parameter in enumerate(_optimised(loop)):
         for name, value in loop.optimiser.state.get(parameter, {}).items():
-            tensors[f"optimiser/{i}/{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    for adapter_name, best in (loop.best or {}).items():
-        for key, value in best.items():
-            tensors[f"best/{adapter_name}/{key}"] = value.cpu().contiguous()
-    atomic.write_bytes(folder / _TENSORS, save_tensors({k: v.clone() for k, v in tensors.items()}))
-    atomic.write_bytes(folder / _PROGRESS, msgspec.json.encode(asdict(loop.progress)))
+            tensors[f"optimiser/{i}/{name}"] = torch.as_tensor(value)
+    for name, value in loop.extra_tensors().items():
+        tensors[_EXTRA + name] = value
+    apart = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    standing = Standing(
+        phase=phase, learned=learned, progress=msgspec.Raw(msgspec.json.encode(loop.progress))
+    )
+    atomic.write_bytes(folder / _TENSORS, save_tensors(apart))
+    atomic.write_bytes(folder / _PROGRESS, msgspec.json.encode(standing))
 
 
-def restore(loop: Loop, folder: Path) -> None:
-    """Put a saved state into a loop that was built for the same plan and recipe.
+def standing(folder: Path) -> Standing:
+    """Where the run of a checkpoint stood. Raises StoreError: it is damaged."""
+    try:
+        return msgspec.json.decode((folder / _PROGRESS).read_bytes(), type=Standing)
+    except (OSError, msgspec.DecodeError) as error:
+        raise StoreError(f"{folder}: the checkpoint cannot be taken up: {error}", _HINT) from error
+
+
+def restore(loop: Resumable, adapters: Sequence[AdapterWeights], folder: Path) -> None:
+    """Put a saved state into a loop that was built for the same phase, plan and recipe.
 
     Raises:
         StoreError: the checkpoint is damaged or of another run.
     """
-    hint = "start over with `dlm train` without `--resume`"
     try:
         tensors = load_tensors((folder / _TENSORS).read_bytes())
-        progress = msgspec.json.decode((folder / _PROGRESS).read_bytes(), type=Progress)
+        progress = msgspec.json.decode(standing(folder).progress, type=type(loop.progress))
         with torch.no_grad():
-            for adapter in loop.adapters:
+            for adapter in adapters:
                 for module, role, parameter in adapter.named_tensors():
-                    parameter.copy_(tensors[f"adapter/{adapter.spec.name}/{module}/{role}"])
+                    parameter.copy_(tensors[_name(adapter, module, role)])
         for i, parameter in enumerate(_optimised(loop)):
             state: dict[str, Any] = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):
@@ -59,17 +100,22 @@ def restore(loop: Loop, folder: Path) -> None:
                     state[key] = value.to(parameter.device)  # fused AdamW keeps its step count there too
             if state:
                 loop.optimiser.state[parameter] = state
-        best: dict[str, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("best/"):
-                _, adapter_name, name = key.split("/", 2)
-                best.setdefault(adapter_name, {})[name] = value.to(loop.device)
-        loop.best = best or None
+        loop.take_extra_tensors(
+            {k.removeprefix(_EXTRA): v for k, v in tensors.items() if k.startswith(_EXTRA)}
+        )
         torch.set_rng_state(tensors["rng"])
+        if torch.cuda.is_available():
+            for i in range(torch.cuda.device_count()):
+                if f"rng/{i}" in tensors:
+                    torch.cuda.set_rng_state(tensors[f"rng/{i}"], i)
     except (OSError, KeyError, RuntimeError, SafetensorError, msgspec.DecodeError) as error:
-        raise StoreError(f"{folder}: the checkpoint cannot be taken up: {error}", hint) from error
+        raise StoreError(f"{folder}: the checkpoint cannot be taken up: {error}", _HINT) from error
     loop.progress = progress
 
 
-def _optimised(loop: Loop) -> list[torch.nn.Parameter]:
+def _name(adapter: AdapterWeights, module: str, role: str) -> str:
+    return f"adapter/{adapter.spec.name}/{module}/{role}"
+
+
+def _optimised(loop: Resumable) -> list[torch.nn.Parameter]:
     return [p for group in loop.optimiser.param_groups for p in group["params"]]

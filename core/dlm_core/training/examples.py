@@ -94,17 +94,17 @@ def _cut(row: Row, limit: int, truncated: list[str]) -> Row:
     return Row(row.ids[:limit], row.loss[:limit], row.adapter, row.section, row.label, row.kind)
 
 
-def build_rows(document: Document, encoder: Encoder) -> Rows:
+def build_rows(document: Document, encoder: Encoder, context_length: int) -> Rows:
     """The rows of a document under one base.
 
-    Long prose is split into pieces of `training.sequence_len` tokens; long answers are cut there and
-    reported.
+    Long prose is split into pieces of `training.sequence_len` tokens, or of the base's `context_length` where
+    that is less; long answers are cut there and reported.
 
     Raises:
         DocumentError: a row has no token to learn (an answer cut away, say); the message names the section.
     """
     training = document.frontmatter.training
-    system, limit = document.frontmatter.system_prompt, training.sequence_len
+    system, limit = document.frontmatter.system_prompt, min(training.sequence_len, context_length)
     sft: list[Row] = []
     preference: list[PreferenceRow] = []
     truncated: list[str] = []

@@ -1,7 +1,6 @@
 """A forward of the base that computes logits only where they are needed."""
 
 from types import TracebackType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +26,11 @@ class SelectiveHead:
         hidden = args[0]
         return (hidden.reshape(-1, hidden.shape[-1]).index_select(0, self._positions).unsqueeze(0), *args[1:])
 
-    def logits(
-        self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor, runner: Any = None
-    ) -> Tensor:
-        """Logits [n, vocabulary] in float32 at flat `positions` [n] of `input_ids` [rows, tokens].
-
-        `runner` is called in place of the model where a wrapper (data parallel, say) must see the forward.
-        """
+    def logits(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
+        """Logits [n, vocabulary] in float32 at flat `positions` [n] of `input_ids` [rows, tokens]."""
         self._positions = positions
         try:
-            out = (runner or self.model)(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+            out = self.model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
         finally:
             self._positions = None
         logits: Tensor = out.logits[0]

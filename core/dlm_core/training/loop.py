@@ -5,13 +5,15 @@ Devices and gradients go through `accelerate` alone, so `accelerate launch` spre
 processes.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from accelerate.utils import gather_object
+from torch import Tensor
 from torch.nn import functional
 
 from dlm_core.adapters.bank import Bank, TrainingPlan
@@ -23,6 +25,7 @@ from dlm_core.training import optimiser as optimisers
 from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.processes import agree, average_gradients, share, summed
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import Rehearsal
 from dlm_core.training.schedule import factor
@@ -46,6 +49,11 @@ class Counters:
         self.loss[key] = self.loss.get(key, 0.0) + loss
         self.tokens[key] = self.tokens.get(key, 0) + tokens
         self.hits[key] = self.hits.get(key, 0) + hits
+
+    def merge(self, other: "Counters") -> None:
+        """Take up what another process has seen."""
+        for key in other.tokens:
+            self.add(key, other.loss[key], other.tokens[key], other.hits[key])
 
     def recalls(self) -> dict[str, float]:
         """Share of answer tokens predicted, 0..1, per key."""
@@ -79,16 +87,13 @@ class Progress:
     finished: str = ""
 
 
-class Trainee(nn.Module):
-    """The model and the adapters that train on it as one module, as data parallel needs to see them."""
+@dataclass
+class Learned:
+    """What the last whole epoch came to: recall 0..1 over all answer tokens, recall and loss per section."""
 
-    def __init__(self, model: nn.Module, adapters: Sequence[AdapterWeights]) -> None:
-        super().__init__()
-        self.model = model
-        self.adapters = nn.ModuleList(layer for a in adapters for layer in a.layers.values())
-
-    def forward(self, **inputs: Tensor) -> object:
-        return self.model(**inputs)
+    recall: float | None = None
+    recalls: dict[str, float] = field(default_factory=dict)
+    losses: dict[str, float] = field(default_factory=dict)
 
 
 Hook = Callable[[], None]
@@ -98,7 +103,6 @@ class Loop:
     """Supervised training of some adapters of a bank.
 
     Args:
-        model: the base with its bank.
         adapters: those that train; they are changed in place.
         rates: peak learning rate per adapter.
         rows: what to learn.
@@ -111,7 +115,6 @@ class Loop:
         self,
         *,
         run_id: int,
-        model: nn.Module,
         bank: Bank,
         adapters: Sequence[AdapterWeights],
         rates: Mapping[str, float],
@@ -131,9 +134,7 @@ class Loop:
         self.rehearsal, self.head, self.emit, self.clock = rehearsal, head, emit, clock
         self.pad_id = pad_id
         self.progress = Progress()
-        self.last_recall: float | None = None
-        self.last_losses: dict[str, float] = {}
-        self.last_recalls: dict[str, float] = {}
+        self.learned = Learned()
         self.best: dict[str, dict[str, Tensor]] | None = None
         for adapter in self.adapters:
             adapter.requires_grad_(True)
@@ -146,8 +147,6 @@ class Loop:
         )
         self.accelerator = accelerator
         self.device = accelerator.device
-        trainee = Trainee(model, self.adapters)
-        self._runner: nn.Module = accelerator.prepare(trainee) if accelerator.num_processes > 1 else trainee
         self.optimiser: torch.optim.Optimizer = accelerator.prepare(raw)
         self.parameters = [p for a in self.adapters for _, _, p in a.named_tensors()]
         self._last_event = self._last_openness = -1e9
@@ -176,11 +175,7 @@ class Loop:
             seed=self.recipe.seed,
             epoch=epoch,
         )
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        if world == 1:
-            return batches
-        share = -(-len(batches) // world)
-        return [batches[(rank + i * world) % len(batches)] for i in range(share)]
+        return [batches[i] for i in share(self.accelerator, len(batches))]
 
     def steps_per_epoch(self) -> int:
         return -(-len(self.epoch_batches(0)) // self.recipe.grad_accum)
@@ -206,7 +201,7 @@ class Loop:
         while progress.epoch < recipe.epochs and not progress.finished:
             batches = self.epoch_batches(progress.epoch)
             while progress.batch < len(batches):
-                if stop():
+                if agree(self.accelerator, stop()):
                     return "stopped"
                 begun = self.clock()
                 group = batches[progress.batch : progress.batch + recipe.grad_accum]
@@ -224,18 +219,22 @@ class Loop:
             self.optimiser, factor(progress.step, self.total_steps, recipe.warmup_ratio, recipe.scheduler)
         )
         batches = [collate(rows, self.names, self.pad_id).to(self.device) for rows in group]
-        answer_tokens = sum(int(b.targets.numel()) for b in batches)
+        # So weighted, the mean of the processes' gradients is that of a mean over all their answer tokens.
+        answer_tokens = (
+            summed(self.accelerator, sum(b.targets.numel() for b in batches)) / self.accelerator.num_processes
+        )
         step_loss = 0.0
         losses: dict[str, list[float]] = {}
         watch = last or self.clock() - self._last_openness >= OPENNESS_INTERVAL_S
         for batch in batches:
             step_loss += self._learn(batch, answer_tokens, losses, watch=watch)
         kl = self._rehearse() if self._rehearses_now() else None
-        if not torch.isfinite(torch.tensor(step_loss)):
+        if agree(self.accelerator, not math.isfinite(step_loss)):
             raise TrainingError(
                 f"the loss is not finite at step {progress.step + 1}; nothing was committed",
                 "lower `training.learning_rate`, or set `training.precision: fp32`",
             )
+        average_gradients(self.accelerator, self.parameters)
         norm = self.accelerator.clip_grad_norm_(self.parameters, recipe.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -269,7 +268,7 @@ class Loop:
             )
 
     def _learn(
-        self, batch: Batch, answer_tokens: int, losses: dict[str, list[float]], *, watch: bool
+        self, batch: Batch, answer_tokens: float, losses: dict[str, list[float]], *, watch: bool
     ) -> float:
         """Forward and backward of one batch; returns its share of the step's mean loss."""
         self.plan.set_rows(batch.weights)
@@ -280,7 +279,7 @@ class Loop:
             self.plan.recorder = OpennessRecorder(self._active_layout(batch), own)
         self.bank.use(self.plan)
         with self.accelerator.autocast():
-            logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions, self._runner)
+            logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
         each = functional.cross_entropy(logits, batch.targets, reduction="none")
         loss = each.sum() / answer_tokens
         self.accelerator.backward(loss)
@@ -312,8 +311,9 @@ class Loop:
 
     def _rehearse(self) -> float:
         assert self.rehearsal is not None
-        text, pinned = self.rehearsal.pick(self.progress.rehearsals, len(self.adapters))
-        self.progress.rehearsals += 1
+        turn = self.progress.rehearsals + self.accelerator.process_index
+        text, pinned = self.rehearsal.pick(turn, len(self.adapters))
+        self.progress.rehearsals += self.accelerator.num_processes
         weights = torch.zeros(1, len(self.adapters), device=self.device)
         weights[0, pinned] = 1.0
         recorder, self.plan.recorder = self.plan.recorder, None
@@ -324,6 +324,21 @@ class Loop:
         self.accelerator.backward(kl * self.recipe.rehearse_weight)
         self.plan.recorder = recorder
         return float(kl.detach())
+
+    # -- what a checkpoint keeps beside adapters, optimiser and progress
+    # -------------------------------------
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """The best weights so far, by `adapter/tensor`."""
+        best = self.best or {}
+        return {f"{name}/{key}": value for name, tensors in best.items() for key, value in tensors.items()}
+
+    def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        best: dict[str, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            name, _, tensor = key.partition("/")
+            best.setdefault(name, {})[tensor] = value.to(self.device)
+        self.best = best or None
 
     # -- openness
     # ---------------------------------------------------------------------------------------------------
@@ -366,10 +381,11 @@ class Loop:
     # -----------------------------------------------------------------------------------------------------
 
     def _end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> None:
-        progress, counters = self.progress, self.progress.counters
+        progress = self.progress
+        counters, sections = self._seen()
         validation = self._validate() if self.validation else None
         if validation is None and counters.recall >= self.recipe.verify_recall:
-            counters = progress.counters = self._verify()
+            counters, sections = self._verify()
         forgetting = at_epoch(progress.epoch + 1)
         self.emit(
             TrainEpoch(
@@ -389,17 +405,26 @@ class Loop:
             progress.finished = "recall"
         progress.epoch += 1
         progress.batch = 0
-        self.last_recall = counters.recall
-        self.last_losses, self.last_recalls = progress.sections.losses(), progress.sections.recalls()
+        self.learned = Learned(counters.recall, sections.recalls(), sections.losses())
         progress.counters, progress.sections = Counters(), Counters()
 
-    def _verify(self) -> Counters:
-        """Recall of every row under the weights as they now are, a forward each.
+    def _seen(self) -> tuple[Counters, Counters]:
+        """The epoch's counters per adapter and per section, over all processes."""
+        everyone = [(self.progress.counters, self.progress.sections)]
+        if self.accelerator.num_processes > 1:
+            everyone = gather_object(everyone)
+        counters, sections = Counters(), Counters()
+        for by_adapter, by_section in everyone:
+            counters.merge(by_adapter)
+            sections.merge(by_section)
+        return counters, sections
+
+    def _verify(self) -> tuple[Counters, Counters]:
+        """Recall of every row under the weights as they now are, a forward each, per adapter and per section.
 
         What an epoch counts on its way lags behind what it has learned by its end; this does not.
         """
-        found = Counters()
-        self.progress.sections = Counters()
+        found, sections = Counters(), Counters()
         self.plan.dropping = False
         for rows in plan_epoch(
             self.rows,
@@ -415,10 +440,10 @@ class Loop:
             with torch.no_grad(), self.accelerator.autocast():
                 logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
             each = functional.cross_entropy(logits, batch.targets, reduction="none")
-            self._count(batch, each, logits.argmax(-1) == batch.targets, found, self.progress.sections)
+            self._count(batch, each, logits.argmax(-1) == batch.targets, found, sections)
         self.plan.dropping = True
         self.plan.forget()
-        return found
+        return found, sections
 
     def _validate(self) -> float:
         """Mean loss on the held-out rows; keeps a copy of the weights when it is the best so far."""

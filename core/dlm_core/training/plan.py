@@ -48,8 +48,8 @@ def make_plan(
     """Compare the document's rows with what the last commit learned.
 
     Args:
-        gate_key: a hash of all that the gate's training depends on; the last one is in the snapshot's
-        `extra`.
+        gate_key: a hash of all that the gate's training depends on, "" for a document without a gate; the
+            last one is in the snapshot's `extra`.
         fresh: start over whatever there is.
 
     A changed recipe or base means a full run. Otherwise only adapters with new or changed sections train,
@@ -86,7 +86,7 @@ def make_plan(
     changed_pairs = [p for p in rows.preference if p.chosen.section not in known]
     touched = {r.adapter for r in changed} | {p.adapter for p in changed_pairs}
     training = tuple(a for a in adapters if a in touched or a not in snapshot.adapters)
-    gate = snapshot.extra.get("gate_key") != gate_key
+    gate = bool(gate_key) and (snapshot.gate is None or snapshot.extra.get("gate_key") != gate_key)
     if not training and not gate:
         return RunPlan((), frozenset(), (), (), False, "nothing changed since the last run")
     replay = _replay(rows.sft, changed, touched, seed)

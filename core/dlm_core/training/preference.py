@@ -7,8 +7,10 @@ reference: L = NLL(chosen) − α log σ(log odds ratio). For DPO, α weighs the
 keeps it likely.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator
@@ -24,6 +26,7 @@ from dlm_core.training import optimiser as optimisers
 from dlm_core.training.batches import collate, plan_epoch
 from dlm_core.training.examples import PreferenceRow
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.processes import agree, average_gradients, share
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import Rehearsal
 from dlm_core.training.schedule import factor
@@ -65,6 +68,19 @@ def _log1mexp(x: Tensor) -> Tensor:
     """log(1 − exp(x)) for x < 0, without cancellation near 0."""
     x = x.clamp(max=-1e-6)
     return torch.where(x > -0.693, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
+
+
+@dataclass
+class PreferenceProgress:
+    """Where the preference phase stands; `wins` holds 1.0 per adapter for every pair that came out right."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    rehearsals: int = 0
+    elapsed_s: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    wins: dict[str, list[float]] = field(default_factory=dict)
 
 
 class PreferenceLoop:
@@ -118,18 +134,28 @@ class PreferenceLoop:
             )
         )
         self.parameters = [p for a in self.adapters for _, _, p in a.named_tensors()]
-        self.references = self._references()
+        self.progress = PreferenceProgress()
+        self.references: Tensor | None = None
 
-    def _references(self) -> dict[int, tuple[float, float]]:
-        """Summed log-probabilities of every pair under the reference, computed once."""
+    def _references(self) -> Tensor:
+        """Summed log-probabilities [pairs, 2] of chosen and rejected answers under the reference, float64."""
+        found = torch.zeros(len(self.pairs), 2, dtype=torch.float64)
         if self.config.method == "orpo":
-            return {id(p): (0.0, 0.0) for p in self.pairs}
-        found: dict[int, tuple[float, float]] = {}
+            return found
+        self.plan.dropping = False
         with torch.no_grad():
-            for pair in self.pairs:
+            for i, pair in enumerate(self.pairs):
                 chosen, rejected, _, _ = self._log_probs([pair], base=self.config.reference == "base")
-                found[id(pair)] = (float(chosen[0]), float(rejected[0]))
+                found[i] = torch.tensor([float(chosen[0]), float(rejected[0])])
+        self.plan.dropping = True
         return found
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """The reference's log-probabilities: the adapters that gave them have moved since."""
+        return {} if self.references is None else {"references": self.references}
+
+    def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        self.references = tensors.get("references")
 
     def _log_probs(
         self, pairs: Sequence[PreferenceRow], *, base: bool = False
@@ -152,87 +178,95 @@ class PreferenceLoop:
 
     def run(self, stop: Callable[[], bool], between_steps: Callable[[], None]) -> str:
         """Train all epochs, or until `stop`; returns `epochs` or `stopped`."""
-        rows_per_batch = max(1, self.recipe.max_rows // 2)
-        begun, step, turn = self.clock(), 0, 0
-        per_epoch = len(self._batches(0, rows_per_batch))
-        total = per_epoch * self.epochs
-        for epoch in range(self.epochs):
-            wins: dict[str, list[float]] = {}
-            losses: list[float] = []
-            for batch in self._batches(epoch, rows_per_batch):
-                if stop():
+        progress, total = self.progress, len(self._batches(0)) * self.epochs
+        if self.references is None:
+            self.references = self._references()
+        while progress.epoch < self.epochs:
+            batches = self._batches(progress.epoch)
+            while progress.batch < len(batches):
+                if agree(self.accelerator, stop()):
                     return "stopped"
-                started = self.clock()
-                rate = optimisers.set_factor(
-                    self.optimiser, factor(step, total, self.recipe.warmup_ratio, self.recipe.scheduler)
-                )
-                loss, won = self._step(batch)
-                kl = None
-                if (
-                    self.rehearsal is not None
-                    and self.recipe.rehearse_every
-                    and step % self.recipe.rehearse_every == 0
-                ):
-                    kl = self._rehearse(turn)
-                    turn += 1
-                norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
-                self.optimiser.step()
-                self.optimiser.zero_grad(set_to_none=True)
-                self.plan.forget()
-                step += 1
-                losses.append(loss)
-                for pair, better in zip(batch, won, strict=True):
-                    wins.setdefault(pair.adapter, []).append(better)
-                elapsed = self.clock() - begun
-                tokens = sum(len(p.chosen.ids) + len(p.rejected.ids) for p in batch)
-                self.emit(
-                    TrainStep(
-                        run_id=self.run_id,
-                        phase="preference",
-                        step=step,
-                        steps=total,
-                        epoch=epoch + 1,
-                        epochs=self.epochs,
-                        loss=loss,
-                        losses={},
-                        learning_rate=rate,
-                        grad_norm=float(norm) if norm is not None else 0.0,
-                        tokens_per_s=tokens / max(self.clock() - started, 1e-9),
-                        elapsed_s=elapsed,
-                        eta_s=elapsed / step * (total - step),
-                        rehearsal_kl=kl,
-                    )
-                )
+                self._step(batches[progress.batch], total)
                 between_steps()
-            flat = [w for each in wins.values() for w in each]
-            self.emit(
-                TrainEpoch(
-                    run_id=self.run_id,
-                    phase="preference",
-                    epoch=epoch + 1,
-                    epochs=self.epochs,
-                    loss=sum(losses) / max(1, len(losses)),
-                    recall=sum(flat) / max(1, len(flat)),
-                    recalls={name: sum(w) / len(w) for name, w in wins.items()},
-                )
-            )
+            self._end_epoch()
         return "epochs"
 
-    def _batches(self, epoch: int, rows: int) -> list[list[PreferenceRow]]:
-        return plan_epoch(
-            self.pairs,
-            lambda p: max(len(p.chosen.ids), len(p.rejected.ids)),
+    def _step(self, batch: Sequence[int], total: int) -> None:
+        progress, started = self.progress, self.clock()
+        rate = optimisers.set_factor(
+            self.optimiser, factor(progress.step, total, self.recipe.warmup_ratio, self.recipe.scheduler)
+        )
+        loss, won = self._learn(batch)
+        every = self.recipe.rehearse_every
+        kl = self._rehearse() if self.rehearsal is not None and every and progress.step % every == 0 else None
+        average_gradients(self.accelerator, self.parameters)
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.plan.forget()
+        pairs = [self.pairs[i] for i in batch]
+        progress.step += 1
+        progress.batch += 1
+        progress.losses.append(loss)
+        for pair, better in zip(pairs, won, strict=True):
+            progress.wins.setdefault(pair.adapter, []).append(better)
+        seconds = max(self.clock() - started, 1e-9)
+        progress.elapsed_s += seconds
+        self.emit(
+            TrainStep(
+                run_id=self.run_id,
+                phase="preference",
+                step=progress.step,
+                steps=total,
+                epoch=progress.epoch + 1,
+                epochs=self.epochs,
+                loss=loss,
+                losses={},
+                learning_rate=rate,
+                grad_norm=float(norm) if norm is not None else 0.0,
+                tokens_per_s=sum(len(p.chosen.ids) + len(p.rejected.ids) for p in pairs) / seconds,
+                elapsed_s=progress.elapsed_s,
+                eta_s=progress.elapsed_s / progress.step * (total - progress.step),
+                rehearsal_kl=kl,
+            )
+        )
+
+    def _end_epoch(self) -> None:
+        progress = self.progress
+        flat = [w for each in progress.wins.values() for w in each]
+        self.emit(
+            TrainEpoch(
+                run_id=self.run_id,
+                phase="preference",
+                epoch=progress.epoch + 1,
+                epochs=self.epochs,
+                loss=sum(progress.losses) / max(1, len(progress.losses)),
+                recall=sum(flat) / max(1, len(flat)),
+                recalls={name: sum(w) / len(w) for name, w in progress.wins.items()},
+            )
+        )
+        progress.epoch += 1
+        progress.batch = 0
+        progress.losses, progress.wins = [], {}
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        """This process's batches of an epoch, as indices into the pairs."""
+        batches = plan_epoch(
+            range(len(self.pairs)),
+            lambda i: max(len(self.pairs[i].chosen.ids), len(self.pairs[i].rejected.ids)),
             token_budget=max(1, self.recipe.token_budget // 2),
-            max_rows=rows,
+            max_rows=max(1, self.recipe.max_rows // 2),
             seed=self.recipe.seed,
             epoch=epoch,
         )
+        return [batches[i] for i in share(self.accelerator, len(batches))]
 
-    def _step(self, batch: Sequence[PreferenceRow]) -> tuple[float, list[float]]:
+    def _learn(self, batch: Sequence[int]) -> tuple[float, list[float]]:
         """Backward of one batch; returns its loss, and 1.0 for each pair whose chosen answer is ahead."""
+        assert self.references is not None
         hyper = self.config.hyperparams
-        chosen, rejected, length_chosen, length_rejected = self._log_probs(batch)
-        reference = torch.tensor([self.references[id(p)] for p in batch], device=self.device)
+        chosen, rejected, length_chosen, length_rejected = self._log_probs([self.pairs[i] for i in batch])
+        reference = self.references[list(batch)].to(self.device, torch.float32)
         loss = preference_loss(
             chosen,
             rejected,
@@ -245,7 +279,7 @@ class PreferenceLoop:
             beta=hyper.beta,
             alpha=hyper.alpha,
         )
-        if not torch.isfinite(loss):
+        if agree(self.accelerator, not math.isfinite(float(loss.detach()))):
             raise TrainingError(
                 "the preference loss is not finite; nothing was committed",
                 "lower `training.preference.hyperparams.learning_rate`",
@@ -254,8 +288,10 @@ class PreferenceLoop:
         ahead = (chosen - reference[:, 0] > rejected - reference[:, 1]).float()
         return float(loss.detach()), ahead.tolist()
 
-    def _rehearse(self, turn: int) -> float:
+    def _rehearse(self) -> float:
         assert self.rehearsal is not None
+        turn = self.progress.rehearsals + self.accelerator.process_index
+        self.progress.rehearsals += self.accelerator.num_processes
         text, pinned = self.rehearsal.pick(turn, len(self.adapters))
         weights = torch.zeros(1, len(self.adapters), device=self.device)
         weights[0, pinned] = 1.0

@@ -6,7 +6,8 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import torch
@@ -40,7 +41,7 @@ from dlm_core.training import checkpoint
 from dlm_core.training.examples import Row, Rows, build_rows, label_of
 from dlm_core.training.forgetting import METER_TEXTS, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.loop import Loop
+from dlm_core.training.loop import Learned, Loop
 from dlm_core.training.plan import RunPlan, make_plan
 from dlm_core.training.preference import PreferenceLoop
 from dlm_core.training.processes import accelerator_for
@@ -92,12 +93,20 @@ class Run:
         self.recipe: Recipe = resolve(document, seed=options.seed, epochs=options.epochs)
         self.names = document.adapter_names
         self._begun = clock()
-        self._recall: float | None = None
+        self._learned = Learned()
+        self.accelerator = accelerator_for(workshop.base.placement)
+        self.run_id = 0
+        self._emit: Callable[[Event], None] = lambda _: None
 
     def execute(self, on_started: Callable[[int], None] = lambda _: None) -> RunEnded:
         """Train, commit, train the gate. Raises DlmError; the store then holds what it held before, or the
         adapters
-        of this run when only the gate failed."""
+        of this run when only the gate failed.
+
+        Of several processes that a launcher started, the first writes and speaks; the others help it train.
+        """
+        if not self.accelerator.is_main_process:
+            return self._help(on_started)
         store = self.shop.store
         with store.writer():
             metrics = store.metrics()
@@ -118,9 +127,21 @@ class Run:
                 finally:
                     self.shop.bank.use(None)
                 metrics.record(ended)
+                self.accelerator.wait_for_everyone()
                 return ended
             finally:
                 metrics.close()
+
+    def _help(self, on_started: Callable[[int], None]) -> RunEnded:
+        """A process that trains beside the first: the same steps, nothing written, nothing said."""
+        on_started(0)
+        self._between = lambda: None
+        try:
+            ended = self._train()
+        finally:
+            self.shop.bank.use(None)
+        self.accelerator.wait_for_everyone()
+        return msgspec.structs.replace(ended, versions=dict(self.shop.store.snapshot().adapters))
 
     # -- identity
     # ---------------------------------------------------------------------------------------------------
@@ -133,7 +154,7 @@ class Run:
         training = self.document.frontmatter.training
         parts = {
             "recipe": self.recipe.fingerprint(),
-            "adapters": {n: msgspec.structs.asdict(c) for n, c in training.adapter_configs().items()},
+            "adapters": [(n, msgspec.structs.asdict(c)) for n, c in training.adapter_configs().items()],
             "disel": msgspec.structs.asdict(training.disel),
             "preference": training.preference,
             "system": self.document.frontmatter.system_prompt,
@@ -143,6 +164,9 @@ class Run:
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
     def gate_key(self, samples: Sequence[gates.Sample]) -> str:
+        """Hash of all that the gate's training depends on; "" where the document has no gate."""
+        if not self._has_gate:
+            return ""
         parts = {
             "gate": self.document.frontmatter.training.gate,
             "samples": [(s.text, s.adapter) for s in samples],
@@ -151,17 +175,26 @@ class Run:
         }
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
+    @property
+    def _has_gate(self) -> bool:
+        return self.document.frontmatter.training.gate.enabled and len(self.names) > 1
+
     # -- the run
     # ----------------------------------------------------------------------------------------------------
 
     def _train(self) -> RunEnded:
         shop, store = self.shop, self.shop.store
         shop.bank.use(None)
-        rows = build_rows(self.document, shop.base.chat)
+        rows = build_rows(self.document, shop.base.chat, shop.base.context_length)
+        if not self.document.frontmatter.training.preference.enabled:
+            rows = replace(rows, preference=())
         for label in rows.truncated:
             self._log(
-                "warning", f"{label} is longer than `training.sequence_len` and was cut", code="truncated"
+                "warning",
+                f"{label} is longer than `training.sequence_len` or than the base reads, and was cut",
+                code="truncated",
             )
+        self.accelerator.wait_for_everyone()  # the first process has tidied up, none has committed
         snapshot = store.snapshot()
         samples = gates.collect(self.document)
         plan = make_plan(
@@ -176,7 +209,8 @@ class Run:
         )
         if not rows.sft and not rows.preference:
             raise TrainingError(
-                "the document has nothing to learn: no section has text", "write a section under a fence"
+                "the document has nothing to learn: no section has text that is trained",
+                "write a section under a fence",
             )
         if plan.empty:
             self._log("info", plan.reason, "change a section, or train anew with `--fresh`", "nothing_to_do")
@@ -185,7 +219,8 @@ class Run:
             outcome, snapshot = self._train_adapters(plan, rows, snapshot)
             if outcome is not None:
                 return outcome
-        if plan.gate or snapshot.gate is None:
+        writes = self.accelerator.is_main_process
+        if writes and self._has_gate and (plan.gate or snapshot.gate is None):
             snapshot = self._train_gate(samples, snapshot)
         return self._ended("done", self._reason, snapshot)
 
@@ -196,6 +231,10 @@ class Run:
     ) -> tuple[RunEnded | None, Snapshot]:
         shop, store, recipe = self.shop, self.shop.store, self.recipe
         adapters = self._adapters(plan, snapshot)
+        key, taken_up = self._checkpoint_key(plan), None
+        if self.options.resume:
+            taken_up = self._checkpoint(key)
+        torch.manual_seed(recipe.seed + self.accelerator.process_index)
         learn, held_out = _split(plan.rows, recipe.validation_share, recipe.seed)
         encoder = shop.base.chat
         neutral = own_texts(self.document.frontmatter.training.rehearsal.texts, self.document.path.parent)
@@ -206,12 +245,11 @@ class Run:
         meter = ForgettingMeter(shop.head, encoder, bundled("held_out")[:METER_TEXTS], shop.device)
         rates = {a.spec.name: self._rate(a.spec.name) for a in adapters}
         reason = "epochs"
+        at = checkpoint.standing(taken_up) if taken_up else None
         loop: Loop | None = None
-        key = self._checkpoint_key(plan)
-        if learn:
+        if learn and (at is None or at.phase == "sft"):
             loop = Loop(
                 run_id=self.run_id,
-                model=shop.base.model,
                 bank=shop.bank,
                 adapters=adapters,
                 rates=rates,
@@ -221,10 +259,15 @@ class Run:
                 recipe=recipe,
                 head=shop.head,
                 pad_id=shop.base.tokenizer.pad_token_id or 0,
-                accelerator=accelerator_for(shop.base.placement),
+                accelerator=self.accelerator,
                 emit=self._emit,
             )
-            self._resume(loop, key)
+            if at is not None and taken_up is not None:
+                loop.learned = at.learned
+                checkpoint.restore(loop, adapters, taken_up)
+                self._log(
+                    "info", f"resumed at step {loop.progress.step} of {loop.total_steps}", code="resumed"
+                )
         self._announce(plan, loop)
         if loop is not None:
             saved_at = measured_at = self._clock()
@@ -235,8 +278,7 @@ class Run:
                 now = self._clock()
                 if now - saved_at >= CHECKPOINT_INTERVAL_S:
                     saved_at = now
-                    pending = loop
-                    store.checkpoints.save(lambda folder: checkpoint.save(pending, folder), key)
+                    self._keep(loop, "sft", adapters, loop.learned, key)
                 if now - measured_at < METER_INTERVAL_S and epoch < recipe.epochs:
                     return {}
                 measured_at = now
@@ -244,14 +286,9 @@ class Run:
                 return {"perplexity": perplexity, "perplexity_base": meter.base_perplexity, "kl": kl}
 
             reason = loop.run(self._stop, self._between, at_epoch)
-            self._recall = loop.last_recall
+            self._learned = loop.learned
             if reason == "stopped":
-                stopped = loop
-                where = store.checkpoints.save(lambda folder: checkpoint.save(stopped, folder), key)
-                kept = "the version before it stays" if snapshot.adapters else "nothing was committed yet"
-                return self._ended(
-                    "stopped", f"stopped as asked; {kept}; go on with `--resume`", snapshot, str(where)
-                ), snapshot
+                return self._stopped(loop, "sft", adapters, key, snapshot), snapshot
         if plan.preference:
             pairs = PreferenceLoop(
                 run_id=self.run_id,
@@ -264,18 +301,51 @@ class Run:
                 recipe=recipe,
                 rehearsal=rehearsal,
                 pad_id=shop.base.tokenizer.pad_token_id or 0,
-                accelerator=accelerator_for(shop.base.placement),
+                accelerator=self.accelerator,
                 emit=self._emit,
             )
+            if at is not None and at.phase == "preference" and taken_up is not None:
+                self._learned, reason = at.learned, "epochs"
+                checkpoint.restore(pairs, adapters, taken_up)
+                step = pairs.progress.step
+                self._log("info", f"resumed at step {step} of the preference phase", code="resumed")
             if pairs.run(self._stop, self._between) == "stopped":
-                return self._ended(
-                    "stopped", "stopped during preference training; nothing was committed", snapshot
-                ), snapshot
+                return self._stopped(pairs, "preference", adapters, key, snapshot), snapshot
         shop.bank.use(None)
         self._reason = {"recall": "every answer was learned", "epochs": "all epochs done"}.get(reason, reason)
-        committed = self._commit(adapters, plan, snapshot, loop)
+        if not self.accelerator.is_main_process:
+            return None, snapshot
+        committed = self._commit(adapters, snapshot)
         store.checkpoints.clear()
         return None, committed
+
+    def _keep(
+        self,
+        loop: Loop | PreferenceLoop,
+        phase: checkpoint.Phase,
+        adapters: Sequence[AdapterWeights],
+        learned: Learned,
+        key: str,
+    ) -> Path | None:
+        """Save a checkpoint; None in a process that does not write."""
+        if not self.accelerator.is_main_process:
+            return None
+        return self.shop.store.checkpoints.save(
+            lambda folder: checkpoint.save(loop, phase, adapters, learned, folder), key
+        )
+
+    def _stopped(
+        self,
+        loop: Loop | PreferenceLoop,
+        phase: checkpoint.Phase,
+        adapters: Sequence[AdapterWeights],
+        key: str,
+        snapshot: Snapshot,
+    ) -> RunEnded:
+        where = self._keep(loop, phase, adapters, self._learned, key)
+        kept = "the version before it stays" if snapshot.adapters else "nothing was committed yet"
+        reason = f"stopped as asked; {kept}; go on with `--resume`"
+        return self._ended("stopped", reason, snapshot, None if where is None else str(where))
 
     def _adapters(self, plan: RunPlan, snapshot: Snapshot) -> list[AdapterWeights]:
         """The adapters that train: new ones, or copies of the committed ones."""
@@ -313,16 +383,14 @@ class Run:
         parts += [f"{r.section}:{r.adapter}" for r in plan.rows]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _resume(self, loop: Loop, key: str) -> None:
-        if not self.options.resume:
-            return
+    def _checkpoint(self, key: str) -> Path:
+        """The checkpoint to go on from. Raises TrainingError: there is none for this document and recipe."""
         folder = self.shop.store.checkpoints.latest(key)
         if folder is None:
             there = self.shop.store.checkpoints.latest() is not None
             why = "the document or its recipe changed since it was saved" if there else "no run was stopped"
             raise TrainingError(f"there is no checkpoint to resume: {why}", "train without `--resume`")
-        checkpoint.restore(loop, folder)
-        self._log("info", f"resumed at step {loop.progress.step} of {loop.total_steps}", code="resumed")
+        return folder
 
     def _announce(self, plan: RunPlan, loop: Loop | None) -> None:
         counts = {name: 0 for name in plan.adapters}
@@ -353,13 +421,10 @@ class Run:
             )
         )
 
-    def _commit(
-        self, adapters: Sequence[AdapterWeights], plan: RunPlan, snapshot: Snapshot, loop: Loop | None
-    ) -> Snapshot:
+    def _commit(self, adapters: Sequence[AdapterWeights], snapshot: Snapshot) -> Snapshot:
         shop = self.shop
         transposed = is_transposed(shop.base.model)
-        recalls = loop.last_recalls if loop else {}
-        losses = loop.last_losses if loop else {}
+        recalls, losses = self._learned.recalls, self._learned.losses
         before = {r.content_hash: r for r in snapshot.sections}
         sections = tuple(
             SectionRecord(
@@ -388,7 +453,7 @@ class Run:
                 recipe_hash=self.recipe_hash(),
                 base_fingerprint=shop.base.fingerprint,
                 document_hash=self.document_hash(),
-                extra={**snapshot.extra, "base": shop.base.name, "recall": self._recall},
+                extra={**snapshot.extra, "base": shop.base.name, "recall": self._learned.recall},
                 keep=self.names,
                 keep_gate=same and snapshot.base_fingerprint == shop.base.fingerprint,
             )
@@ -399,8 +464,6 @@ class Run:
     def _train_gate(self, samples: Sequence[gates.Sample], snapshot: Snapshot) -> Snapshot:
         config = self.document.frontmatter.training.gate
         counts = {name: sample_counts(self.document).get(name, 0) for name in self.names}
-        if not config.enabled or len(self.names) < 2:
-            return snapshot
         self.shop.bank.use(None)
         meta: GateMeta
         module: AdapterGate | None = None
@@ -535,7 +598,7 @@ class Run:
             reason=reason,
             versions=dict(snapshot.adapters),
             seconds=self._clock() - self._begun,
-            recall=self._recall,
+            recall=self._learned.recall,
             checkpoint=checkpoint_at,
         )
 

@@ -1,4 +1,4 @@
-"""The bank computes what PEFT and the DISeL package compute, on every kind of base, and folders go both ways."""
+"""The bank computes what PEFT and the DISeL package compute, on every kind of base; folders go both ways."""
 
 from pathlib import Path
 from typing import Any
