@@ -6,7 +6,7 @@ and carries loss everywhere; a preference becomes two answers to one prompt.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dlm_core.document.model import Document, Section, SectionKind
@@ -32,6 +32,8 @@ class Row:
     is.
 
     `kind` is prose or instruction; `section` is the content hash, `label` a short name for messages.
+    `question` is
+    where the question's own tokens stand, [begin, end), empty for prose.
     """
 
     ids: tuple[int, ...]
@@ -40,6 +42,7 @@ class Row:
     section: str
     label: str
     kind: SectionKind
+    question: tuple[int, int] = (0, 0)
 
     @property
     def loss_tokens(self) -> int:
@@ -91,7 +94,22 @@ def _cut(row: Row, limit: int, truncated: list[str]) -> Row:
     if len(row.ids) <= limit:
         return row
     truncated.append(row.label)
-    return Row(row.ids[:limit], row.loss[:limit], row.adapter, row.section, row.label, row.kind)
+    begin, end = row.question
+    question = (min(begin, limit), min(end, limit))
+    return replace(row, ids=row.ids[:limit], loss=row.loss[:limit], question=question)
+
+
+def _frame(encoder: Encoder, system: str | None) -> tuple[int, int]:
+    """How many tokens a base's template puts before a question, and between it and the answer."""
+    prompts: list[list[int]] = []
+    for question in ("a", "9"):
+        ids, loss = encoder.encode_row(question, "x", system)
+        prompts.append(ids[: loss.index(True)] if True in loss else ids)
+    one, other = prompts
+    lead = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+    pairs = zip(reversed(one[lead:]), reversed(other[lead:]), strict=False)
+    tail = next((i for i, (a, b) in enumerate(pairs) if a != b), 0)
+    return lead, tail
 
 
 def build_rows(document: Document, encoder: Encoder, context_length: int) -> Rows:
@@ -108,6 +126,7 @@ def build_rows(document: Document, encoder: Encoder, context_length: int) -> Row
     sft: list[Row] = []
     preference: list[PreferenceRow] = []
     truncated: list[str] = []
+    lead, tail = _frame(encoder, system)
     for section in document.sections:
         label = label_of(section)
         for adapter in learners(section, document.adapter_names):
@@ -120,7 +139,9 @@ def build_rows(document: Document, encoder: Encoder, context_length: int) -> Row
                 label: str = label,
             ) -> Row:
                 ids, loss = encoder.encode_row(question, answer, system)
-                row = Row(tuple(ids), tuple(loss), adapter, section.content_hash, label, section.kind)
+                answer_at = loss.index(True) if True in loss else len(ids)
+                span = (min(lead, answer_at), max(lead, answer_at - tail))
+                row = Row(tuple(ids), tuple(loss), adapter, section.content_hash, label, section.kind, span)
                 row = _cut(row, limit, truncated)
                 _require_loss(row, document, section, question)
                 return row

@@ -22,6 +22,7 @@ from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import TrainingError
 from dlm_core.events import Event, OpennessMap, TrainEpoch, TrainStep
 from dlm_core.training import optimiser as optimisers
+from dlm_core.training.augment import wear
 from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
@@ -168,7 +169,7 @@ class Loop:
     def epoch_batches(self, epoch: int) -> list[list[Row]]:
         """This process's batches of an epoch; every process gets the same number."""
         batches = plan_epoch(
-            self.rows,
+            wear(self.rows, self.recipe.question_dropout, self.recipe.seed, epoch),
             lambda r: len(r.ids),
             token_budget=self.recipe.token_budget,
             max_rows=self.recipe.max_rows,

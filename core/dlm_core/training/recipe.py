@@ -37,6 +37,7 @@ class Recipe:
     clip_norm: float
     stop_recall: float
     verify_recall: float
+    question_dropout: float
     rehearse_every: int
     rehearse_weight: float
     validation_share: float
@@ -94,6 +95,12 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
     accumulate = settle("grad_accum", training.grad_accum, 1, "a batch fits in memory")
     every = settle("rehearsal.every", rehearsal.every, 2, "keeps perplexity on other text at the base's")
     weight = settle("rehearsal.weight", rehearsal.weight, 1.0, "KL and answer loss weigh the same")
+    worn = settle(
+        "question_dropout",
+        training.question_dropout,
+        0.3,
+        "answers reworded questions too: each is also seen with words missing",
+    )
     count = override("num_epochs", epochs, settle("num_epochs", training.num_epochs, auto_epochs, epochs_why))
     the_seed = override("seed", seed, training.seed)
     return Recipe(
@@ -110,6 +117,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         clip_norm=1.0,
         stop_recall=0.995,
         verify_recall=0.95,
+        question_dropout=_number(worn),
         rehearse_every=int(_number(every)) if rehearsal.enabled else 0,
         rehearse_weight=_number(weight),
         validation_share=training.validation_share,

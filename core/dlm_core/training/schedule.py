@@ -10,7 +10,7 @@ def factor(step: int, steps: int, warmup_ratio: float, kind: str) -> float:
         return (step + 1) / warmup
     if kind == "constant":
         return 1.0
-    progress = (step - warmup) / max(1, steps - warmup)
+    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
     if kind == "linear":
         return 1.0 - progress
     return 0.5 * (1.0 + math.cos(math.pi * progress))
