@@ -61,7 +61,8 @@ class Chat:
         self._logged: list[Warned] = []
         self._jobs: deque[Job] = deque()
         self._job: asyncio.Task[None] | None = None
-        self._replying = ""
+        self._replying = ""  # the request id, from when it is sent
+        self._begun = False  # whether the engine has taken it up
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._errands = Errands(self)
@@ -106,8 +107,8 @@ class Chat:
             stale=self.live.stale,
             step=self.runs.step,
             training=self.runs.under_way,
-            replying=bool(self._replying),
-            waiting=len(self._jobs) + (self._job is not None and not self._replying),
+            replying=self._begun,
+            waiting=len(self._jobs) + (self._job is not None and not self._begun),
             warnings=len(self.warnings),
             untrained=self.document.situation.untrained if self.document.situation.generation else 0,
             document_errors=len(self.document.situation.errors),
@@ -265,10 +266,14 @@ class Chat:
                         self.front.say(visible(event.text))
                     case Reply():
                         reply = event
-                    case Routed() | Log():
+                    case Routed():
+                        self._begun = True
+                        self._changed()
+                    case Log():
                         self._on_event(event)
         finally:
             self._replying = ""
+            self._begun = False
             self.front.end_reply()
             self._changed()
         if reply is None:

@@ -79,5 +79,5 @@ class Runs:
 
 
 def _ended(event: RunEnded) -> list[str]:
-    said = [line for line in lines(event) if "--resume" not in line]
+    said = [line for line in lines(event) if not line.startswith("  a checkpoint is kept")]
     return [*said, "  a checkpoint is kept; /train --resume goes on from it"] if event.checkpoint else said

@@ -35,6 +35,7 @@ from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import suspend_to_background_supported
 from prompt_toolkit.widgets import SearchToolbar
 
 from dlm_core.errors import UsageError
@@ -299,6 +300,10 @@ class Screen:
         @keys.add("c-d", filter=Condition(lambda: not self._buffer.text))
         def leave(event: KeyPressEvent) -> None:
             self.leave()
+
+        @keys.add("c-z", filter=Condition(suspend_to_background_supported))
+        def suspend(event: KeyPressEvent) -> None:
+            event.app.suspend_to_background()
 
         return keys
 

@@ -127,8 +127,9 @@ def _standing_line(now: Standing, width: int, unicode: bool) -> Line:
     if problem is not None:
         pieces.append((problem[0], problem[1] + gap))
     if now.replying or now.waiting:
-        more = f" +{now.waiting}" if now.waiting else ""
-        pieces.append(("", f"{'replying' if now.replying else 'waiting'}{more}{gap}"))
+        queued = f"{now.waiting} waiting" if now.waiting else ""
+        said = ", ".join(filter(None, ["replying" if now.replying else "", queued]))
+        pieces.append(("class:busy", f"{said}{gap}"))
     if now.warnings:
         mark = "⚠ " if unicode else "! "
         noun = "warning" if now.warnings == 1 else "warnings"
@@ -191,14 +192,14 @@ def _training_line(step: TrainStep | None, width: int, unicode: bool) -> Line:
     if step is None:
         return [("class:busy", cut("training: preparing (Ctrl-C stops)", width, unicode=unicode))]
     share = step.step / max(1, step.steps)
-    figures = f" {share:.0%}  step {step.step}/{step.steps}  {duration(step.eta_s)} left"
-    tail = f"  loss {step.loss:.3f}  {step.tokens_per_s:.0f} tokens/s  (Ctrl-C stops)"
-    bar_width = max(4, min(16, width - len("training ") - len(figures)))
-    text = f"training {bar(share, bar_width, unicode=unicode)}{figures}"
-    room = width - len(text)
-    for piece in tail.split("  ")[1:]:
-        if len(piece) + 2 > room:
+    text = f"training {share:.0%}"
+    left = f"{duration(step.eta_s)} left"
+    pieces = (left, f"step {step.step}/{step.steps}", f"loss {step.loss:.3f}", "(Ctrl-C stops)")
+    for piece in (*pieces, f"{step.tokens_per_s:.0f} tokens/s"):
+        if len(text) + 2 + len(piece) > width:
             break
         text += f"  {piece}"
-        room -= len(piece) + 2
+    drawn = bar(share, min(16, width - len(text) - 1), unicode=unicode)
+    if len(drawn) >= 4:
+        text = text.replace("training ", f"training {drawn} ", 1)
     return [("class:busy", cut(text, width, unicode=unicode))]

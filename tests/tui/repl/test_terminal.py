@@ -111,7 +111,7 @@ def test_training_shows_progress_and_ctrl_c_stops_it(tmp_path: Path) -> None:
         terminal.expect(READY)
         terminal.line("/train")
         terminal.expect(r"run 1 trains knowledge")
-        terminal.expect(r"training .* step \d+/500 .*left")
+        terminal.expect(r"training .* left  step \d+/500")
         terminal.line("hi")
         terminal.expect("run 1 is still training; this came from the last committed version")
         terminal.send(CTRL_C)
@@ -319,3 +319,44 @@ def test_a_document_that_breaks_is_named_and_mended(tmp_path: Path) -> None:
         terminal.expect("did you mean `tone`")
         terminal.path.write_text(DOCUMENT)
         terminal.gone(r"error in the document")
+
+
+def test_a_conversation_is_saved_and_loaded_with_its_routing(tmp_path: Path) -> None:
+    with Terminal(tmp_path) as terminal:
+        terminal.line("first")
+        terminal.expect("Turn 1, auto: first")
+        terminal.line("/adapter tone")
+        terminal.line(f"/save {tmp_path}/talk.md")
+        terminal.expect("saved as")
+        terminal.line("/clear")
+        terminal.line("/gate off")
+        terminal.line("anew")
+        terminal.expect("Turn 1, off: anew")
+        terminal.send(f"/load {tmp_path}/ta")
+        terminal.expect(r"talk\.md")
+        terminal.send(TAB + ENTER + ENTER)
+        terminal.expect(r"(?s)1 turn from.*pinned\s+to tone")
+        terminal.line("second")
+        terminal.expect("Turn 2, pin: second")
+
+
+def test_why_shows_neighbours_and_the_most_open_ranks(tmp_path: Path) -> None:
+    with Terminal(tmp_path) as terminal:
+        terminal.line("what")
+        terminal.expect("Turn 1, auto: what")
+        terminal.line("/why")
+        terminal.expect(r"(?s)nearest trained questions\n0\.90 ● knowledge  A question about knowledge\?")
+        terminal.expect(r"most open ranks\n0\.\d\d ● knowledge  layer \d, rank 7")
+
+
+def test_a_cold_start_stands_in_the_toolbar_until_it_is_written_away(tmp_path: Path) -> None:
+    cold = DOCUMENT.replace("cold_start_floor: 1", "cold_start_floor: 2").replace(
+        "::instruction#tone::", "::prose#knowledge::\nMore.\n\n::instruction#tone::"
+    )
+    with Terminal(tmp_path, document=cold) as terminal:
+        terminal.expect("⚠ 1 warning")
+        terminal.line("/warnings")
+        terminal.expect(r"`tone` has 1 tagged section and the gate needs 2")
+        terminal.expect(r"write one more section under `::instruction#tone::`")
+        terminal.path.write_text(cold + "\n::prose#tone::\nWarm.\n")
+        terminal.gone("⚠ 1 warning")

@@ -84,7 +84,7 @@ def test_hand_made_routing_is_shown_without_asking_the_engine() -> None:
         (Standing(state="ready", warnings=2), "⚠ 2 warnings"),
         (Standing(state="ready", untrained=1), "1 new section: /train"),
         (Standing(state="ready", untrained=3, document_errors=2), "2 errors in the document"),
-        (Standing(state="ready", replying=True, waiting=2), "replying +2"),
+        (Standing(state="ready", replying=True, waiting=2), "replying, 2 waiting"),
         (Standing(state="ready", training=True), "training: preparing"),
         (Standing(state="ready", training=True, step=STEP), "step 12/48"),
         (Standing(state="ready", training=True, step=STEP), "1 min 15 s left"),
