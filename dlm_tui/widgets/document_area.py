@@ -11,10 +11,11 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
 from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import TextArea
-from textual.widgets.text_area import Edit, EditResult, TextAreaTheme
+from textual.widgets.text_area import Edit, EditResult, Location, TextAreaTheme, WrappedDocument
 
 from dlm_core.document.fences import heading
 from dlm_core.document.highlight import START, HighlightKind, HighlightSpan, LineState, highlight_line
@@ -63,6 +64,26 @@ def carries_loss(text: str, state: AreaState, after: AreaState) -> bool:
     return after.part in _LOSS_PARTS
 
 
+class CountedLines(WrappedDocument):
+    """A wrapped document that counts its height once per change, not once per painted line."""
+
+    _height: int | None = None
+
+    @property
+    def height(self) -> int:
+        if self._height is None:
+            self._height = super().height
+        return self._height
+
+    def wrap(self, width: int, tab_width: int | None = None) -> None:
+        self._height = None
+        super().wrap(width, tab_width)
+
+    def wrap_range(self, start: Location, old_end: Location, new_end: Location) -> None:
+        self._height = None
+        super().wrap_range(start, old_end, new_end)
+
+
 class DocumentArea(TextArea):
     """The editor's text area. It knows lines and colours; files, checks and engines are others' business."""
 
@@ -82,6 +103,10 @@ class DocumentArea(TextArea):
     ]
 
     def __init__(self, *, soft_wrap: bool = True) -> None:
+        self._whole: str | None = None
+        self._stale = True
+        self._painted: LRUCache[tuple[object, ...], Strip] = LRUCache(2048)
+        self._epoch = 0
         super().__init__(
             id="document-area",
             show_line_numbers=True,
@@ -94,9 +119,34 @@ class DocumentArea(TextArea):
         self.show_loss = False
         self._adapters: tuple[str, ...] = ()
         self._states = self._fresh_states()
-        self._stale = True
         self._diagnostics: dict[int, list[Diagnostic]] = defaultdict(list)
         self._matches: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._shown_diagnostics: tuple[Diagnostic, ...] = ()
+
+    # What Textual asks for once per painted line is kept between edits: 100 ms on 10,000 lines otherwise.
+
+    @property
+    def wrapped_document(self) -> WrappedDocument:
+        return self._wrapped
+
+    @wrapped_document.setter
+    def wrapped_document(self, wrapped: WrappedDocument) -> None:
+        self._wrapped = CountedLines(wrapped.document, tab_width=self.indent_width)
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        if self._whole is None:
+            self._whole = self.document.text
+        return self._whole
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self.load_text(text)
+
+    def _edited(self) -> None:
+        """The text is another: nothing that was worked out from it holds."""
+        self._stale, self._whole = True, None
 
     # Lines and their states
 
@@ -130,26 +180,38 @@ class DocumentArea(TextArea):
         self.notify_style_update()
         self.refresh()
 
+    def notify_style_update(self) -> None:
+        self._epoch += 1
+        super().notify_style_update()
+
     def edit(self, edit: Edit) -> EditResult:
-        self._stale = True
-        return super().edit(edit)
+        self._edited()
+        result = super().edit(edit)
+        self._edited()
+        return result
 
     def undo(self) -> None:
-        self._stale = True
+        self._edited()
         super().undo()
+        self._edited()
 
     def redo(self) -> None:
-        self._stale = True
+        self._edited()
         super().redo()
+        self._edited()
 
     def load_text(self, text: str) -> None:
-        self._stale = True
+        self._edited()
         super().load_text(text)
+        self._edited()
 
     # What is marked
 
     def show_diagnostics(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Underline these, and mark their lines."""
+        if tuple(diagnostics) == self._shown_diagnostics:
+            return
+        self._shown_diagnostics = tuple(diagnostics)
         self._diagnostics = defaultdict(list)
         for diagnostic in diagnostics:
             self._diagnostics[diagnostic.span.line - 1].append(diagnostic)
@@ -161,6 +223,8 @@ class DocumentArea(TextArea):
 
     def show_matches(self, matches: Sequence[tuple[int, int, int]]) -> None:
         """Mark matches, each as line, start and end."""
+        if not matches and not self._matches:
+            return
         self._matches = defaultdict(list)
         for line, start, end in matches:
             self._matches[line].append((start, end))
@@ -201,13 +265,24 @@ class DocumentArea(TextArea):
 
     def render_line(self, y: int) -> Strip:
         """A painted line; the two cells between number and text show problems and the section's adapter."""
-        strip = super().render_line(y)
-        width = self.gutter_width
         row = self.scroll_offset.y + y
-        if not self.show_line_numbers or width < 3 or row >= self.wrapped_document.height:
-            return strip
+        if row >= self.wrapped_document.height:
+            return super().render_line(y)
         line, column = self.wrapped_document.offset_to_location(Offset(0, row))
         if line >= self.document.line_count:
+            return super().render_line(y)
+        first, last = sorted(self.selection)
+        if first[0] <= line <= last[0]:
+            return self._marked(super().render_line(y), line, column)
+        raw = self.document.get_line(line)
+        key = (raw, self.state_at(line), line, column, self.size.width, self.scroll_offset.x, self._epoch)
+        if (painted := self._painted.get(key)) is None:
+            painted = self._painted[key] = self._marked(super().render_line(y), line, column)
+        return painted
+
+    def _marked(self, strip: Strip, line: int, column: int) -> Strip:
+        width = self.gutter_width
+        if not self.show_line_numbers or width < 3:
             return strip
         background = next((s.style.bgcolor for s in strip if s.style and s.style.bgcolor), None)
         marks = [self._problem_mark(line if column == 0 else -1), self._section_mark(line)]
