@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import torch
 from torch import nn
 
@@ -60,6 +61,7 @@ _ROPE_SIZES = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": CONTEXT,
+    "initializer_range": 0.2,  # with less, a random base tells its inputs too little apart to be taught
     "bos_token_id": 1,
     "eos_token_id": 4,
     "pad_token_id": 2,
@@ -234,12 +236,10 @@ def make_document(body: str = BODY, path: Path = Path("doc.dlm"), **training: An
 
 @dataclass
 class Desk:
-    """A document on disk with an engine on it, and every event that the engine said.
-
-    The folder must hold the base `tiny`.
-    """
+    """A document on disk with an engine on it, and every event that the engine said."""
 
     folder: Path
+    base: Path
     events: list[Event] = field(default_factory=list)
     engine: Engine = field(init=False)
 
@@ -255,7 +255,8 @@ class Desk:
         return Engine(self.home, "cpu", self.events.append)
 
     def write(self, body: str = BODY, **training: Any) -> None:
-        self.path.write_text(document_text(body, **training), "utf-8")
+        settings = {"base": f"path:{self.base}"} | training
+        self.path.write_text(document_text(body, **settings), "utf-8")
 
     def open(self, body: str = BODY, **training: Any) -> "Desk":
         self.write(body, **training)
@@ -292,6 +293,17 @@ class Desk:
         assert isinstance(events[0], Routed) and isinstance(events[-1], Reply)
         return events[0], [e.text for e in events if isinstance(e, Token)], events[-1]
 
+    def another(self, name: str) -> "Desk":
+        """A desk of its own beside this one: other store, other engine, same base."""
+        folder = self.folder / name
+        folder.mkdir()
+        return Desk(folder, self.base)
+
+    def stop_after(self, steps: int) -> Callable[[], bool]:
+        """A stop flag that rises once `steps` optimiser steps are done."""
+        done = iter(range(steps))
+        return lambda: next(done, None) is None
+
     def hashes(self) -> dict[str, str]:
         """Adapter name to a hash over the committed files of its current version."""
         return committed_hashes(self.home)
@@ -309,3 +321,14 @@ def committed_hashes(home: Path) -> dict[str, str]:
         parts = [(folder / f).read_bytes() for f in ("adapter_config.json", "adapter_model.safetensors")]
         found[name] = hashlib.sha256(b"".join(parts)).hexdigest()
     return found
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny Llama, made once."""
+    return make_base_folder(tmp_path_factory.mktemp("bases"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, tiny_base: Path) -> Desk:
+    return Desk(tmp_path, tiny_base)

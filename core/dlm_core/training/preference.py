@@ -285,7 +285,12 @@ class PreferenceLoop:
                 "lower `training.preference.hyperparams.learning_rate`",
             )
         self.accelerator.backward(loss)
-        ahead = (chosen - reference[:, 0] > rejected - reference[:, 1]).float()
+        gained, lost = chosen - reference[:, 0], rejected - reference[:, 1]
+        if (
+            self.config.method == "orpo"
+        ):  # without a reference, answers of different lengths compare per token
+            gained, lost = gained / length_chosen, lost / length_rejected
+        ahead = (gained > lost).float()
         return float(loss.detach()), ahead.tolist()
 
     def _rehearse(self) -> float:

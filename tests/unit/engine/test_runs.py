@@ -1,0 +1,305 @@
+"""Whole runs on a tiny base: what is committed, what stays, and what comes out the same again."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dlm_core.errors import TrainingError, UsageError
+from dlm_core.events import GateTrained, Log, RunEnded, RunPlanned, TrainEpoch, TrainStep
+from dlm_core.store.store import Store
+from tests.tiny import BODY, DLM_ID, RATE, Desk
+
+PROSE = "::prose::\nThe lighthouse keeper rings the bell at dusk, and again at dawn.\n\n"
+PREFERENCE = """\
+::preference#tone::
+### Prompt
+How do I greet?
+### Chosen
+Ahoy, sailor!
+### Rejected
+Dear Sir or Madam.
+
+"""
+
+
+def snapshot(desk: Desk) -> Any:
+    return Store.open(DLM_ID, desk.home, create=False).snapshot()
+
+
+def test_a_run_commits_a_version_of_every_adapter(desk: Desk) -> None:
+    ended = desk.open().train()
+    assert (ended.status, ended.versions) == ("done", {"facts": "v0001", "tone": "v0001"})
+    assert snapshot(desk).generation == 1
+    Store.open(DLM_ID, desk.home, create=False).verify()
+    planned = desk.of(RunPlanned)[0]
+    assert planned.rows == {"facts": 2, "tone": 2} and planned.adapters == ("facts", "tone")
+    steps = desk.of(TrainStep)
+    assert steps[-1].step == planned.steps == steps[-1].steps
+    assert all(0 <= o <= 1 for s in steps for o in s.openness.values())
+    assert [e.epoch for e in desk.of(TrainEpoch)] == [1, 2]
+
+
+def test_training_lowers_the_loss_and_learns_the_answers(desk: Desk) -> None:
+    body = BODY
+    for long, short in (("8443.", "a"), ("Team Ada.", "b"), ("Ahoy!", "c"), ("Fair winds!", "d")):
+        body = body.replace(long, short)
+    gate = {"enabled": True, "cold_start_floor": 2, "lr": 0.01}
+    ended = desk.open(body, num_epochs=60, gate=gate).train()
+    epochs = desk.of(TrainEpoch)
+    assert ended.reason == "every answer was learned" and len(epochs) < 60
+    assert epochs[-1].loss < 0.5 * epochs[0].loss and epochs[-1].recall >= 0.995
+    answers = {"What is the port?": "a", "Who owns billing?": "b", "Say hello.": "c", "Say goodbye.": "d"}
+    for question, answer in answers.items():
+        assert desk.ask(question)[2].reply == answer
+
+
+def test_the_same_document_and_seed_give_bit_identical_adapters(desk: Desk) -> None:
+    settings: dict[str, Any] = {"adapters": {"facts": {"lora_dropout": 0.2}, "tone": {"adapter": "lora"}}}
+    desk.open(**settings).train()
+    torch.manual_seed(99)
+    again, other = desk.another("again"), desk.another("other")
+    again.open(**settings).train()
+    assert again.hashes() == desk.hashes()
+    other.open(**settings).train(seed=43)
+    assert not set(other.hashes().values()) & set(desk.hashes().values())
+
+
+@pytest.mark.parametrize(("after", "dropout"), [(1, 0.2), (3, 0.0), (4, 0.2)])
+def test_a_stopped_and_resumed_run_equals_an_unbroken_one(desk: Desk, after: int, dropout: float) -> None:
+    settings: dict[str, Any] = {
+        "adapters": {"facts": {"lora_dropout": dropout}, "tone": {"lora_dropout": dropout, "lora_r": 3}},
+        "num_epochs": 3,
+        "micro_batch_size": 2,
+        "rehearsal": {"enabled": True, "every": 2},
+        "validation_share": 0.25,
+    }
+    desk.open(**settings).train()
+    broken = desk.another("broken").open(**settings)
+    ended = broken.train(stop=broken.stop_after(after))
+    assert ended.status == "stopped" and ended.checkpoint and broken.hashes() == {}
+    elsewhere = Desk(broken.folder, broken.base)
+    elsewhere.engine.open(elsewhere.path)
+    assert elsewhere.train(resume=True).status == "done"
+    assert elsewhere.hashes() == desk.hashes()
+    assert snapshot(elsewhere).sections == snapshot(desk).sections
+
+
+@pytest.mark.parametrize("after", [3, 5])
+def test_a_run_stopped_among_its_preferences_resumes_too(desk: Desk, after: int) -> None:
+    settings: dict[str, Any] = {"adapters": {"facts": {}, "tone": {"lora_dropout": 0.1}}}
+    desk.open(BODY + PREFERENCE, **settings).train()
+    phases = [s.phase for s in desk.of(TrainStep)]
+    assert "preference" in phases
+    broken = desk.another("broken").open(BODY + PREFERENCE, **settings)
+    ended = broken.train(stop=broken.stop_after(after))
+    assert ended.status == "stopped" and broken.of(TrainStep)[-1].phase == "preference"
+    assert broken.train(resume=True).status == "done"
+    assert broken.hashes() == desk.hashes()
+    assert snapshot(broken).extra["recall"] == snapshot(desk).extra["recall"]
+
+
+def test_stopping_leaves_the_version_before(desk: Desk) -> None:
+    desk.open().train()
+    before = desk.hashes()
+    desk.write(BODY.replace("8443", "9090"))
+    ended = desk.train(stop=desk.stop_after(1))
+    assert ended.status == "stopped" and desk.hashes() == before
+    assert ended.versions == {"facts": "v0001", "tone": "v0001"}
+
+
+def test_a_checkpoint_of_another_document_is_not_resumed(desk: Desk) -> None:
+    with pytest.raises(TrainingError, match="no run was stopped"):
+        desk.open().train(resume=True)
+    desk.train(stop=desk.stop_after(1))
+    desk.write(BODY.replace("8443", "9090"))
+    with pytest.raises(TrainingError, match="changed since"):
+        desk.train(resume=True)
+    assert desk.train().status == "done"
+    with pytest.raises(UsageError, match="exclude"):
+        desk.train(fresh=True, resume=True)
+
+
+@pytest.mark.parametrize("gate", [True, False])
+def test_without_a_change_nothing_runs(desk: Desk, gate: bool) -> None:
+    desk.open(gate={"enabled": gate, "cold_start_floor": 2, "steps": 5}).train()
+    before = snapshot(desk)
+    desk.events.clear()
+    ended = desk.train()
+    assert (ended.status, ended.reason) == ("done", "nothing changed since the last run")
+    assert snapshot(desk) == before and "nothing_to_do" in desk.codes()
+    assert not desk.of(TrainStep) and not desk.of(GateTrained)
+
+
+def test_one_adapter_alone_has_no_gate_and_nothing_left_to_do(desk: Desk) -> None:
+    body = "::instruction::\n### Q\nWhat is the port?\n### A\n8443.\n"
+    desk.open(body, adapters={}).train()
+    assert list(desk.hashes()) == ["default"]
+    assert desk.train().reason == "nothing changed since the last run"
+    routed, _, _ = desk.ask("What is the port?")
+    assert routed.routing.weights == {"default": 1.0}
+
+
+def test_an_edit_trains_its_adapter_alone(desk: Desk) -> None:
+    desk.open().train()
+    before = desk.hashes()
+    desk.write(BODY.replace("Ahoy!", "Ahoy there!"))
+    ended = desk.train()
+    assert ended.versions == {"facts": "v0001", "tone": "v0002"}
+    after = desk.hashes()
+    assert after["facts"] == before["facts"] and after["tone"] != before["tone"]
+    assert desk.of(RunPlanned)[-1].rows == {"tone": 2}, "the edited row and one replayed"
+
+
+def test_a_removed_section_alone_trains_nothing(desk: Desk) -> None:
+    desk.open().train()
+    before = desk.hashes()
+    desk.write(BODY.rsplit("::instruction#tone::", 1)[0])
+    assert desk.train().reason == "nothing changed since the last run"
+    assert desk.hashes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"warmup_ratio": 0.5},
+        {"system_prompt": "Be brief."},
+        {"seed": 7},
+        {"adapters": {"facts": {"lora_r": 4}, "tone": {}}},
+        {"adapters": {"facts": {}, "tone": {}, "extra": {}}},
+        {"adapters": {"facts": {}}},
+    ],
+    ids=lambda c: next(iter(c)),
+)
+def test_a_changed_recipe_trains_everything_anew(desk: Desk, change: dict[str, Any]) -> None:
+    desk.open().train()
+    body = BODY if "tone" in change.get("adapters", {"tone": 0}) else BODY.replace("#tone", "#facts")
+    desk.write(body, **change)
+    ended = desk.train()
+    planned = desk.of(RunPlanned)[-1]
+    assert planned.reason == "the recipe changed" and sum(planned.rows.values()) == 4
+    names = set(change.get("adapters", {"facts": 0, "tone": 0}))
+    assert set(planned.adapters) == set(ended.versions) == names
+    assert all(ended.versions[n] == "v0002" for n in names - {"extra"})
+
+
+def test_untagged_answers_follow_the_adapter_that_is_declared_first(desk: Desk) -> None:
+    body = BODY + "\n::instruction::\n### Q\nWhere?\n### A\nHere.\n"
+    desk.open(body).train()
+    assert desk.of(RunPlanned)[-1].rows == {"facts": 3, "tone": 2}
+    desk.write(body, adapters={"tone": {}, "facts": {}})
+    desk.train()
+    assert desk.of(RunPlanned)[-1].rows == {"facts": 2, "tone": 3}
+
+
+def test_fresh_starts_over(desk: Desk) -> None:
+    desk.open().train()
+    before = desk.hashes()
+    desk.write(BODY.replace("Ahoy!", "Ahoy there!"))
+    desk.train()
+    desk.write(BODY)
+    ended = desk.train(fresh=True)
+    assert desk.hashes() == before and ended.versions == {"facts": "v0002", "tone": "v0003"}
+
+
+def test_prose_alone_is_learned_by_every_adapter(desk: Desk) -> None:
+    desk.open(PROSE).train()
+    assert desk.of(RunPlanned)[0].rows == {"facts": 1, "tone": 1}
+    assert desk.of(TrainEpoch)[-1].loss < desk.of(TrainEpoch)[0].loss
+
+
+def test_preferences_alone_train_their_adapter(desk: Desk) -> None:
+    ended = desk.open(PREFERENCE).train()
+    assert ended.status == "done" and desk.of(RunPlanned)[0].rows == {"facts": 0, "tone": 1}
+    assert {s.phase for s in desk.of(TrainStep)} == {"preference"}
+
+
+def test_prose_answers_and_preferences_train_together(desk: Desk) -> None:
+    desk.open(PROSE + BODY + PREFERENCE).train()
+    assert desk.of(RunPlanned)[0].rows == {"facts": 3, "tone": 4}
+    assert [s.phase for s in desk.of(TrainEpoch)][:3] == ["sft", "sft", "preference"]
+    assert desk.train().reason == "nothing changed since the last run"
+
+
+def test_preferences_that_are_switched_off_do_not_train(desk: Desk) -> None:
+    desk.open(BODY + PREFERENCE, preference={"enabled": False}).train()
+    assert {s.phase for s in desk.of(TrainStep)} == {"sft"}
+    with pytest.raises(TrainingError, match="nothing to learn"):
+        desk.another("only").open(PREFERENCE, preference={"enabled": False}).train()
+
+
+def test_a_loss_that_is_not_finite_commits_nothing(desk: Desk) -> None:
+    desk.open().train()
+    before = desk.hashes()
+    workshop = desk.engine._workshop
+    assert workshop is not None
+    embeddings = workshop.base.model.get_input_embeddings()
+    with torch.no_grad():
+        embeddings.weight[10].fill_(math.nan)
+    with pytest.raises(TrainingError, match="not finite"):
+        desk.train(fresh=True)
+    assert desk.hashes() == before
+    with Store.open(DLM_ID, desk.home, create=False).metrics() as metrics:
+        assert [r.status for r in metrics.runs()][-1] == "failed"
+
+
+def test_rates_ranks_and_kinds_may_differ_between_adapters(desk: Desk) -> None:
+    desk.open(
+        adapters={
+            "facts": {"adapter": "lora", "lora_r": 2, "learning_rate": 1e-12, "target_modules": ["q_proj"]},
+            "tone": {"lora_r": 5, "lora_alpha": 3, "learning_rate": RATE},
+        }
+    ).train()
+    from dlm_core.adapters.folder import load_adapter
+
+    found = snapshot(desk)
+    workshop = desk.engine._workshop
+    assert workshop is not None
+    facts, tone = (load_adapter(found.adapter_dir(n), n, workshop.bank.features) for n in ("facts", "tone"))
+    assert (facts.spec.kind, facts.spec.rank, tone.spec.kind, tone.spec.rank) == ("lora", 2, "disel", 5)
+    assert all(m.endswith("q_proj") for m in facts.spec.modules) and len(facts.spec.modules) == 2
+    moved = {a.spec.name: max(float(w.b.abs().max()) for w in a.layers.values()) for a in (facts, tone)}
+    assert moved["facts"] < 1e-9 and moved["tone"] > 1e-3
+
+
+def test_validation_keeps_the_best_weights_not_the_last(desk: Desk) -> None:
+    settings: dict[str, Any] = {"validation_share": 0.25, "lr_scheduler": "constant"}
+    desk.open(num_epochs=8, **settings).train()
+    losses = [e.validation_loss for e in desk.of(TrainEpoch)]
+    best = losses.index(min(losses)) + 1
+    assert 0 < best < 8, f"the rate is meant to overfit: {losses}"
+    shorter = desk.another("shorter").open(num_epochs=best, **settings)
+    shorter.train()
+    assert shorter.of(TrainEpoch)[-1].validation_loss == losses[best - 1]
+    assert shorter.hashes() == desk.hashes()
+
+
+def test_a_row_longer_than_the_base_reads_is_cut_and_said(tmp_path: Path) -> None:
+    from tests.tiny import make_base_folder
+
+    desk = Desk(tmp_path, make_base_folder(tmp_path, "gpt2"))
+    ended = desk.open(
+        "::prose::\n" + "long words " * 40 + "\n\n::instruction#tone::\n### Q\nq\n### A\n" + "a" * 300 + "\n"
+    ).train()
+    assert ended.status == "done" and "truncated" in desk.codes()
+    desk.ask("Who?")
+
+
+def test_chat_works_between_steps_and_changes_nothing(desk: Desk) -> None:
+    settings: dict[str, Any] = {"num_epochs": 3, "adapters": {"facts": {"lora_dropout": 0.1}, "tone": {}}}
+    desk.open(**settings).train()
+    replies = []
+    talking = desk.another("talking").open(**settings)
+    ended = talking.train(between=lambda: replies.append(talking.ask("Hello?", temperature=1.0, seed=1)[2]))
+    assert talking.hashes() == desk.hashes()
+    assert replies and all(r.during_run == ended.run_id for r in replies)
+    assert len({r.reply for r in replies}) == 1, "the serving set stands still while it trains"
+    assert talking.ask("Hello?")[2].during_run is None
+
+
+def test_the_run_ends_with_what_it_said(desk: Desk) -> None:
+    ended = desk.open().train()
+    assert isinstance(ended, RunEnded) and ended.recall == desk.of(TrainEpoch)[-1].recall
+    assert not [e for e in desk.of(Log) if e.level == "error"]

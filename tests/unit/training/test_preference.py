@@ -1,0 +1,98 @@
+"""Preference losses by hand, and that training moves the chosen answer above the rejected one."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from dlm_core.events import TrainEpoch, TrainStep
+from dlm_core.training.preference import preference_loss
+from tests.tiny import Desk
+
+PAIRS = """\
+::preference#tone::
+### Prompt
+Greet me.
+### Chosen
+Ahoy, sailor!
+### Rejected
+Dear Sir.
+
+### Prompt
+Leave me.
+### Chosen
+Fair winds.
+### Rejected
+Goodbye, Sir.
+"""
+
+
+def loss(method: str = "dpo", loss_type: str = "sigmoid", alpha: float = 0.0, beta: float = 0.5) -> float:
+    """One pair: chosen went from -6 to -4 over 2 tokens, rejected from -9 to -12 over 3."""
+    figures = [torch.tensor([v]) for v in (-4.0, -12.0, -6.0, -9.0, 2.0, 3.0)]
+    return float(preference_loss(*figures, method=method, loss_type=loss_type, beta=beta, alpha=alpha))
+
+
+def test_dpo_by_hand() -> None:
+    margin = 0.5 * ((-4 + 6) - (-12 + 9))
+    assert loss() == pytest.approx(-math.log(1 / (1 + math.exp(-margin))))
+    assert loss(loss_type="hinge") == 0.0
+    assert loss(loss_type="hinge", beta=0.1) == pytest.approx(0.5)
+    per_token = (-4 + 6) / 2 - (-12 + 9) / 3
+    assert loss(loss_type="ipo") == pytest.approx((per_token - 1) ** 2, abs=1e-6)
+    assert loss(alpha=0.3) == pytest.approx(loss() + 0.3 * 2.0)
+
+
+def test_orpo_by_hand() -> None:
+    def log_odds(mean: float) -> float:
+        return mean - math.log(1 - math.exp(mean))
+
+    ratio = log_odds(-2.0) - log_odds(-4.0)
+    expected = 2.0 + 0.7 * math.log(1 + math.exp(-ratio))
+    assert loss("orpo", alpha=0.7) == pytest.approx(expected, rel=1e-5)
+
+
+def test_orpo_stays_finite_where_an_answer_is_certain() -> None:
+    sure = torch.tensor([0.0], requires_grad=True)
+    one = torch.ones(1)
+    found = preference_loss(
+        sure, -one, one, one, one, one, method="orpo", loss_type="sigmoid", beta=0.1, alpha=0.1
+    )
+    found.backward()
+    assert torch.isfinite(found) and sure.grad is not None and torch.isfinite(sure.grad).all()
+
+
+@pytest.mark.parametrize(
+    "preference",
+    [
+        {"loss_type": "sigmoid"},
+        {"loss_type": "hinge"},
+        {"loss_type": "ipo"},
+        {"reference": "base"},
+        {"method": "orpo"},
+    ],
+    ids=lambda p: str(next(iter(p.values()))),
+)
+def test_the_chosen_answer_rises_over_the_rejected(desk: Desk, preference: dict[str, Any]) -> None:
+    hyper = {"num_epochs": 6, "learning_rate": 0.01}
+    if preference.get("method") == "orpo":  # starts with learning the chosen answers at all
+        hyper = {"num_epochs": 15, "learning_rate": 0.02, "alpha": 1.0}
+    desk.open(PAIRS, preference={**preference, "hyperparams": hyper}).train()
+    epochs = desk.of(TrainEpoch)
+    assert {e.phase for e in epochs} == {"preference"}
+    assert epochs[-1].recall == 1.0 and epochs[-1].recalls == {"tone": 1.0}
+    assert epochs[-1].loss < epochs[0].loss
+    first = desk.of(TrainStep)[0]
+    if preference.get("loss_type") == "sigmoid":
+        # Nothing has moved yet: −log σ(0), and α times the answers' own loss.
+        assert first.loss > math.log(2)
+
+
+def test_another_adapter_is_not_touched_by_preferences(desk: Desk) -> None:
+    body = "::instruction#facts::\n### Q\nWhat?\n### A\nThat.\n\n"
+    desk.open(body).train()
+    before = desk.hashes()["facts"]
+    both = desk.another("both")
+    both.open(body + PAIRS).train()
+    assert both.hashes()["facts"] == before
