@@ -216,15 +216,12 @@ class EngineClient:
         self._leaving = True
         if process.stdin is not None:
             process.stdin.close()
-        for end in (None, process.terminate, process.kill):
-            if end is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    end()
-            try:
-                await asyncio.wait_for(process.wait(), GRACE_S)
-                break
-            except TimeoutError:
-                continue
+        try:
+            await asyncio.wait_for(process.wait(), GRACE_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
         if self._reading is not None:
             await self._reading
         self._process = None

@@ -265,14 +265,16 @@ class _Output:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
+        self._gone = False
 
     def write(self, event: Event) -> None:
         line = memoryview(encode(event) + b"\n")
         with self._lock:
             try:
-                while line:
+                while line and not self._gone:
                     line = line[os.write(self._descriptor, line) :]
             except OSError as error:
+                self._gone = True
                 _log.warning("nobody reads the events any more: %s", error)
 
 

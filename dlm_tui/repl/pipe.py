@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from msgspec import structs
 
 from dlm_core.client import EngineClient
-from dlm_core.errors import DlmError, HostError, UsageError
+from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import BaseProgress, Log, Ready, Reply
 from dlm_core.requests import Generate, Open, RoutingChoice
 from dlm_core.safetext import visible
@@ -90,9 +90,9 @@ class Pipe:
                 await self._ask(read)
             else:
                 await self._carry_out(read)
-        except HostError:
-            raise
         except DlmError as error:
+            if not self._client.alive:
+                raise
             self._fail(error)
 
     async def _ask(self, question: str, choice: RoutingChoice | None = None) -> None:

@@ -55,6 +55,8 @@ def reply_report(answer: Answer, look: Look, context_length: int = 0) -> list[Li
         report += sentences(["[stopped here; the part above is kept]"], look.room, WARNING)
     elif answer.finish_reason == "length":
         report += sentences(["[cut at max_tokens; /params max_tokens=… allows more]"], look.room, WARNING)
+    elif not answer.text.strip():
+        report += sentences(["[the reply is empty]"], look.room, WARNING)
     report += sentences([look.dot.join(figures)], look.room)
     if answer.routing.mode != "base":
         report += weight_bars(answer, look)

@@ -92,6 +92,7 @@ class Screen:
         self._shown: list[Line] = []
         self._flush_due: asyncio.TimerHandle | None = None
         self._lent = False
+        self._left = False
         self._style = _STYLE if color else _NO_COLOR_STYLE
         self._buffer = Buffer(
             name="question",
@@ -120,7 +121,8 @@ class Screen:
 
     async def run(self) -> None:
         """Take input until the person leaves."""
-        await self._app.run_async(handle_sigint=True)
+        if not self._left:
+            await self._app.run_async(handle_sigint=True)
 
     # As a front
 
@@ -149,6 +151,7 @@ class Screen:
         self._schedule()
 
     def leave(self) -> None:
+        self._left = True
         if self._app.is_running:
             self._app.exit()
 

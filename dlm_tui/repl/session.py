@@ -81,6 +81,9 @@ async def _chat(
     finally:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
+        if chat.runs.under_way:
+            chat.tell(["stopping the training at its next step; a checkpoint is kept"])
+            await front.settle()
         await chat.close()
         await front.settle()
     return 0

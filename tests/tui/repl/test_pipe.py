@@ -1,7 +1,6 @@
 """Without a terminal: prompts from stdin, replies alone on stdout, all else on stderr."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -62,6 +61,13 @@ def test_what_goes_wrong_is_told_and_the_next_prompt_answered(tmp_path: Path) ->
     assert "/show needs a terminal" in said.stderr
 
 
+def test_a_fault_inside_the_engine_fails_one_prompt_only(tmp_path: Path) -> None:
+    said = piped(tmp_path, "boom\nhi\n", raise_on="boom")
+    assert said.stdout == "Turn 1, auto: hi\n"
+    assert said.returncode == 1
+    assert "unexpected ZeroDivisionError" in said.stderr
+
+
 def test_a_dead_engine_ends_the_session_with_a_sentence(tmp_path: Path) -> None:
     said = piped(tmp_path, "hi\ncrash\nmore\n", crash_on="crash")
     assert said.stdout == "Turn 1, auto: hi\n"
@@ -91,16 +97,15 @@ def test_ctrl_c_ends_with_the_partial_reply_and_code_130(tmp_path: Path) -> None
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as process:
         assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write("hi\n/gate off\n")
+        assert process.stderr is not None
+        process.stdin.write("/gate off\nhi\n")
         process.stdin.flush()
-        log = tmp_path / "logs" / "engine.log"
-        while not log.exists():
-            os.sched_yield()
+        assert process.stderr.readline() == "gate off: every adapter weighs the same\n"
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -56,6 +56,7 @@ def test_a_reply_is_reported_with_mode_reason_speed_version_bars_and_openness() 
     [
         ({"finish_reason": "interrupted"}, "stopped here"),
         ({"finish_reason": "length"}, "max_tokens"),
+        ({"text": "\n"}, "the reply is empty"),
         ({"dropped_turns": 3}, "the oldest 3 turns no longer fit into the context window of 2048 tokens"),
         ({"during_run": 4}, "run 4 is still training"),
     ],

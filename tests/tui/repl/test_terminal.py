@@ -211,6 +211,16 @@ def test_ctrl_d_leaves_the_terminal_in_order_and_no_process(tmp_path: Path) -> N
         assert terminal.raw.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?25l" not in terminal.raw[-40:]
 
 
+def test_leaving_stops_a_run_and_says_that_a_checkpoint_is_kept(tmp_path: Path) -> None:
+    with Terminal(tmp_path, script={"steps": 5000, "step_delay": 0.02}) as terminal:
+        terminal.expect(READY)
+        terminal.line("/train")
+        terminal.expect("step [0-9]+/5000")
+        terminal.send(CTRL_D)
+        assert terminal.ended() == 0
+        assert "stopping the training at its next step; a checkpoint is kept" in terminal.shown
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_the_session_in_order(tmp_path: Path, number: signal.Signals) -> None:
     with Terminal(tmp_path) as terminal:

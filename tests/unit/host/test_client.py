@@ -149,6 +149,18 @@ async def test_close_leaves_no_process_and_no_death_notice(start: Callable[..., 
     assert told == []
 
 
+async def test_a_process_that_hangs_is_killed(
+    start: Callable[..., EngineClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlm_core.client.GRACE_S", 0.2)
+    client = await opened(start(route_delay=600))
+    pid = client.pid
+    assert pid is not None
+    await client.send(Route(request_id="1", messages=HELLO))
+    await client.close()
+    assert not psutil.pid_exists(pid)
+
+
 async def test_a_closed_client_ends_its_subscriptions(start: Callable[..., EngineClient]) -> None:
     client = await opened(start())
     subscription = client.subscribe()
