@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from accelerate import Accelerator
@@ -178,13 +179,11 @@ class Loop:
         )
         return [batches[i] for i in share(self.accelerator, len(batches))]
 
-    def steps_per_epoch(self) -> int:
-        return -(-len(self.epoch_batches(0)) // self.recipe.grad_accum)
-
-    @property
+    @cached_property
     def total_steps(self) -> int:
-        """Optimiser steps if no epoch stops early."""
-        return self.steps_per_epoch() * self.recipe.epochs
+        """Optimiser steps if no epoch stops early; epochs differ where worn rows fill other batches."""
+        each = (len(self.epoch_batches(epoch)) for epoch in range(self.recipe.epochs))
+        return sum(-(-batches // self.recipe.grad_accum) for batches in each)
 
     # -- the loop
     # ---------------------------------------------------------------------------------------------------
