@@ -30,7 +30,7 @@ Job = Callable[[], Awaitable[None]]
 
 
 class Chat:
-    """One conversation about one document. A front shows it and calls `submit`, `typed` and `interrupt`."""
+    """One conversation about one document. A front shows it, and hands lines and keys on to it."""
 
     def __init__(
         self,
@@ -126,6 +126,7 @@ class Chat:
     async def close(self) -> None:
         """Stop what goes on, let the engine save and leave."""
         self._closing = True
+        self._jobs.clear()
         self.live.cancel()
         for task in (*self._tasks, *([self._job] if self._job else [])):
             task.cancel()
@@ -191,7 +192,9 @@ class Chat:
         """Stop the reply under way, or withdraw what waits for its turn. False where there is neither."""
         if self._job is None:
             return False
-        self._jobs.clear()
+        if self._jobs:
+            self.tell(["what waited for its turn is withdrawn"])
+            self._jobs.clear()
         if self._replying:
             self.spawn(self.link.stop(self._replying))
         else:
@@ -346,7 +349,8 @@ class Chat:
             self._front.changed()
 
     def _show_failure(self, error: DlmError) -> None:
-        hint = RESTART_HINT if self.link.state == "dead" else error.hint
+        gone = isinstance(error, HostError) and self.link.state == "dead"
+        hint = RESTART_HINT if gone else error.hint
         self.front.show(failure(DlmError(error.message, hint), self.look.room))
 
     # Work in order

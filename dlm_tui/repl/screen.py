@@ -90,6 +90,7 @@ class Screen:
         self._output = output or _output()
         self._saying = ""
         self._shown: list[Line] = []
+        self._held: list[Line] = []
         self._flush_due: asyncio.TimerHandle | None = None
         self._lent = False
         self._left = False
@@ -131,10 +132,8 @@ class Screen:
         return self._output.get_size().columns
 
     def show(self, lines: Sequence[Line]) -> None:
-        if self._saying:
-            self._shown += _rows(self._saying, self.width, last=True)
-            self._saying = ""
-        self._shown += lines
+        # In the middle of a reply's line the rest of that line comes first.
+        (self._held if self._saying else self._shown).extend(lines)
         self._schedule()
 
     def say(self, text: str) -> None:
@@ -145,7 +144,8 @@ class Screen:
         if self._saying:
             self._shown += _rows(self._saying, self.width, last=True)
             self._saying = ""
-            self._schedule()
+        self._release()
+        self._schedule()
 
     def changed(self) -> None:
         self._schedule()
@@ -171,8 +171,10 @@ class Screen:
 
     async def settle(self) -> None:
         """Write out what has not been painted yet, once the application has ended."""
+        self.end_reply()
         if self._flush_due is not None:
             self._flush_due.cancel()
+            self._flush_due = None
         self._print_shown()
 
     # Painting: text is collected and painted at most every FLUSH_S, so that keys never wait for it.
@@ -192,10 +194,15 @@ class Screen:
             self._print_shown()
         self._app.invalidate()
 
+    def _release(self) -> None:
+        self._shown += self._held
+        self._held = []
+
     def _take_full_rows(self) -> None:
         *whole, self._saying = self._saying.split("\n")
         for line in whole:
             self._shown += _rows(line, self.width, last=True)
+            self._release()
         rows = _rows(self._saying, self.width, last=False)
         self._shown += rows
         self._saying = self._saying[sum(len(text) for row in rows for _, text in row) :]

@@ -106,6 +106,17 @@ def test_typing_goes_on_while_a_reply_streams(tmp_path: Path) -> None:
         terminal.expect(r"(?s)❯ talk\nword0 .*word59\n.*❯ next question\nword0 ")
 
 
+def test_a_note_during_a_reply_waits_for_the_end_of_its_line(tmp_path: Path) -> None:
+    script = {"reply": " ".join(f"w{n}" for n in range(20)), "token_delay": 0.03}
+    with Terminal(tmp_path, script=script) as terminal:
+        terminal.expect(READY)
+        terminal.line("talk")
+        terminal.expect("w3 ")
+        terminal.send(CTRL_G)
+        terminal.expect(r"gate off  replying")
+        terminal.expect(r"w0 .* w19\ngate off: every adapter weighs the same\nauto: the gate decides")
+
+
 def test_training_shows_progress_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     with Terminal(tmp_path, script={"steps": 500, "step_delay": 0.02}) as terminal:
         terminal.expect(READY)

@@ -1,9 +1,12 @@
 """The host serves one queue with one engine: what waits, what is superseded, what stops, what goes wrong."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlm_core import requests
 from dlm_core.engine_protocol import EngineProtocol, TrainOptions
@@ -235,6 +238,25 @@ def test_a_malformed_line_is_answered_and_the_next_one_served(line: bytes | None
     assert hosted.events[0].request_id == request_id
     assert isinstance(hosted.of(request_id)[-1], Done) or not request_id
     assert any(isinstance(e, Ready) for e in hosted.of("open"))
+
+
+@given(
+    st.binary(max_size=80)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(["type", "request_id", "messages", "target", "x"]), inner, max_size=4
+            )
+        ),
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_whatever_a_line_holds_it_is_taken_or_answered(line: bytes) -> None:
+    hosted = Hosted()
+    feed_lines(hosted, line)
+    taken = bool(hosted.inbox._waiting)
+    assert taken or hosted.events or not line.strip()
 
 
 def test_options_of_a_training_reach_the_engine() -> None:
