@@ -1,5 +1,6 @@
 """From what the person chose and what the gate says to the weights of one reply, with the reason in words."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from dlm_core.errors import UsageError
@@ -50,7 +51,7 @@ def decide(
         return Routing(mode="pin", weights=weights, reason=f"pinned to {choice.adapter}")
     if choice.mode == "mix":
         total = sum(choice.mix.values())
-        if total <= 0 or any(w < 0 for w in choice.mix.values()):
+        if not 0 < total < math.inf or any(w < 0 for w in choice.mix.values()):
             raise UsageError(
                 "a mix needs weights of 0 or more that do not sum to 0",
                 "write for example tone:0.7,facts:0.3",
