@@ -1,6 +1,7 @@
 """`dlm versions` and `dlm rollback`: what runs committed, and going back to it."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import click
@@ -16,12 +17,12 @@ from dlm_tui.cli.output import local_time, print_json, print_table, utc_time
 @document_argument
 @json_option
 def versions(file: Path, as_json: bool) -> None:
-    """List what was committed for FILE, oldest first; the last one is current.
+    """List what runs of FILE ended in, oldest first; the last one is current.
 
-    Each commit has a generation, and names the version of every adapter and of the gate.
+    Each has a generation, and names the version of every adapter and of the gate.
     """
     store = Store.open(load(file).dlm_id, create=False)
-    commits = store.versions()
+    commits = _outcomes(store.versions())
     if as_json:
         print_json({"versions": [_as_document(commit) for commit in commits]})
     elif not commits:
@@ -36,7 +37,7 @@ def versions(file: Path, as_json: bool) -> None:
 def rollback(file: Path, to: int | None) -> None:
     """Make earlier versions of FILE's adapters and gate the current ones.
 
-    Without --to, those before the current ones. Nothing is lost: the way back is another rollback.
+    Without --to, those of the run before. Nothing is lost: the way back is another rollback.
     """
     store = Store.open(load(file).dlm_id, create=False)
     target = _before_current(store.versions()) if to is None else to
@@ -46,18 +47,23 @@ def rollback(file: Path, to: int | None) -> None:
     )
 
 
+def _outcomes(commits: Sequence[Snapshot]) -> list[Snapshot]:
+    """The commits without those that the same run completed: adapters come first, their gate follows."""
+    return [
+        commit
+        for commit, following in zip_longest(commits, commits[1:])
+        if following is None or following.run_id != commit.run_id or following.note
+    ]
+
+
 def _before_current(commits: Sequence[Snapshot]) -> int:
-    """The last generation before the one that first had the current versions: twice goes back two."""
-    if commits:
-        first = next(c for c in commits if _content(c) == _content(commits[-1]))
-        earlier = [c for c in commits if c.generation < first.generation]
-        if earlier:
-            return earlier[-1].generation
-    raise UsageError("there is nothing to go back to", "`dlm versions FILE` lists what there is; see --to")
-
-
-def _content(commit: Snapshot) -> tuple[dict[str, str], str | None]:
-    return dict(commit.adapters), commit.gate
+    """The generation that the run before the current one ended in; a rollback keeps its target's run."""
+    earlier = [commit for commit in commits if commit.run_id < commits[-1].run_id]
+    if not earlier:
+        raise UsageError(
+            "there is nothing to go back to", "`dlm versions FILE` lists what there is; see --to"
+        )
+    return max(earlier, key=lambda commit: (commit.run_id, commit.generation)).generation
 
 
 def _listed(commit: Snapshot) -> str:

@@ -114,7 +114,7 @@ def _ended(event: RunEnded) -> list[str]:
     said = [f"run {event.run_id} {event.status} after {duration(event.seconds)}: {event.reason}"]
     if versions:
         said.append(f"  versions: {versions}")
-    if event.checkpoint:
+    if event.checkpoint and "--resume" not in event.reason:
         said.append("  a checkpoint is kept; `dlm train FILE --resume` goes on from it")
     return said
 

@@ -15,7 +15,7 @@ ADAPTERS = ("knowledge", "tone", "procedure")
 
 
 def commit(document: Path, *adapters: str) -> None:
-    """One run that trains `adapters` and the gate, and commits them."""
+    """One run that trains and commits `adapters`, then the gate."""
     loaded = load(document)
     store = Store.open(loaded.dlm_id, create=True)
     with store.metrics() as metrics:
@@ -29,7 +29,10 @@ def commit(document: Path, *adapters: str) -> None:
                 )
                 for s in loaded.sections
             )
-            snapshot = stage.commit(sections=records)
+            stage.commit(sections=records)
+        with store.stage(run_id) as stage:
+            (stage.gate_dir() / "gate.safetensors").write_bytes(b"weights")
+            snapshot = stage.commit()
         metrics.record(
             GateTrained(
                 run_id=run_id,
@@ -115,7 +118,7 @@ def test_show_warns_of_a_cold_start(run: Run, document: Path) -> None:
 
 def test_versions_lists_commits_oldest_first(run: Run, trained: Path) -> None:
     listed = json.loads(run("versions", trained, "--json").stdout)["versions"]
-    assert [v["adapters"]["tone"] for v in listed] == ["v0001", "v0002"]
+    assert [(v["adapters"]["tone"], v["gate"]) for v in listed] == [("v0001", "v0001"), ("v0002", "v0002")]
     lines = run("versions", trained).stdout.splitlines()
     assert lines[0].split()[0] == "generation"
     assert "tone v0002" in lines[2]
@@ -133,12 +136,12 @@ def test_rollback_goes_back_one_and_twice_goes_back_two(run: Run, trained: Path)
 
 
 def test_rollback_goes_to_a_named_generation_and_back(run: Run, trained: Path) -> None:
-    assert "tone v0001" in run("rollback", trained, "--to", 1).stdout
-    assert "tone v0002" in run("rollback", trained, "--to", 2).stdout
+    assert "tone v0001" in run("rollback", trained, "--to", 2).stdout
+    assert "tone v0002" in run("rollback", trained, "--to", 4).stdout
 
 
 def test_rollback_to_nowhere_says_what_is_kept(run: Run, trained: Path) -> None:
     result = run("rollback", trained, "--to", 99)
     assert result.exit_code == 1
     assert "there is no generation 99" in result.stderr
-    assert "1, 2" in result.stderr
+    assert "1, 2, 3, 4" in result.stderr
