@@ -55,6 +55,10 @@ class Embedder:
         for text, vector in zip(texts, embeddings, strict=True):
             self._known[text] = vector.clone()
 
+    def forget(self) -> None:
+        """Drop every remembered embedding."""
+        self._known.clear()
+
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Embeddings [n, hidden], float32 on the CPU. Of a long text its last 4,096 characters are read."""
         missing = [t for t in dict.fromkeys(texts) if t not in self._known]
