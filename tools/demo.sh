@@ -16,12 +16,8 @@ step "training the three adapters of $document, then its adapter gate"
 "$dlm" train "$document"
 
 if [ -t 0 ] && [ -t 1 ]; then
-    for front_end in open repl; do
-        if "$dlm" --help | grep -q "^  $front_end "; then
-            step "dlm $front_end $document"
-            exec "$dlm" "$front_end" "$document"
-        fi
-    done
+    step "dlm open $document"
+    exec "$dlm" open "$document"
 fi
 
 ask() {

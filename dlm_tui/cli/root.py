@@ -4,7 +4,6 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,25 +14,16 @@ from dlm_tui.cli.failures import report
 
 @dataclass(frozen=True)
 class Entry:
-    """A command that is imported when it is used.
-
-    `target` is `module:attribute`; `summary` stands in `dlm --help`; `needs` names a module without which the
-    command cannot work: it is listed only where that is installed.
-    """
+    """A command that is imported when it is used: `target` is `module:attribute`."""
 
     target: str
     summary: str
-    needs: str = ""
 
     def load(self) -> click.Command:
         module, _, attribute = self.target.partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
-
-    @property
-    def available(self) -> bool:
-        return not self.needs or find_spec(self.needs) is not None
 
 
 COMMANDS = {
@@ -42,12 +32,8 @@ COMMANDS = {
     "doctor": Entry("dlm_tui.cli.doctor:doctor", "Say which device is used, and whether memory suffices."),
     "train": Entry("dlm_tui.cli.train:train", "Train the adapters of a document."),
     "prompt": Entry("dlm_tui.cli.prompt:prompt", "Ask once, and print the reply."),
-    "repl": Entry(
-        "dlm_tui.cli.repl:repl", "Chat in the terminal, with live gate bars.", "dlm_tui.repl.session"
-    ),
-    "open": Entry(
-        "dlm_tui.cli.workbench:open_", "Open the workbench: editor, training and chat.", "dlm_tui.app"
-    ),
+    "repl": Entry("dlm_tui.cli.repl:repl", "Chat in the terminal, with live gate bars."),
+    "open": Entry("dlm_tui.cli.workbench:open_", "Open the workbench: editor, training and chat."),
     "show": Entry("dlm_tui.cli.show:show", "Show sections, versions, runs and the gate of a document."),
     "versions": Entry("dlm_tui.cli.versions:versions", "List the versions of every adapter."),
     "rollback": Entry("dlm_tui.cli.versions:rollback", "Make earlier versions the current ones."),
@@ -59,7 +45,7 @@ class DlmGroup(click.Group):
     """Loads commands on use, opens the workbench for a file name, and turns errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, entry in COMMANDS.items() if entry.available]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = COMMANDS.get(cmd_name)

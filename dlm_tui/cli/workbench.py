@@ -1,19 +1,24 @@
 """`dlm open`: the workbench."""
 
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import click
 
-from dlm_core.errors import DlmError
+from dlm_core.errors import UsageError
 
 
 @click.command("open")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 def open_(file: Path | None) -> None:
     """Open FILE in the workbench; without one, choose from recent and sample documents."""
-    if find_spec("dlm_tui.app") is None:
-        raise DlmError("the workbench is not part of this version", "`dlm repl FILE` chats in the terminal")
+    if not on_a_terminal():
+        raise UsageError("the workbench needs a terminal", "`dlm repl` and `dlm prompt` do without one")
     from dlm_tui.app import run_app
 
-    run_app(file)
+    raise click.exceptions.Exit(run_app(file))
+
+
+def on_a_terminal() -> bool:
+    """Whether a person sits at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

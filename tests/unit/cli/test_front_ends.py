@@ -16,10 +16,22 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
     """What the workbench was opened with."""
     seen: list[Path | None] = []
     app = ModuleType("dlm_tui.app")
-    app.run_app = seen.append  # type: ignore[attr-defined]
+
+    def run_app(path: Path | None) -> int:
+        seen.append(path)
+        return 0
+
+    app.run_app = run_app  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dlm_tui.app", app)
-    app.__spec__ = sys.modules["dlm_tui"].__spec__
+    monkeypatch.setattr("dlm_tui.cli.workbench.on_a_terminal", lambda: True)
     return seen
+
+
+def test_without_a_terminal_the_workbench_names_what_does_without(run: Run, document: Path) -> None:
+    result = run(document)
+    assert result.exit_code == 2
+    assert "the workbench needs a terminal" in result.stderr
+    assert "dlm repl" in result.stderr
 
 
 def test_the_repl_begins_as_the_flags_say(run: Run, document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
