@@ -27,7 +27,7 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-VOCABULARY = 261
+VOCABULARY = 272  # 261 that the tokenizer makes, and some that loading it as a known family may add
 CONTEXT = 512
 TOKENS = torch.tensor([[3, 17, 42, 5, 60, 1, 99], [8, 8, 21, 33, 2, 50, 7]])
 

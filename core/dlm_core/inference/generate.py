@@ -55,8 +55,8 @@ class KeyValueCache:
             return None, 0
         if common < len(known):
             try:
-                past.crop(common)
-            except (AttributeError, NotImplementedError, ValueError):
+                past.crop(common - len(known))  # negative: so many to forget
+            except (AttributeError, NotImplementedError, RuntimeError, ValueError):  # a sliding window, say
                 return None, 0
             if past.get_seq_length() != common:
                 return None, 0
