@@ -51,6 +51,9 @@ class ChatPane(Pane):
             super().__init__()
             self.invocation, self.request = invocation, request
 
+    class BusyChanged(Message):
+        """A reply began or ended."""
+
     class ChoiceMade(Message):
         """The routing of the next reply is another."""
 
@@ -58,13 +61,15 @@ class ChatPane(Pane):
             super().__init__()
             self.choice = choice
 
-    def __init__(self, client: Callable[[], EngineClient | None], route_delay: float = 0.12) -> None:
+    def __init__(
+        self, client: Callable[[], EngineClient | None], *, route_delay: float = 0.12, blink: bool = True
+    ) -> None:
         super().__init__()
         self.conversation = Conversation()
         self.busy = False
         self.ready = False
         self._client = client
-        self._route_delay = route_delay
+        self._route_delay, self._blink = route_delay, blink
         self._route_timer: Timer | None = None
         self._route_id = ""
         self._reply_id = ""
@@ -90,6 +95,7 @@ class ChatPane(Pane):
 
     def on_mount(self) -> None:
         self._talk.can_focus = False
+        self.query_one(ChatInput).cursor_blink = self._blink
         self._talk.anchor()
         self._show_mode()
         self._show_empty()
@@ -197,8 +203,8 @@ class ChatPane(Pane):
             return None
         sampling = msgspec.structs.replace(self.conversation.sampling, seed=seed)
         request = Generate(request_id=client.new_id(), messages=asked, choice=choice, sampling=sampling)
-        self._reply_id, self.busy = request.request_id, True
-        self._show_mode()
+        self._reply_id = request.request_id
+        self._set_busy(True)
         answer: Answer | None = None
         try:
             async for event in client.stream(request):
@@ -215,10 +221,14 @@ class ChatPane(Pane):
         except DlmError as error:
             await view.fail(str(error))
         finally:
-            self._reply_id, self.busy = "", False
-            if self.is_attached:
-                self._show_mode()
+            self._reply_id = ""
+            self._set_busy(False)
         return answer
+
+    def _set_busy(self, busy: bool) -> None:
+        self.busy = busy
+        self.post_message(self.BusyChanged())
+        self._show_mode()
 
     async def action_interrupt(self) -> None:
         """Stop the reply; what was said stays."""

@@ -53,6 +53,8 @@ class DashboardPane(Pane):
         self.overlay: RunView | None = None
         self.document_concerns: list[Concern] = []
         self.versions: Mapping[str, str] = {}
+        self.memory = 0
+        """What the engine process holds, in bytes; 0 where that is not known."""
         self.repaints = 0
         self._source = ""
         self._own_runs: set[int] = set()
@@ -243,7 +245,7 @@ class DashboardPane(Pane):
         self.repaints += 1
         run, looks = self.run_view, self.looks
         width = max(20, self.query_one("#dashboard-scroll").size.width - 4)
-        self._put("#run-status", words.status_text(run, looks.theme, width, self._source))
+        self._put("#run-status", words.status_text(run, looks.theme, width, self._source, self.memory))
         concerns = self.query_one("#concerns", Static)
         concerns.display = bool(self.concerns)
         concerns.update(words.concerns_text(self.concerns, looks))

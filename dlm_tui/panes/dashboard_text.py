@@ -28,8 +28,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
 
 
-def status_text(run: RunView | None, theme: WorkbenchTheme, width: int, source: str = "") -> Text:
-    """State, progress bar and rates of a run; what to do where there is none."""
+def status_text(
+    run: RunView | None, theme: WorkbenchTheme, width: int, source: str = "", memory: int = 0
+) -> Text:
+    """State, progress bar and rates of a run; what to do where there is none.
+
+    `memory` is what the engine holds, in bytes; 0 where that is not known.
+    """
     spec = theme.spec
     muted = Style(color=spec.colors.secondary)
     if run is None:
@@ -43,7 +48,7 @@ def status_text(run: RunView | None, theme: WorkbenchTheme, width: int, source: 
         text.append(f"  {visible_line(source)}", style=muted)
     last = run.last
     if run.running and last is not None:
-        figures = f"{last.tokens_per_s:,.0f} tok/s"
+        figures = f"{last.tokens_per_s:,.0f} tok/s" + (f"  {memory / 2**20:,.0f} MB" if memory else "")
         text.append(
             f"  step {last.step}/{last.steps}  epoch {last.epoch}/{last.epochs}  {figures}", style=muted
         )
@@ -141,7 +146,8 @@ def gate_legend(run: RunView | None, theme: WorkbenchTheme) -> Text:
         return text
     if run.gate_last is not None:
         text.append(f"entropy {run.gate_last.entropy:.3f}", style="bold")
-        text.append(f" nats, uniform {max_entropy(run):.3f}", style=muted)
+        uniform = max_entropy(run)
+        text.append(f" of {uniform:.2f} uniform, {uniform * COLLAPSE_SHARE:.2f} collapse", style=muted)
     if run.gate is not None:
         text.append("  " if text else "").append(run.gate.mode, style="bold")
         if run.gate.train_accuracy is not None:

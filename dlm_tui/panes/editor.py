@@ -67,6 +67,7 @@ class EditorPane(Pane):
         self.on_disk = OnDisk("", "", 0, 0)
         self.area = DocumentArea(soft_wrap=soft_wrap)
         self.area.cursor_blink = blink
+        self.area.completer = self._rest_of_line
         self._drafts = Drafts(draft_folder)
         self._delay = delay
         self._check_timer: Timer | None = None
@@ -433,14 +434,22 @@ class EditorPane(Pane):
 
     # Small editing
 
+    def _candidates(self, before: str, row: int) -> list[completion.Completion]:
+        area = self.area
+        state = area.state_at(row).line
+        return completion.candidates(before, state, self.looks.names, area.document.lines[:row])
+
+    def _rest_of_line(self, before: str, row: int) -> str:
+        """Ghost text: what only one, or the first, candidate would add."""
+        found = self._candidates(before, row)
+        return found[0].text[found[0].replaces :] if found else ""
+
     def action_complete(self) -> None:
         """What fits at the cursor: fences, adapters, keys."""
         area = self.area
         row, column = area.cursor_location
         before = area.document.get_line(row)[:column]
-        found = completion.candidates(
-            before, area.state_at(row).line, self.looks.names, area.document.lines[:row]
-        )
+        found = self._candidates(before, row)
         if not found:
             self.notify("Nothing fits here.")
             return

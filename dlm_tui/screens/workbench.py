@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import ClassVar
 
+import psutil
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -39,6 +40,9 @@ from dlm_tui.settings import Settings, State, save_state, state_home
 from dlm_tui.widgets.reply_view import ReplyView
 from dlm_tui.widgets.title_bar import PaneTabs, TitleBar
 
+MEMORY_S = 2.0
+"""How often the engine's memory is looked at while it trains."""
+
 
 class Workbench(Screen[None]):
     """One document and its engine. Panes post messages; this screen joins them."""
@@ -64,7 +68,9 @@ class Workbench(Screen[None]):
             blink=settings.cursor_blink,
         )
         self.dashboard = DashboardPane()
-        self.chat = ChatPane(lambda: self.client, settings.route_delay)
+        self.chat = ChatPane(
+            lambda: self.client, route_delay=settings.route_delay, blink=settings.cursor_blink
+        )
         self.chat.conversation.sampling = Sampling(
             max_tokens=settings.max_tokens, temperature=settings.temperature
         )
@@ -103,6 +109,14 @@ class Workbench(Screen[None]):
         self.client.on_death = self._engine_died
         self._listen()
         self._start_engine()
+        self.set_interval(MEMORY_S, self._measure_memory)
+
+    def _measure_memory(self) -> None:
+        pid = self.client.pid
+        if pid is None or not self._training:
+            return
+        with contextlib.suppress(psutil.Error):
+            self.dashboard.memory = psutil.Process(pid).memory_info().rss
 
     def _offer(self, draft: object) -> None:
         choices = [
@@ -281,6 +295,10 @@ class Workbench(Screen[None]):
     async def _reload(self) -> None:
         with contextlib.suppress(DlmError):
             await self._engine.reload()
+
+    @on(ChatPane.BusyChanged)
+    def _busy_changed(self) -> None:
+        self.refresh_bindings()
 
     @on(ChatPane.ChoiceMade)
     def _choice_made(self, message: ChatPane.ChoiceMade) -> None:

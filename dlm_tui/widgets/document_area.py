@@ -1,7 +1,7 @@
 """The text of a document: highlighted, problems underlined, each section along its adapter's colour."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -103,6 +103,8 @@ class DocumentArea(TextArea):
     ]
 
     def __init__(self, *, soft_wrap: bool = True) -> None:
+        self.completer: Callable[[str, int], str] | None = None
+        """Answers the rest of what fits after the text of a line, given its number; "" for nothing."""
         self._whole: str | None = None
         self._stale = True
         self._painted: LRUCache[tuple[object, ...], Strip] = LRUCache(2048)
@@ -314,6 +316,16 @@ class DocumentArea(TextArea):
         return {"error": colors.error, "warning": colors.warning}.get(severity, colors.secondary)
 
     # Editing
+
+    def update_suggestion(self) -> None:
+        """Ghost text at the end of a line: the rest of what fits best, if there is something to go on."""
+        self.suggestion = ""
+        row, column = self.cursor_location
+        before = self.document.get_line(row)
+        if self.completer is None or column < len(before) or len(before.strip()) < 2:
+            return
+        rest = self.completer(before, row)
+        self.suggestion = rest if "\n" not in rest else ""
 
     def action_document_end(self, direction: int, select: bool = False) -> None:
         """Move to the beginning (-1) or the end (1) of the document."""
