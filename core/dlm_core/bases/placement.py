@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dlm_core.errors import UsageError
 
@@ -68,6 +68,10 @@ class DeviceProbe(Protocol):
         """Free bytes on a device."""
         ...
 
+    def cpu_bf16(self) -> bool:
+        """Whether the processor multiplies bfloat16 in hardware."""
+        ...
+
     def mps(self) -> bool:
         """Whether Apple's GPU can be used."""
         ...
@@ -100,6 +104,14 @@ class TorchProbe:
         import torch
 
         return int(torch.cuda.mem_get_info(index)[0])
+
+    def cpu_bf16(self) -> bool:
+        import torch
+
+        capabilities: dict[str, Any] = getattr(
+            torch.cpu, "get_capabilities", dict
+        )()  # older torch cannot tell
+        return any(capabilities.get(unit, False) for unit in ("avx512_bf16", "amx_bf16"))
 
     def mps(self) -> bool:
         import torch
@@ -182,6 +194,11 @@ def _placed(device: str, why: str, precision: str, probe: DeviceProbe) -> Placem
         raise UsageError(f"precision {precision!r} is unknown", "use auto, fp32, bf16 or fp16")
     if device == "cpu":
         dtype, note = _on_cpu(precision)
+        if precision == "auto" and probe.cpu_bf16():
+            # Weights and replies stay in fp32; only training's products are rounded.
+            reason = f"cpu, because {why}; fp32, because that is exact; training multiplies in bf16, because "
+            reason += "this processor does so in hardware"
+            return Placement(device, torch.float32, torch.bfloat16, reason)
     elif device == "mps":
         dtype, note = _on_mps(precision)
     else:

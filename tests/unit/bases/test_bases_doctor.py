@@ -28,6 +28,9 @@ class Machine:
     def cuda_name(self, index: int) -> str:
         return "GPU"
 
+    def cpu_bf16(self) -> bool:
+        return False
+
     def cuda_bf16(self, index: int) -> bool:
         return True
 

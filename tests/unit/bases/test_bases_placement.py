@@ -15,6 +15,10 @@ class Machine:
 
     gpus: tuple[bool, ...] = ()
     apple: bool = False
+    bf16_units: bool = False
+
+    def cpu_bf16(self) -> bool:
+        return self.bf16_units
 
     def cuda_count(self) -> int:
         return len(self.gpus)
@@ -45,6 +49,7 @@ def place(
     ("machine", "device", "weights", "autocast"),
     [
         (Machine(), "cpu", torch.float32, None),
+        (Machine(bf16_units=True), "cpu", torch.float32, torch.bfloat16),
         (Machine(gpus=(True,)), "cuda", torch.bfloat16, torch.bfloat16),
         (Machine(gpus=(False,)), "cuda", torch.float16, torch.float16),
         (Machine(apple=True), "mps", torch.float32, None),
@@ -119,3 +124,9 @@ def test_memory_is_asked_where_the_tensors_go() -> None:
 def test_the_real_probe_answers_on_this_machine() -> None:
     assert memory_available("cpu", TorchProbe()) > 0
     assert choose_placement(device="cpu").device == "cpu"
+
+
+def test_a_processor_with_bf16_units_trains_in_bf16_unless_fp32_is_asked_for() -> None:
+    machine = Machine(bf16_units=True)
+    assert "training multiplies in bf16" in place(machine).reason
+    assert place(machine, "fp32").autocast_dtype is None
