@@ -19,6 +19,7 @@ from dlm_tui.cli.output import local_time, megabytes, print_json, print_table, u
 from dlm_tui.cli.wording import duration, lines
 from dlm_tui.section_states import SectionState, State, section_states
 
+LISTED = 20  # changes named one by one
 CHANGES: tuple[State, ...] = ("new", "changed", "gone")
 
 
@@ -161,9 +162,11 @@ def _print_sections(states: Sequence[SectionState]) -> None:
     since = f": {changes} since the last run" if changes and counts["new"] < total else ""
     click.echo(f"{total} sections{since}")
     if since:
-        for state in states:
-            if state.state in CHANGES:
-                click.echo(visible_line(f"  {state.state:<7}  {state.adapter or state.kind}: {state.title}"))
+        changed = [state for state in states if state.state in CHANGES]
+        for state in changed[:LISTED]:
+            click.echo(visible_line(f"  {state.state:<7}  {state.adapter or state.kind}: {state.title}"))
+        if len(changed) > LISTED:
+            click.echo(f"  and {len(changed) - LISTED} more; --json has them all")
 
 
 def _print_gate(seen: Overview) -> None:

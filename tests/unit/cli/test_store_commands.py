@@ -107,6 +107,13 @@ def test_show_says_what_changed_since_the_last_run(run: Run, trained: Path) -> N
     assert "changed  tone: What is tone 1?" in words
 
 
+def test_show_names_twenty_changes_and_counts_the_rest(run: Run, trained: Path) -> None:
+    trained.write_text(trained.read_text() + "".join(section("tone", n) for n in range(100, 125)))
+    words = run("show", trained).stdout
+    assert words.count("  new      tone:") == 20
+    assert "and 5 more" in words
+
+
 def test_show_warns_of_a_cold_start(run: Run, document: Path) -> None:
     document.write_text(document.read_text().replace("cold_start_floor: 2", "cold_start_floor: 3"))
     shown = json.loads(run("show", document, "--json").stdout)
