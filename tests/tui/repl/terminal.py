@@ -105,7 +105,7 @@ class Terminal:
         """Type a line and send it off."""
         self.send(text + ENTER)
 
-    def wait_until(self, reached: Callable[[], bool], what: str, timeout: float = 20) -> None:
+    def wait_until(self, reached: Callable[[], bool], what: str, timeout: float = 90) -> None:
         """Read what the program writes until the screen is as wanted."""
         deadline = time.monotonic() + timeout
         while not reached():
@@ -125,7 +125,7 @@ class Terminal:
         self.raw += data
         self._stream.feed(data)
 
-    def expect(self, pattern: str, timeout: float = 20) -> str:
+    def expect(self, pattern: str, timeout: float = 90) -> str:
         """Wait until the screen matches a regular expression; returns the match."""
         compiled = re.compile(pattern, re.MULTILINE)
         self.wait_until(lambda: compiled.search(self.shown) is not None, f"/{pattern}/", timeout)
@@ -133,12 +133,12 @@ class Terminal:
         assert found is not None
         return found[0]
 
-    def gone(self, pattern: str, timeout: float = 20) -> None:
+    def gone(self, pattern: str, timeout: float = 90) -> None:
         """Wait until nothing on the screen matches."""
         compiled = re.compile(pattern, re.MULTILINE)
         self.wait_until(lambda: compiled.search(self.shown) is None, f"the end of /{pattern}/", timeout)
 
-    def ended(self, timeout: float = 20) -> int:
+    def ended(self, timeout: float = 90) -> int:
         """Wait for the end of the program; its exit code."""
         deadline = time.monotonic() + timeout
         try:
