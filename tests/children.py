@@ -1,0 +1,80 @@
+"""What tests run in processes of their own: trainings that are killed, and two that train together.
+
+A fork server has imported torch once, so that a child costs milliseconds.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import socket
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from dlm_core.engine_protocol import TrainOptions
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.tiny"])
+
+
+def start(target: Any, *arguments: Any) -> ForkServerProcess:
+    child = _CONTEXT.Process(target=target, args=arguments)
+    child.start()
+    return child
+
+
+def train(home: Path, document: Path) -> None:
+    """One training of a document."""
+    import torch
+
+    from dlm_core.engine import Engine
+
+    torch.set_num_threads(1)
+    engine = Engine(home, "cpu", lambda _: None)
+    engine.open(document)
+    engine.train(TrainOptions(), lambda _: None, lambda: False, lambda: None)
+
+
+def train_together(rank: int, port: int, folder: Path, stop_at: int, resume: bool) -> None:
+    """One of two trainings of `folder/doc.dlm`, as a launcher would start it; writes `rank0.json` or
+    `rank1.json`. The second is asked to stop after `stop_at` steps, if that is not 0.
+    """
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
+    os.environ.update(place | {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"})
+    import torch
+
+    from dlm_core.engine import Engine
+    from dlm_core.training.run import Run
+
+    torch.set_num_threads(1)
+    kept: list[Any] = []
+    real = Run._adapters
+
+    def adapters(run: Run, *arguments: Any) -> Any:
+        kept[:] = real(run, *arguments)
+        return list(kept)
+
+    Run._adapters = adapters  # type: ignore[method-assign]
+    events: list[object] = []
+    engine = Engine(folder / "home", "cpu", lambda _: None)
+    engine.open(folder / "doc.dlm")
+    steps = iter(range(stop_at))
+    ended = engine.train(
+        TrainOptions(resume=resume),
+        events.append,
+        lambda: rank == 1 and stop_at > 0 and next(steps, None) is None,
+        lambda: None,
+    )
+    digest = hashlib.sha256()
+    for adapter in kept:
+        for _, _, parameter in adapter.named_tensors():
+            digest.update(parameter.detach().numpy().tobytes())
+    said = {"status": ended.status, "versions": ended.versions, "events": len(events)}
+    (folder / f"rank{rank}.json").write_text(json.dumps(said | {"adapters": digest.hexdigest()}))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
