@@ -1,7 +1,7 @@
 """The training pane: curves, heat map, meters and warnings of a run, live or past."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -53,6 +53,8 @@ class DashboardPane(Pane):
         self.overlay: RunView | None = None
         self.document_concerns: list[Concern] = []
         self.versions: Mapping[str, str] = {}
+        self.own_pid: Callable[[], int | None] = lambda: None
+        """Answers the engine's process id: what it trains is told by its events, not by the store."""
         self.memory = 0
         """What the engine process holds, in bytes; 0 where that is not known."""
         self.repaints = 0
@@ -146,6 +148,7 @@ class DashboardPane(Pane):
 
     def _begin(self, run_id: int, source: str) -> None:
         if self.run_view is not None and self.run_view.run_id == run_id:
+            self._source = source
             return
         self.run_view, self._source, self._pinned = RunView(run_id), source, False
 
@@ -178,7 +181,7 @@ class DashboardPane(Pane):
 
     def on__store_news(self, message: "_StoreNews") -> None:
         news = message.news
-        if news.run.run_id in self._own_runs or self._pinned:
+        if self._pinned or news.run.run_id in self._own_runs or news.run.pid == self.own_pid():
             return
         if self.run_view is not None and self.run_view.running and self.run_view.run_id in self._own_runs:
             return
@@ -285,6 +288,7 @@ class DashboardPane(Pane):
         self._module = self._module if self._module in modules else modules[0]
         found = maps[self._adapter, self._module]
         heat.show_values(found.layers, found.values)
+        self._show_scale(heat)
         label = looks.label(self._adapter)
         text = label.copy().append(f"  {self._module}", style="bold")
         text.append(
@@ -320,6 +324,10 @@ class DashboardPane(Pane):
     @on(HeatMap.Pointed)
     def _show_pointed(self, message: HeatMap.Pointed) -> None:
         self._put("#heat-pointed", Text(message.text, end=""))
+
+    def _show_scale(self, heat: HeatMap) -> None:
+        if not heat.has_focus:
+            self._put("#heat-pointed", heat.scale())
 
     # Actions
 

@@ -17,7 +17,7 @@ from dlm_core.client import EngineClient
 from dlm_core.document import Document
 from dlm_core.document.cold_start import sample_counts
 from dlm_core.errors import DlmError
-from dlm_core.events import BaseProgress, Log, Ready, RunEnded, RunPlanned, TrainStep
+from dlm_core.events import BaseProgress, GateTrained, Log, Ready, RunEnded, RunPlanned, TrainStep
 from dlm_core.requests import Sampling, Train
 from dlm_core.safetext import visible_line
 from dlm_tui.actions import bindings
@@ -59,7 +59,7 @@ class Workbench(Screen[None]):
         self._settings, self._remembered = settings, state
         self._training = False
         self._dlm_id = ""
-        self._base = ""
+        self._base, self._gate_mode = "", "none"
         self.editor = EditorPane(
             path,
             state_home() / "drafts",
@@ -68,6 +68,7 @@ class Workbench(Screen[None]):
             blink=settings.cursor_blink,
         )
         self.dashboard = DashboardPane()
+        self.dashboard.own_pid = lambda: self.client.pid
         self.chat = ChatPane(
             lambda: self.client, route_delay=settings.route_delay, blink=settings.cursor_blink
         )
@@ -176,7 +177,9 @@ class Workbench(Screen[None]):
                 self._set_training(True, f"▶ {event.step}/{event.steps} ETA {eta}")
             case RunEnded():
                 self._set_training(False)
-                self._take_versions(event)
+            case GateTrained():
+                self._gate_mode = event.mode
+                self._tell_ready()
             case Log() if event.level != "info":
                 if event.code != "cold_start":  # the panel of its own says that
                     text = f"{event.message}\n{event.hint}".strip()
@@ -192,18 +195,15 @@ class Workbench(Screen[None]):
 
     def _take_ready(self, event: Ready) -> None:
         self.engine_state = "ready"
-        gate = {"trained": "", "uniform": " (uniform)", "none": " (no gate)"}[event.gate_mode]
-        version = f"{event.version} · " if event.version else ""
-        self._base = visible_line(event.base)
-        self.title_bar.tell(engine=f"{version}{self._base}{gate} ready", engine_bad=False)
+        self._gate_mode, self._base = event.gate_mode, visible_line(event.base)
+        self._tell_ready()
         self.app.set_adapters(event.adapters)  # type: ignore[attr-defined]
         self._follow_store(event.dlm_id)
         self.chat.engine_ready()
 
-    def _take_versions(self, event: RunEnded) -> None:
-        if self._base and event.versions:
-            newest = max(event.versions.values())
-            self.title_bar.tell(engine=f"{newest} · {self._base} ready", engine_bad=False)
+    def _tell_ready(self) -> None:
+        gate = {"trained": "", "uniform": " (uniform)"}.get(self._gate_mode, " (no gate)")
+        self.title_bar.tell(engine=f"{self._base}{gate} ready", engine_bad=False)
 
     @on(EngineChanged)
     async def _engine_changed(self, message: EngineChanged) -> None:

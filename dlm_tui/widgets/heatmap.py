@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -16,6 +17,8 @@ from dlm_tui.themes import WorkbenchTheme
 
 SHADES = " ·░▒▓█"
 """Openness without colour, from closed to open."""
+CEILINGS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+"""Scales of the colours: the least that holds every value, so that differences show; the legend names it."""
 MAX_CELL_WIDTH = 6
 LABEL_WIDTH = 4
 
@@ -49,6 +52,8 @@ class HeatMap(Widget, can_focus=True):
         self.values: tuple[tuple[float, ...], ...] = ()
         self.layer_numbers: tuple[int, ...] = ()
         self.max_rows = max_rows
+        self.ceiling = 1.0
+        """The openness that gets the hottest colour."""
         self.cursor: tuple[int, int] | None = None
 
     def show_values(self, layers: Sequence[int], values: tuple[tuple[float, ...], ...]) -> None:
@@ -57,6 +62,8 @@ class HeatMap(Widget, can_focus=True):
             return
         resized = (len(values), self._halved) != (len(self.values), self._halved)
         self.values, self.layer_numbers = values, tuple(layers)
+        most = max((value for row in values for value in row), default=0.0)
+        self.ceiling = next((step for step in CEILINGS if step >= most), 1.0)
         if self.cursor is not None and not self._inside(*self.cursor):
             self.cursor = None
         self.refresh(layout=resized)
@@ -130,7 +137,20 @@ class HeatMap(Widget, can_focus=True):
         return Segment(" " * width, Style(bgcolor=color))
 
     def _value(self, row: int, rank: int) -> float:
-        return self.values[row][rank] if self._inside(row, rank) else 0.0
+        """The cell's share of the scale, 0..1."""
+        return min(1.0, self.values[row][rank] / self.ceiling) if self._inside(row, rank) else 0.0
+
+    def scale(self) -> Text:
+        """The legend: the colours from closed to the hottest, and the openness that this is."""
+        text = Text(" " * LABEL_WIDTH, end="", no_wrap=True).append("0 ")
+        for step in range(12):
+            share = step / 11
+            if self._plain:
+                shade = SHADES[min(len(SHADES) - 1, int(share * len(SHADES)))]
+                text.append(shade, style=Style(color=self._theme.heat_color(share)))
+            else:
+                text.append(" ", style=Style(bgcolor=self._theme.heat_color(share)))
+        return text.append(f" {self.ceiling:g} open")
 
     def _inside(self, row: int, rank: int) -> bool:
         return 0 <= row < len(self.values) and 0 <= rank < len(self.values[row])

@@ -97,9 +97,7 @@ class Tour:
         await self.pilot.pause(0.6)
         self.shoot("1-edit", "dlm: write")
         await self.pilot.press("f5")
-        await self.until(
-            lambda: dashboard.run_view is not None and len(dashboard.run_view.loss) > 12, "steps"
-        )
+        await self.until(lambda: dashboard.run_view is not None and len(dashboard.run_view.loss) > 3, "steps")
         bench.frame.bring_up("dashboard")
         await self.pilot.pause(0.6)
         self.shoot("2-train", "dlm: train")

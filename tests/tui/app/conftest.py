@@ -1,5 +1,6 @@
 """The workbench under test: a document in a folder of its own, a fake engine, nobody's own settings."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -75,8 +76,9 @@ class Stage:
         return screen
 
     async def until(self, happened: Callable[[], object], what: str = "what was waited for") -> None:
-        """Let the app run until something has happened; ten seconds without it is a failure."""
-        for _ in range(1000):
+        """Let the app run until something has happened; a minute without it is a failure."""
+        patience = time.monotonic() + 60
+        while time.monotonic() < patience:
             await self.pilot.pause(0.01)
             if happened():
                 await self.pilot.pause()

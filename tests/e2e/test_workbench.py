@@ -1,0 +1,63 @@
+"""The workbench on the real base: edit, train, ask, toggle the gate, ask again."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dlm_core.store import cache_dir, dlm_home
+from tests.bench.tui_tour import NEW_SECTION, tour
+
+pytestmark = pytest.mark.e2e
+
+DOCUMENT = """---
+dlm_id: 01M80E2XX9H73A5ZQ388STD2NW
+base_model: smollm2-135m
+training:
+  num_epochs: 10
+  adapters:
+    runbook: {lora_r: 4}
+    voice: {lora_r: 4}
+  gate: {enabled: true, cold_start_floor: 2}
+---
+
+::instruction#runbook::
+### Q
+Which port does the ledger listen on?
+### A
+It is 7070.
+
+::instruction#voice::
+### Q
+Write a greeting to a customer.
+### A
+Good day, and thank you for writing.
+
+::instruction#voice::
+### Q
+Write a farewell to a customer.
+### A
+Kind regards, your desk.
+"""
+
+
+async def test_edit_train_ask_toggle_the_gate_and_ask_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = cache_dir(dlm_home())
+    if known.is_dir():
+        shutil.copytree(known, cache_dir(tmp_path), copy_function=os.link)
+    monkeypatch.setenv("DLM_HOME", str(tmp_path))
+    monkeypatch.setenv("DLM_CONFIG_HOME", str(tmp_path / "config"))
+    document = tmp_path / "desk.dlm"
+    document.write_text(DOCUMENT, encoding="utf-8")
+    seen = await tour(document)
+    assert document.read_text(encoding="utf-8").endswith(NEW_SECTION)
+    assert seen.losses[-1] < seen.losses[0] / 2 and seen.draws > 1
+    coffee, status, off = seen.answers
+    assert coffee.routing.mode == status.routing.mode == "auto" and off.routing.mode == "off"
+    assert coffee.routing.weights["runbook"] > 0.5 > status.routing.weights["runbook"]
+    assert "Marisol" in coffee.text
+    assert set(off.routing.weights.values()) == {0.5}
+    assert coffee.openness["runbook"].mean > 0
