@@ -29,6 +29,8 @@ from dlm_core.requests import AnyRequest, Explain, Generate, Open, Reload, Route
 from dlm_core.safetext import visible
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
+NICENESS = 5
+"""Training takes every core there is; the front end, which has little to do, must not wait for it."""
 _BETWEEN_STEPS = (Route, Generate, Explain)
 _log = logging.getLogger(__name__)
 
@@ -310,6 +312,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--log", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
     reads, writes = _redirect(options.log)
+    os.nice(NICENESS)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s"
     )

@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -63,6 +64,12 @@ class Probe:
         while self._read(max(0, deadline - time.perf_counter())):
             pass
 
+    def end(self) -> None:
+        """End the program; its engine follows by itself."""
+        self.process.kill(signal.SIGKILL)
+        self.process.wait()
+        self.process.close()
+
     def _read(self, timeout: float) -> bytes:
         try:
             data: bytes = self.process.read_nonblocking(1 << 16, timeout)
@@ -94,7 +101,7 @@ def prompt_visible(arguments: list[str], environment: dict[str, str], count: int
         probe = Probe(arguments, environment)
         probe.wait_for("❯")
         times.append((time.perf_counter() - probe.begun) * 1000)
-        probe.process.close(force=True)
+        probe.end()
     return {"n": count, "p50": round(statistics.median(times)), "max": round(max(times))}
 
 
@@ -130,7 +137,7 @@ def measure(arguments: list[str], environment: dict[str, str], count: int, ready
     probe.process.send("/train --fresh\r")
     probe.wait_for(r"step \d")
     figures["echo_while_training_ms"] = keystrokes(probe, count, rhythm)
-    probe.process.close(force=True)
+    probe.end()
     return figures
 
 

@@ -136,6 +136,11 @@ async def test_a_killed_process_is_named_by_its_signal(start: Callable[..., Engi
                 os.kill(client.pid, signal.SIGKILL)
 
 
+async def test_the_engine_gives_way_to_the_front_end(start: Callable[..., EngineClient]) -> None:
+    client = await opened(start())
+    assert psutil.Process(client.pid).nice() > psutil.Process().nice()
+
+
 async def test_close_leaves_no_process_and_no_death_notice(start: Callable[..., EngineClient]) -> None:
     client = start()
     told: list[str] = []
