@@ -256,7 +256,7 @@ class DashboardPane(Pane):
             self.query_one(part).display = run is not None
         self.query_one("#openness-title").display = run is not None and bool(run.maps)
         modes = {"raw": self._raw, "smooth": self._smooth}
-        self._put("#loss-legend", words.loss_legend(run, looks, **modes))
+        self._put("#loss-legend", words.loss_legend(run, looks, width, **modes))
         self._plot("#loss-plot").show_scene(words.loss_scene(run, looks, overlay=self.overlay, **modes))
         self._paint_openness()
         self._put("#learned", words.learned_text(run, looks, width))
@@ -267,7 +267,7 @@ class DashboardPane(Pane):
         self._put("#gate-legend", words.gate_legend(run, looks.theme))
         self._plot("#gate-plot").show_scene(words.gate_scene(run, looks.theme))
         self._put("#gate-weights", words.mean_weights_text(run, looks, width))
-        self._put("#versions", words.versions_text(self.versions, looks))
+        self._put("#versions", words.versions_text(self.versions, looks, width))
         self._put("#run-log", words.log_text(self._log or (run.log if run else ()), looks.theme))
         self._tell_state()
 
@@ -289,13 +289,11 @@ class DashboardPane(Pane):
         found = maps[self._adapter, self._module]
         heat.show_values(found.layers, found.values)
         self._show_scale(heat)
-        label = looks.label(self._adapter)
-        text = label.copy().append(f"  {self._module}", style="bold")
-        text.append(
-            f"  {adapters.index(self._adapter) + 1}/{len(adapters)} a ", style=looks.theme.spec.plot_axis
-        )
-        text.append(f" {modules.index(self._module) + 1}/{len(modules)} m", style=looks.theme.spec.plot_axis)
-        title.update(Text("Rank openness  ", end="").append_text(text))
+        muted = looks.theme.spec.plot_axis
+        turn = Text(end="").append(f"{adapters.index(self._adapter) + 1}/{len(adapters)} A", style=muted)
+        turn.append(f"  {modules.index(self._module) + 1}/{len(modules)} M", style=muted)
+        pieces = [Text("Rank openness", end=""), looks.label(self._adapter), Text(self._module, end=""), turn]
+        title.update(words.flowed(pieces, self.query_one("#dashboard-scroll").size.width - 3))
 
     def _tell_state(self) -> None:
         run = self.run_view

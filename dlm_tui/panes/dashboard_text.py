@@ -103,20 +103,36 @@ def loss_scene(
     return Scene(tuple(curves), y_floor=0.0)
 
 
-def loss_legend(run: RunView | None, looks: Looks, *, raw: bool, smooth: bool) -> Text:
+def loss_legend(run: RunView | None, looks: Looks, width: int, *, raw: bool, smooth: bool) -> Text:
     """What the curves are, each with its latest value."""
-    text = Text(no_wrap=True, overflow="ellipsis", end="")
     if run is None or not len(run.loss):
-        return text
+        return Text(end="")
+    pieces = []
     for name in looks.ordered(tuple(run.losses)):
         ys = run.losses[name].ys
-        value = smoothed(ys)[-1] if smooth and ys else ys[-1]
-        text.append_text(looks.label(name)).append(f" {value:.3f}  ", style="bold")
+        value = smoothed(ys)[-1] if smooth else ys[-1]
+        pieces.append(looks.label(name).append(f" {value:.3f}", style="bold"))
     if len(run.losses) != 1:
         value = smoothed(run.loss.ys)[-1] if smooth else run.loss.ys[-1]
-        text.append("∗ all", style=looks.theme.spec.plot_all).append(f" {value:.3f}  ", style="bold")
+        both = Text(end="").append("∗ all", style=looks.theme.spec.plot_all)
+        pieces.append(both.append(f" {value:.3f}", style="bold"))
     words = "smoothed, raw behind" if raw and smooth else "smoothed" if smooth else "raw"
-    text.append(words, style=Style(color=looks.theme.spec.plot_axis))
+    pieces.append(Text(end="").append(words, style=Style(color=looks.theme.spec.plot_axis)))
+    return flowed(pieces, width)
+
+
+def flowed(pieces: Sequence[Text], width: int) -> Text:
+    """The pieces two cells apart, on as many lines as it takes; no piece is broken."""
+    text, column = Text(end=""), 0
+    for piece in pieces:
+        if column and column + 2 + piece.cell_len > width:
+            text.append("\n")
+            column = 0
+        elif column:
+            text.append("  ")
+            column += 2
+        text.append_text(piece)
+        column += piece.cell_len
     return text
 
 
@@ -236,14 +252,12 @@ def concerns_text(concerns: Sequence[Concern], looks: Looks) -> Text:
     return Text("\n", end="").join(blocks)
 
 
-def versions_text(versions: Mapping[str, str], looks: Looks) -> Text:
+def versions_text(versions: Mapping[str, str], looks: Looks, width: int) -> Text:
     """The current version of every adapter."""
     if not versions:
         return Text("Nothing is trained yet.", style=Style(color=looks.theme.spec.plot_axis), end="")
-    text = Text(end="").append("now: ", style=Style(color=looks.theme.spec.colors.secondary))
-    for name in looks.ordered(tuple(versions)):
-        text.append_text(looks.label(name)).append(f" {versions[name]}  ")
-    return text
+    names = looks.ordered(tuple(versions))
+    return flowed([looks.label(name).append(f" {versions[name]}") for name in names], width)
 
 
 def log_text(run_log: Sequence[object], theme: WorkbenchTheme, lines: int = 12) -> Text:
