@@ -25,7 +25,7 @@ ask() {
     "$dlm" prompt --bars "$document" "$1"
 }
 ask "How do I roll back a bad deploy of the checkout service?"
-ask "For how long are audit_log rows kept?"
+ask "How long do we keep the rows of the audit_log table?"
 ask "A customer wrote us a furious email. How do we answer?"
 
 step "that was the demo; your turn:"
