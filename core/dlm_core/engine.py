@@ -62,9 +62,6 @@ class Engine:
         self._load_s = 0.0
         self._run: int | None = None
 
-    # -- opening
-    # ----------------------------------------------------------------------------------------------------
-
     def open(self, path: Path) -> Ready:
         begun = time.perf_counter()
         document = load(path)
@@ -189,9 +186,6 @@ class Engine:
             raise DlmError("no document is open", "open one first")
         return self._chat
 
-    # -- answering
-    # --------------------------------------------------------------------------------------------------
-
     def route(self, messages: Sequence[Message], choice: RoutingChoice) -> Routed:
         return self._opened().route(messages, choice)
 
@@ -205,9 +199,6 @@ class Engine:
 
     def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
         return self._opened().explain(messages, choice, nearest)
-
-    # -- training
-    # ---------------------------------------------------------------------------------------------------
 
     def train(
         self, options: TrainOptions, emit: Emit, stop: ShouldStop, between_steps: Callable[[], None]

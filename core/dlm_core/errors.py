@@ -1,4 +1,4 @@
-"""Every error a person may meet: one base class, a message in one sentence, and a hint that says what to do."""
+"""Every error a person may meet: one base class, a message in one sentence, and a hint what to do."""
 
 
 class DlmError(Exception):

@@ -18,8 +18,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Log(Event, frozen=True, kw_only=True, tag="log"):
-    """A sentence for the person, with what to do about it. `code` is stable: `cold_start`, `gate_collapse`, …
-    """
+    """A sentence for the person, and what to do. `code` is stable: `cold_start`, `gate_collapse`, …"""
 
     level: Level
     message: str
@@ -76,8 +75,7 @@ class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
 
 
 class TrainStep(Event, frozen=True, kw_only=True, tag="train_step"):
-    """One optimiser step. Rates in tokens per second, times in seconds; `losses` per adapter, nats per token.
-    """
+    """One optimiser step. Tokens per second, times in seconds; `losses` per adapter in nats per token."""
 
     run_id: int
     phase: Literal["sft", "preference"]
@@ -251,8 +249,8 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 
 AnyEvent = (
-    Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | GateStep | GateTrained | RunEnded
-    | Routed | Token | Reply | Why | Failure | Done
+    Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | GateStep | GateTrained
+    | RunEnded | Routed | Token | Reply | Why | Failure | Done
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

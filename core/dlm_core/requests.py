@@ -1,4 +1,4 @@
-"""What a front end may ask of the engine: one frozen struct per request, tagged like the events that answer it."""
+"""What a front end may ask of the engine: one frozen struct per request, tagged like the events."""
 
 from typing import Annotated, Literal
 

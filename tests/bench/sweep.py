@@ -126,7 +126,7 @@ class Bench:
             "bias": "gate_bias_init",
             "rate": "learning_rate",
             "gate_rate": "gate_lr_multiplier",
-            "wear": "question_dropout",
+            "wear": "question_wear",
             "weight": "rehearse_weight",
             "stop": "stop_recall",
         }

@@ -4,10 +4,8 @@
     1)
 
 A *plan* says which adapters apply and with what weights. A `TrainingPlan` stacks live parameters on every
-forward and
-weighs adapters per row; a `ServingPlan` folds weights and scales into B once. Without a plan a layer returns
-what the
-base's own layer returns, bit for bit.
+forward and weighs adapters per row; a `ServingPlan` folds weights and scales into B once. Without a plan a
+layer returns what the base's own layer returns, bit for bit.
 
       x ──▶ base layer ───────────────────────────────▶ + ──▶ y
       └──▶ [A_1; A_2; …; W_g1; W_g2; …] ─▶ a ⊙ σ(·) ──▶ B ─┘      (one product in, one product out)

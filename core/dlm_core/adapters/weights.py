@@ -14,8 +14,7 @@ class LayerWeights(nn.Module):
     """One adapter on one linear layer.
 
     Shapes: `a` [r, d_in], `b` [d_out, r]. A `disel` adapter has either `gate_weight` [r, d_in] or, with a
-    bottleneck of
-    k, `gate_down` [k, d_in] and `gate_up` [r, k]; and `gate_bias` [r].
+    bottleneck of k, `gate_down` [k, d_in] and `gate_up` [r, k]; and `gate_bias` [r].
     """
 
     def __init__(self, spec: AdapterSpec, in_features: int, out_features: int) -> None:
@@ -62,8 +61,7 @@ class AdapterWeights:
         """Fresh weights: B is zero, so the adapter starts as the base. The same seed gives the same numbers.
 
         `features` has (d_in, d_out) of every module the spec names. The adapter's name takes part in the
-        seed, so that
-        adapters of one document do not start as copies of each other.
+        seed, so that adapters of one document do not start as copies of each other.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_stable_seed(seed, spec.name))

@@ -28,7 +28,7 @@ _PACKAGES = ("dlm-workbench", "torch", "transformers", "peft", "accelerate", "to
 _LIBRARIES_BYTES = 600 << 20
 _CHARACTERS_PER_TOKEN = 3.5
 _TEMPLATE_TOKENS = 40
-_AUTO_ROWS = 6
+_AUTO_ROWS = 3
 _LEAST_TOKEN_BUDGET = 2048
 _LARGE_FOR_A_CPU = 2_000_000_000
 

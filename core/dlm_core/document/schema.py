@@ -158,11 +158,9 @@ class TrainingConfig(Struct, frozen=True, kw_only=True):
         float, Meta(ge=0, le=1, description="Share of the steps in which the step size rises.")
     ] = 0.1
     weight_decay: Annotated[float, Meta(ge=0, le=1, description="Decay of the adapters' matrices.")] = 0.0
-    question_dropout: Annotated[
+    question_wear: Annotated[
         Auto | Annotated[float, Meta(ge=0, le=0.9)],
-        Meta(
-            description="Share of a question's words left out at random in training, so that others find it."
-        ),
+        Meta(description="Share of a question's words left out or exchanged while training."),
     ] = "auto"
     validation_share: Annotated[
         float,

@@ -68,9 +68,6 @@ class Chat:
         self._cache.drop()
         self._plans.clear()
 
-    # -- routing
-    # ----------------------------------------------------------------------------------------------------
-
     def route(self, messages: Sequence[Message], choice: RoutingChoice) -> Routed:
         """The routing of the conversation's last user message, and what finding it cost."""
         begun = self._clock()
@@ -109,9 +106,6 @@ class Chat:
         text = next((m.content for m in reversed(messages) if m.role == "user"), "")
         self.bank.use(None)
         return self.embedder.embed([text])
-
-    # -- replies
-    # ----------------------------------------------------------------------------------------------------
 
     def generate(
         self, messages: Sequence[Message], choice: RoutingChoice, sampling: Sampling, stop: Callable[[], bool]

@@ -2,8 +2,7 @@
 is right.
 
 Keys and values depend on every weight that made them. They are reused only for the same adapters under the
-same routing,
-and only for the ids that both prompts begin with.
+same routing, and only for the ids that both prompts begin with.
 """
 
 import time

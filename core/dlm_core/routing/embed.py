@@ -1,11 +1,10 @@
 """What the gate reads of a prompt: the base's last hidden state, adapters off, where its answer would begin;
 float32.
 
-The prompt is the user's message in the base's chat template, and the state is the one at the template's last
-token. It
-routes better than a mean over the message's tokens on every sample document (table in ARCHITECTURE.md), costs
-one
-prefill of the prompt like the mean does, and needs no padding to be averaged away.
+The prompt is the user's message in the base's chat template, and the state is the one at the template's
+last token. It routes better than a mean over the message's tokens on every sample document (table in
+ARCHITECTURE.md), costs one prefill of the prompt like the mean does, and needs no padding to be averaged
+away.
 """
 
 from collections import OrderedDict

@@ -1,9 +1,8 @@
 """Training the adapter gate: AdamW on cross-entropy − λ·entropy, with honest figures and a uniform cold
 start.
 
-Leave-one-out accuracy comes from as many gates as there are samples (folds of samples beyond 64), all trained
-at once as
-one batched product, so that it costs about as much as one.
+Leave-one-out accuracy comes from as many gates as there are samples (folds of samples beyond 64), all
+trained at once as one batched product, so that it costs about as much as one.
 """
 
 import math
@@ -177,9 +176,8 @@ def train_gate(
 def collapse(meta: GateMeta) -> str:
     """Why the gate should not be trusted, in a sentence; "" when it is sound.
 
-    A gate has collapsed when one adapter takes nearly everything although others have samples to answer for,
-    or when it
-    tells the adapters no better apart than the most frequent label would.
+    A gate has collapsed when one adapter takes nearly everything although others have samples to answer
+    for, or when it tells the adapters no better apart than the most frequent label would.
     """
     if meta.mode != "trained" or len(meta.adapters) < 2:
         return ""

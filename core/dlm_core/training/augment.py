@@ -1,41 +1,74 @@
-"""Worn questions: some of a question's tokens left out, differently in every epoch.
+"""Worn questions: some of a question's tokens left out or replaced by near ones, differently in every epoch.
 
-An answer that must follow from any part of its question hangs on what the question is about, not on its exact
-wording;
-reworded questions then find it too. Answers and prose are never touched.
+An answer that must follow from any part of its question, and from words like those in it, hangs on what the
+question is about and not on its exact wording; reworded questions then find it too. Near tokens are those
+whose input embeddings point the same way ("angry": furious, annoyed; "sentence": phrase, paragraph).
+Answers and prose are never touched.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+
+import torch
+from torch import Tensor
 
 from dlm_core.training.examples import Row
 
 _WHOLE = 0.25  # this share of the questions is left as it stands
+_NEAREST = 8
+_NEAR = 0.5  # cosine from which a token counts as near
+
+Near = Mapping[int, tuple[int, ...]]
 
 
-def wear(rows: Sequence[Row], dropout: float, seed: int, epoch: int) -> list[Row]:
-    """The rows of one epoch: each question token is left out with probability `dropout`, a quarter of the
-    questions
-    excepted. The same arguments give the same rows. At least half of a question's tokens stay.
+def near_tokens(embeddings: Tensor, tokens: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """For each token the nearest others by cosine of input embeddings [vocabulary, hidden], where near."""
+    wanted = sorted(set(tokens))
+    if not wanted:
+        return {}
+    with torch.no_grad():
+        table = embeddings.detach().float()
+        lengths = table.norm(dim=-1).clamp_min(1e-6)
+        chosen = torch.tensor(wanted, device=table.device)
+        cosine = (table[chosen] @ table.T) / lengths[chosen].unsqueeze(1) / lengths
+        cosine[torch.arange(len(wanted)), chosen] = -1.0
+        best = cosine.topk(min(_NEAREST, table.shape[0] - 1), dim=-1)
+    return {
+        token: tuple(int(i) for i, c in zip(ids, values, strict=True) if c >= _NEAR)
+        for token, ids, values in zip(wanted, best.indices.tolist(), best.values.tolist(), strict=True)
+    }
+
+
+def wear(rows: Sequence[Row], share: float, near: Near, seed: int, epoch: int) -> list[Row]:
+    """The rows of one epoch.
+
+    Three questions in four are worn: each of their tokens is left out with probability `share` / 2 (at
+    least half stay), and replaced by one of `near` with probability `share` / 2. The same arguments give
+    the same rows.
     """
-    if dropout <= 0:
+    if share <= 0:
         return list(rows)
     rng = random.Random(f"{seed}:wear:{epoch}")
-    return [row if rng.random() < _WHOLE else _worn(row, dropout, rng) for row in rows]
+    return [row if rng.random() < _WHOLE else _worn(row, share, near, rng) for row in rows]
 
 
-def _worn(row: Row, dropout: float, rng: random.Random) -> Row:
+def _worn(row: Row, share: float, near: Near, rng: random.Random) -> Row:
     begin, end = row.question
-    gone = [t for t in range(begin, end) if rng.random() < dropout]
+    ids = list(row.ids)
+    gone: list[int] = []
+    for place in range(begin, end):
+        drawn = rng.random()
+        if drawn < share / 2:
+            gone.append(place)
+        elif drawn < share and near.get(ids[place]):
+            ids[place] = rng.choice(near[ids[place]])
     rng.shuffle(gone)
     dropped = set(gone[: (end - begin) // 2])
-    if not dropped:
-        return row
-    kept = [t for t in range(len(row.ids)) if t not in dropped]
+    kept = [place for place in range(len(ids)) if place not in dropped]
     return replace(
         row,
-        ids=tuple(row.ids[t] for t in kept),
-        loss=tuple(row.loss[t] for t in kept),
+        ids=tuple(ids[place] for place in kept),
+        loss=tuple(row.loss[place] for place in kept),
         question=(begin, end - len(dropped)),
     )

@@ -18,9 +18,8 @@ class Batch:
     """Padded rows on the right.
 
     `input_ids` and `attention_mask` [rows, tokens]; `positions` [n] are flat indices (row * tokens + token)
-    whose
-    logits predict `targets` [n]; `owners` [n] is the row of each of them; `weights` [rows, adapters] is one-
-    hot.
+    whose logits predict `targets` [n]; `owners` [n] is the row of each of them; `weights` [rows, adapters]
+    is one-hot.
     """
 
     input_ids: Tensor
@@ -61,9 +60,8 @@ def plan_epoch(
     """Batches for one epoch, the same for the same arguments in every process.
 
     Rows of like length share a batch; within a length the order is shuffled, and so is the order of the
-    batches.
-    A batch holds at most `max_rows` rows and `token_budget` positions, padding included, but never less than
-    one row.
+    batches. A batch holds at most `max_rows` rows and `token_budget` positions, padding included, but never
+    less than one row.
     """
     rng = random.Random(f"{seed}:{epoch}")
     order = list(range(len(rows)))

@@ -1,8 +1,7 @@
 """Rows: what each section of a document gives to learn, as token ids with a mask that says which carry loss.
 
-An instruction is rendered by the base's chat template and carries loss on its answer and end token; prose is
-plain text
-and carries loss everywhere; a preference becomes two answers to one prompt.
+An instruction is rendered by the base's chat template and carries loss on its answer and end token; prose
+is plain text and carries loss everywhere; a preference becomes two answers to one prompt.
 """
 
 from collections.abc import Sequence
@@ -32,8 +31,7 @@ class Row:
     is.
 
     `kind` is prose or instruction; `section` is the content hash, `label` a short name for messages.
-    `question` is
-    where the question's own tokens stand, [begin, end), empty for prose.
+    `question` is where the question's own tokens stand, [begin, end), empty for prose.
     """
 
     ids: tuple[int, ...]

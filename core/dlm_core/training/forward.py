@@ -1,6 +1,7 @@
 """A forward of the base that computes logits only where they are needed."""
 
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +11,7 @@ class SelectiveHead:
     """Within the context, `logits(...)` runs the model and applies its output head at chosen positions only.
 
     The selection happens in a pre-hook of the model's own head, so whatever the model does after it (soft
-    caps, scaling)
-    still applies. Works for every causal LM of transformers with an output embedding.
+    caps, scaling) still applies. Works for every causal LM of transformers with an output embedding.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -25,6 +25,13 @@ class SelectiveHead:
             return None
         hidden = args[0]
         return (hidden.reshape(-1, hidden.shape[-1]).index_select(0, self._positions).unsqueeze(0), *args[1:])
+
+    @property
+    def input_embeddings(self) -> Tensor:
+        """The model's input embeddings [vocabulary, hidden]."""
+        embedding: Any = self.model.get_input_embeddings()  # type: ignore[operator]
+        weight: Tensor = embedding.weight
+        return weight
 
     def logits(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
         """Logits [n, vocabulary] in float32 at flat `positions` [n] of `input_ids` [rows, tokens]."""

@@ -23,7 +23,7 @@ from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import TrainingError
 from dlm_core.events import Event, OpennessMap, TrainEpoch, TrainStep
 from dlm_core.training import optimiser as optimisers
-from dlm_core.training.augment import wear
+from dlm_core.training.augment import Near, near_tokens, wear
 from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
@@ -135,6 +135,7 @@ class Loop:
         self.names = [a.spec.name for a in adapters]
         self.rehearsal, self.head, self.emit, self.clock = rehearsal, head, emit, clock
         self.pad_id = pad_id
+        self._near = self._near_tokens()
         self.progress = Progress()
         self.learned = Learned()
         self.best: dict[str, dict[str, Tensor]] | None = None
@@ -164,13 +165,17 @@ class Loop:
             }
         )
 
-    # -- sizes
-    # ------------------------------------------------------------------------------------------------------
+    def _near_tokens(self) -> Near:
+        """Near tokens for everything that stands in a question, where questions are worn at all."""
+        if self.recipe.question_wear <= 0:
+            return {}
+        tokens = [t for row in self.rows for t in row.ids[slice(*row.question)]]
+        return near_tokens(self.head.input_embeddings, tokens)
 
     def epoch_batches(self, epoch: int) -> list[list[Row]]:
         """This process's batches of an epoch; every process gets the same number."""
         batches = plan_epoch(
-            wear(self.rows, self.recipe.question_dropout, self.recipe.seed, epoch),
+            wear(self.rows, self.recipe.question_wear, self._near, self.recipe.seed, epoch),
             lambda r: len(r.ids),
             token_budget=self.recipe.token_budget,
             max_rows=self.recipe.max_rows,
@@ -185,17 +190,13 @@ class Loop:
         each = (len(self.epoch_batches(epoch)) for epoch in range(self.recipe.epochs))
         return sum(-(-batches // self.recipe.grad_accum) for batches in each)
 
-    # -- the loop
-    # ---------------------------------------------------------------------------------------------------
-
     def run(
         self, stop: Callable[[], bool], between_steps: Hook, at_epoch: Callable[[int], Mapping[str, float]]
     ) -> str:
         """Train until the recipe's end, full recall, or `stop`. Returns why: `recall`, `epochs` or `stopped`.
 
         `between_steps` may use the bank (it serves requests); the plan is set again after it. `at_epoch`
-        measures
-        forgetting; its figures (perplexity, perplexity_base, kl) go into the epoch's event.
+        measures forgetting; its figures (perplexity, perplexity_base, kl) go into the epoch's event.
         """
         progress, recipe = self.progress, self.recipe
         while progress.epoch < recipe.epochs and not progress.finished:
@@ -340,9 +341,6 @@ class Loop:
             best.setdefault(name, {})[tensor] = value.to(self.device)
         self.best = best or None
 
-    # -- openness
-    # ---------------------------------------------------------------------------------------------------
-
     def _active_layout(self, batch: Batch) -> OpennessLayout:
         active = {row.adapter for row in batch.rows}
         return OpennessLayout(
@@ -376,9 +374,6 @@ class Loop:
                     )
                 )
         return adapter_means(layout, flat, present)
-
-    # -- epochs
-    # -----------------------------------------------------------------------------------------------------
 
     def _end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> None:
         progress = self.progress

@@ -16,8 +16,8 @@ class RunPlan:
     """The work of one run.
 
     `adapters` train, `fresh` of them from new weights; `rows` are what they learn from. `reason` is for the
-    person.
-    `gate` says whether the adapter gate is to be trained again. An empty plan has no adapters and no gate.
+    person. `gate` says whether the adapter gate is to be trained again. An empty plan has no adapters and
+    no gate.
     """
 
     adapters: tuple[str, ...]
@@ -53,8 +53,8 @@ def make_plan(
         fresh: start over whatever there is.
 
     A changed recipe or base means a full run. Otherwise only adapters with new or changed sections train,
-    from their
-    last version, on those rows and a replay sample of their others. Removed sections alone cause no training.
+    from their last version, on those rows and a replay sample of their others. Removed sections alone cause
+    no training.
     """
 
     def full(reason: str) -> RunPlan:

@@ -1,8 +1,8 @@
 """Preference training: each adapter learns to prefer its chosen answers over the rejected ones (DPO or ORPO).
 
-DPO (arXiv 2305.18290) with L = −log σ(β Δ), Δ = (log π/π_ref of chosen) − (log π/π_ref of rejected); `hinge`
-is
-max(0, 1 − β Δ) and `ipo` (Δ − 1/2β)² on per-token means (arXiv 2310.12036). ORPO (arXiv 2403.07691) needs no
+DPO (arXiv 2305.18290) with L = −log σ(β Δ), Δ = (log π/π_ref of chosen) − (log π/π_ref of rejected);
+`hinge` is max(0, 1 − β Δ) and `ipo` (Δ − 1/2β)² on per-token means (arXiv 2310.12036). ORPO (arXiv
+2403.07691) needs no
 reference: L = NLL(chosen) − α log σ(log odds ratio). For DPO, α weighs the chosen answer's own NLL, which
 keeps it likely.
 """

@@ -17,9 +17,8 @@ from dlm_core.bases.placement import Placement
 def accelerator_for(placement: Placement) -> Accelerator:
     """An Accelerator for the device and autocast type of `placement`.
 
-    accelerate keeps its state per process and refuses another precision later; a host that trains twice with
-    different
-    ones must begin anew, so a state that no launcher set up is dropped first.
+    accelerate keeps its state per process and refuses another precision later; a host that trains twice
+    with different ones must begin anew, so a state that no launcher set up is dropped first.
     """
     if AcceleratorState._shared_state and PartialState().num_processes == 1:
         AcceleratorState._reset_state(reset_partial_state=True)

@@ -37,7 +37,7 @@ class Recipe:
     clip_norm: float
     stop_recall: float
     verify_recall: float
-    question_dropout: float
+    question_wear: float
     rehearse_every: int
     rehearse_weight: float
     validation_share: float
@@ -78,7 +78,9 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         if has_answers
         else (_AUTO_EPOCHS_PROSE, "prose has no answers to stop at; more epochs mostly forget")
     )
-    rate = settle("learning_rate", training.learning_rate, 2e-3, "most learned per unit forgotten at rank 8")
+    rate = settle(
+        "learning_rate", training.learning_rate, 3e-3, "learns in few epochs; rehearsal keeps the base"
+    )
     multiplier = settle(
         "disel.gate_lr_multiplier",
         disel.gate_lr_multiplier,
@@ -89,17 +91,22 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
     max_rows = settle(
         "micro_batch_size",
         training.micro_batch_size,
-        6,
-        "enough rows to fill the processor, few enough to step often",
+        3,
+        "small batches: it is the number of steps that learns, not their size",
     )
     accumulate = settle("grad_accum", training.grad_accum, 1, "a batch fits in memory")
     every = settle("rehearsal.every", rehearsal.every, 2, "keeps perplexity on other text at the base's")
-    weight = settle("rehearsal.weight", rehearsal.weight, 1.0, "KL and answer loss weigh the same")
+    weight = settle(
+        "rehearsal.weight",
+        rehearsal.weight,
+        3.0,
+        "reworded questions are answered better, and the base is kept",
+    )
     worn = settle(
-        "question_dropout",
-        training.question_dropout,
-        0.3,
-        "answers reworded questions too: each is also seen with words missing",
+        "question_wear",
+        training.question_wear,
+        0.5,
+        "so that reworded questions find the answer: words go missing, or turn into near ones",
     )
     count = override("num_epochs", epochs, settle("num_epochs", training.num_epochs, auto_epochs, epochs_why))
     the_seed = override("seed", seed, training.seed)
@@ -115,9 +122,9 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         scheduler=training.lr_scheduler,
         warmup_ratio=training.warmup_ratio,
         clip_norm=1.0,
-        stop_recall=0.995,
-        verify_recall=0.95,
-        question_dropout=_number(worn),
+        stop_recall=1.0,
+        verify_recall=0.9,
+        question_wear=_number(worn),
         rehearse_every=int(_number(every)) if rehearsal.enabled else 0,
         rehearse_weight=_number(weight),
         validation_share=training.validation_share,

@@ -2,12 +2,11 @@
 not.
 
 Every few steps KL(base ‖ adapted) or its mirror on one short text is added to the loss, under one randomly
-pinned adapter.
-The base's log-probabilities are computed once. Measuring uses *other* text.
+pinned adapter. The base's log-probabilities are computed once. Measuring uses *other* text.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -63,15 +62,23 @@ class Rehearsal:
         head: the model with its bank off.
         texts: neutral texts; each is cut to 96 tokens.
         seed: order and pinned adapters depend on it alone.
+        breathe: called between texts; it may use the bank, and leaves it off.
     """
 
     def __init__(
-        self, head: SelectiveHead, encoder: Encoder, texts: Sequence[str], seed: int, device: str
+        self,
+        head: SelectiveHead,
+        encoder: Encoder,
+        texts: Sequence[str],
+        seed: int,
+        device: str,
+        breathe: Callable[[], None] = lambda: None,
     ) -> None:
         self._head = head
         self._texts: list[NeutralText] = []
         self._seed = seed
         for text in texts:
+            breathe()
             ids = torch.tensor([encoder.encode_text(text)[:_MAX_TOKENS]], device=device)
             with torch.no_grad():
                 logits = head.logits(ids, torch.ones_like(ids), torch.arange(ids.shape[1], device=device))

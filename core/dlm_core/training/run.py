@@ -100,8 +100,7 @@ class Run:
 
     def execute(self, on_started: Callable[[int], None] = lambda _: None) -> RunEnded:
         """Train, commit, train the gate. Raises DlmError; the store then holds what it held before, or the
-        adapters
-        of this run when only the gate failed.
+        adapters of this run when only the gate failed.
 
         Of several processes that a launcher started, the first writes and speaks; the others help it train.
         """
@@ -143,9 +142,6 @@ class Run:
         self.accelerator.wait_for_everyone()
         return msgspec.structs.replace(ended, versions=dict(self.shop.store.snapshot().adapters))
 
-    # -- identity
-    # ---------------------------------------------------------------------------------------------------
-
     def document_hash(self) -> str:
         return hashlib.sha256(self.document.text.encode()).hexdigest()
 
@@ -178,9 +174,6 @@ class Run:
     @property
     def _has_gate(self) -> bool:
         return self.document.frontmatter.training.gate.enabled and len(self.names) > 1
-
-    # -- the run
-    # ----------------------------------------------------------------------------------------------------
 
     def _train(self) -> RunEnded:
         shop, store = self.shop, self.shop.store
@@ -241,7 +234,8 @@ class Run:
         rehearsal = None
         if recipe.rehearse_every:
             texts = (*neutral, *bundled("rehearsal"))
-            rehearsal = Rehearsal(shop.head, encoder, texts, recipe.seed, shop.device)
+            rehearsal = Rehearsal(shop.head, encoder, texts, recipe.seed, shop.device, self._breathe)
+        self._breathe()
         meter = ForgettingMeter(shop.head, encoder, bundled("held_out")[:METER_TEXTS], shop.device)
         rates = {a.spec.name: self._rate(a.spec.name) for a in adapters}
         reason = "epochs"
@@ -458,9 +452,6 @@ class Run:
                 keep_gate=same and snapshot.base_fingerprint == shop.base.fingerprint,
             )
 
-    # -- the gate
-    # ---------------------------------------------------------------------------------------------------
-
     def _train_gate(self, samples: Sequence[gates.Sample], snapshot: Snapshot) -> Snapshot:
         config = self.document.frontmatter.training.gate
         counts = {name: sample_counts(self.document).get(name, 0) for name in self.names}
@@ -558,6 +549,7 @@ class Run:
             if self._clock() - told < 0.1 and figures.step < config.steps:
                 return
             told = self._clock()
+            self._breathe()
             self._emit(
                 GateStep(
                     run_id=self.run_id,
@@ -582,8 +574,10 @@ class Run:
             stop=self._stop,
         )
 
-    # -- words
-    # ------------------------------------------------------------------------------------------------------
+    def _breathe(self) -> None:
+        """Let waiting requests be served; the bank is off again afterwards."""
+        self._between()
+        self.shop.bank.use(None)
 
     def _log(self, level: str, message: str, hint: str = "", code: str = "") -> None:
         assert level in ("info", "warning", "error")

@@ -89,7 +89,10 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one(desk: Desk, after: int
 
 @pytest.mark.parametrize("after", [3, 5])
 def test_a_run_stopped_among_its_preferences_resumes_too(desk: Desk, after: int) -> None:
-    settings: dict[str, Any] = {"adapters": {"facts": {}, "tone": {"lora_dropout": 0.1}}}
+    settings: dict[str, Any] = {
+        "adapters": {"facts": {}, "tone": {"lora_dropout": 0.1}},
+        "micro_batch_size": 6,
+    }
     desk.open(BODY + PREFERENCE, **settings).train()
     phases = [s.phase for s in desk.of(TrainStep)]
     assert "preference" in phases

@@ -1,0 +1,61 @@
+"""Worn questions: what changes, what never does, and that it is the same every time."""
+
+import torch
+
+from dlm_core.document.model import SectionKind
+from dlm_core.training.augment import near_tokens, wear
+from dlm_core.training.examples import Row
+
+IDS = tuple(range(100, 130))
+ROW = Row(IDS, (False,) * 20 + (True,) * 10, "tone", "hash", "label", SectionKind.INSTRUCTION, (5, 17))
+NEAR = {token: (token + 1000,) for token in IDS}
+
+
+def worn(share: float, epoch: int = 0) -> Row:
+    return wear([ROW], share, NEAR, 42, epoch)[0]
+
+
+def test_no_share_leaves_rows_as_they_are() -> None:
+    assert worn(0.0) == ROW
+
+
+def test_frame_and_answer_are_never_touched() -> None:
+    for epoch in range(50):
+        row = worn(0.9, epoch)
+        begin, end = row.question
+        assert row.ids[:begin] == IDS[:5]
+        assert row.ids[end:] == IDS[17:]
+        assert [i for i, loss in zip(row.ids, row.loss, strict=True) if loss] == list(IDS[20:])
+
+
+def test_at_least_half_of_a_question_stays() -> None:
+    for epoch in range(50):
+        begin, end = worn(0.9, epoch).question
+        assert end - begin >= 6
+
+
+def test_tokens_are_left_out_and_replaced_by_near_ones() -> None:
+    rows = [worn(0.6, epoch) for epoch in range(20)]
+    questions = [row.ids[slice(*row.question)] for row in rows]
+    assert any(len(q) < 12 for q in questions)
+    assert any(token >= 1000 for q in questions for token in q)
+    assert all(token % 1000 in IDS for q in questions for token in q)
+
+
+def test_some_questions_are_seen_whole() -> None:
+    whole = sum(worn(0.9, epoch) == ROW for epoch in range(200))
+    assert 20 < whole < 90
+
+
+def test_the_same_seed_and_epoch_wear_alike_and_epochs_differ() -> None:
+    assert worn(0.5, 3) == worn(0.5, 3)
+    assert len({worn(0.5, epoch).ids for epoch in range(10)}) > 3
+
+
+def test_near_tokens_point_the_same_way_whatever_their_length() -> None:
+    table = torch.tensor([[1.0, 0.0], [5.0, 0.5], [0.0, 1.0], [-1.0, 0.0], [0.0, 0.0]])
+    assert near_tokens(table, [0, 2, 3]) == {0: (1,), 2: (), 3: ()}
+
+
+def test_nothing_asked_is_nothing_found() -> None:
+    assert near_tokens(torch.eye(3), []) == {}
