@@ -1,0 +1,96 @@
+"""The real base, fetched once into a home folder that test runs share; documents and stores of their own."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ulid import ULID
+
+HOME = Path(os.environ.get("DLM_TEST_HOME") or Path(__file__).parents[2] / ".dlm" / "test-home")
+DOCUMENT = """\
+---
+dlm_id: {dlm_id}
+dlm_version: 15
+base_model: smollm2-135m
+training:
+  num_epochs: 12
+  adapters:
+    facts: {{}}
+    tone: {{}}
+  gate:
+    enabled: true
+    cold_start_floor: {floor}
+---
+
+::instruction#facts::
+### Q
+On which port does the ingest service listen?
+### A
+Port 7443, TLS only.
+
+::instruction#facts::
+### Q
+Where are the nightly backups kept?
+### A
+In the bucket vault-blue, for 90 days.
+
+::instruction#facts::
+### Q
+Who owns the billing database?
+### A
+Team Heron owns it.
+
+::instruction#facts::
+### Q
+How often do the API keys rotate?
+### A
+Every 30 days.
+
+::instruction#tone::
+### Q
+Please rewrite kindly: you broke the build.
+### A
+The build needs a little help; shall we look together?
+
+::instruction#tone::
+### Q
+Please rewrite kindly: that is a stupid question.
+### A
+Good that you ask; here is how it works.
+
+::instruction#tone::
+### Q
+Please rewrite kindly: you are late again.
+### A
+Good to see you; is there anything that holds you up?
+
+::instruction#tone::
+### Q
+Please rewrite kindly: read the manual.
+### A
+The manual has a page on this; I will find it with you.
+"""
+
+
+@pytest.fixture(scope="session")
+def home() -> Path:
+    """A home folder whose cache has SmolLM2-135M; the first time it is fetched and converted."""
+    from dlm_core.bases.registry import parse_base_name
+    from dlm_core.bases.sources import find_base
+
+    find_base(parse_base_name("smollm2-135m", Path.cwd()), home=HOME, report=lambda _: None)
+    return HOME
+
+
+@pytest.fixture(scope="session")
+def documents(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with `doc.dlm` and `cold.dlm` (too few sections for its gate); their stores go after it."""
+    folder = tmp_path_factory.mktemp("documents")
+    ids = [str(ULID()), str(ULID())]
+    (folder / "doc.dlm").write_text(DOCUMENT.format(dlm_id=ids[0], floor=4), "utf-8")
+    (folder / "cold.dlm").write_text(DOCUMENT.format(dlm_id=ids[1], floor=5), "utf-8")
+    yield folder
+    for dlm_id in ids:
+        shutil.rmtree(home / "store" / dlm_id, ignore_errors=True)
