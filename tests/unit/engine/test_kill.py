@@ -1,0 +1,61 @@
+"""kill -9 at random moments of real runs: the store opens on the old versions or the new, and goes on."""
+
+import random
+import time
+
+import pytest
+
+from dlm_core.store.store import Store
+from tests.children import start, train
+from tests.tiny import BODY, DLM_ID, RATE, Desk, committed_hashes
+
+KILLS = 50
+SETTINGS = {
+    "num_epochs": 1,
+    "adapters": {"facts": {"learning_rate": RATE, "lora_r": 2}, "tone": {"learning_rate": RATE, "lora_r": 2}},
+    "gate": {"enabled": True, "cold_start_floor": 2, "steps": 3},
+}
+
+
+def train_and_be_killed(desk: Desk, after: float) -> bool:
+    """A child trains the document; true if the kill came while it ran."""
+    child = start(train, desk.home, desk.path)
+    child.join(after)
+    running = child.is_alive()
+    child.kill()
+    child.join()
+    return running
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds of work, but fifty processes on a machine that may be busy
+def test_fifty_kills_leave_the_old_versions_or_the_new(desk: Desk) -> None:
+    desk.open(**SETTINGS)
+    start(train, desk.home, desk.path).join()  # the fork server is up, too
+    desk.write(BODY.replace("8443.", "begin."), **SETTINGS)
+    begun = time.monotonic()
+    start(train, desk.home, desk.path).join()
+    whole = time.monotonic() - begun
+    moments, hits, moved = random.Random(11), 0, 0
+    known = committed_hashes(desk.home)
+    generation = Store.open(DLM_ID, desk.home, create=False).snapshot().generation
+    for number in range(KILLS):
+        desk.write(BODY.replace("8443.", f"{number}."), **SETTINGS)
+        hits += train_and_be_killed(desk, moments.uniform(0.02, 1.5 * whole))
+        store = Store.open(DLM_ID, desk.home, create=False)
+        snapshot = store.snapshot()
+        store.verify()
+        found = committed_hashes(desk.home)
+        assert set(found) == {"facts", "tone"} and found["tone"] == known["tone"]
+        if snapshot.generation == generation:
+            assert found == known, "the old versions, whole"
+        moved += found != known
+        known, generation = found, snapshot.generation
+    assert hits > KILLS // 3, "the kills should fall into the work"
+    assert moved, "some runs should come to their commit"
+    last = Desk(desk.folder, desk.base)
+    last.engine.open(last.path)
+    last.write(BODY.replace("8443.", "the end."), **SETTINGS)
+    assert last.train().status == "done"
+    now = Store.open(DLM_ID, desk.home, create=False).snapshot()
+    assert last.ask("What is the port?")[2].version == f"g{now.generation}"
