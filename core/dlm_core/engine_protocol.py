@@ -45,7 +45,8 @@ class LossRow:
 class EngineProtocol(Protocol):
     """One opened document on one base. All calls come from one thread; none of them is re-entrant, but one.
 
-    That one: while `train` calls `between_steps`, the host may call `route`, `generate` and `explain`.
+    That one: while `train` calls `between_steps`, the host may call `route`, `generate` and `explain`;
+    and between two events of `generate` it may call `route`.
     Every method raises `DlmError` for what a person can put right. Events carry an empty `request_id`; the
     host stamps it. `emit` is set by the host before the first call, for events outside of a return value.
     """

@@ -32,6 +32,7 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 NICENESS = 5
 """Training takes every core there is; the front end, which has little to do, must not wait for it."""
 _BETWEEN_STEPS = (Route, Generate, Explain)
+_BETWEEN_TOKENS = (Route,)
 _log = logging.getLogger(__name__)
 
 
@@ -79,11 +80,11 @@ class Inbox:
                 return None
             return self._start(self._waiting.popleft())
 
-    def take_between_steps(self) -> AnyRequest | None:
-        """The next waiting request that can be served while a run is under way, or None; never blocks."""
+    def take_between(self, kinds: tuple[type[AnyRequest], ...]) -> AnyRequest | None:
+        """The next waiting request of these kinds, to be served while another is under way; never blocks."""
         with self._changed:
             for request in self._waiting:
-                if isinstance(request, _BETWEEN_STEPS):
+                if isinstance(request, kinds):
                     self._waiting.remove(request)
                     return self._start(request)
             return None
@@ -172,6 +173,7 @@ class Host:
                 engine = self._opened()
                 for event in engine.generate(request.messages, request.choice, request.sampling, stop):
                     self._emit(event)
+                    self._serve_between(_BETWEEN_TOKENS)
             case Explain():
                 self._emit(self._opened().explain(request.messages, request.choice, request.nearest))
             case Train():
@@ -181,7 +183,10 @@ class Host:
                 self._emit(self._opened().train(options, self._emit, stop, self._serve_between_steps))
 
     def _serve_between_steps(self) -> None:
-        while (request := self._inbox.take_between_steps()) is not None:
+        self._serve_between(_BETWEEN_STEPS)
+
+    def _serve_between(self, kinds: tuple[type[AnyRequest], ...]) -> None:
+        while (request := self._inbox.take_between(kinds)) is not None:
             self._serve(request)
 
     def _made_engine(self) -> EngineProtocol:

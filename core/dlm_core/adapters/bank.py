@@ -209,6 +209,7 @@ class Bank:
             setattr(model.get_submodule(parent_name), leaf, wrapped)
             self.layers[name] = wrapped
         self.groups: dict[str, Group] = self._group()
+        self.plan: TrainingPlan | ServingPlan | None = None
 
     def _group(self) -> dict[str, Group]:
         groups: dict[str, Group] = {}
@@ -226,6 +227,7 @@ class Bank:
 
     def use(self, plan: "TrainingPlan | ServingPlan | None") -> None:
         """Apply `plan` from the next forward on; None turns the bank off."""
+        self.plan = plan
         for group in self.groups.values():
             group.clear()
         for layer in self.layers.values():

@@ -104,8 +104,12 @@ class Chat:
 
     def _embed(self, messages: Sequence[Message]) -> torch.Tensor:
         text = next((m.content for m in reversed(messages) if m.role == "user"), "")
+        under_way = self.bank.plan  # a reply may be under way: its next token needs its plan again
         self.bank.use(None)
-        return self.embedder.embed([text])
+        try:
+            return self.embedder.embed([text])
+        finally:
+            self.bank.use(under_way)
 
     def generate(
         self, messages: Sequence[Message], choice: RoutingChoice, sampling: Sampling, stop: Callable[[], bool]

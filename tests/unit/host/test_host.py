@@ -102,6 +102,20 @@ def test_between_two_training_steps_chat_is_served() -> None:
     assert {e.request_id for e in hosted.events if isinstance(e, TrainStep)} == {"train"}
 
 
+def test_the_line_being_typed_is_routed_while_a_reply_streams() -> None:
+    hosted = opened().put(Generate(request_id="ask", messages=HELLO))
+
+    def type_after_first_token(event: AnyEvent) -> None:
+        if isinstance(event, Token) and not hosted.of("typed"):
+            hosted.put(Route(request_id="typed", messages=(Message("user", "next"),)))
+
+    hosted.on_event = type_after_first_token
+    hosted.run()
+    order = [type(e) for e in hosted.events if e.request_id in ("ask", "typed")]
+    assert order.index(Done) < order.index(Reply)
+    assert any(isinstance(e, Routed) for e in hosted.of("typed"))
+
+
 def test_opening_waits_until_the_run_is_over() -> None:
     hosted = opened().put(Train(request_id="train"), Open(request_id="again", path="other.dlm"))
     hosted.run()

@@ -257,3 +257,22 @@ def test_other_architectures_train_and_talk_over_two_turns(architecture: str, tm
     other = Desk(tmp_path, base)
     other.engine.open(other.path)
     assert other.ask("Hi", first, "More", **settings)[2].reply == second
+
+
+@pytest.mark.parametrize("mode", ["pin", "auto", "base"])
+def test_routing_another_line_between_two_tokens_leaves_the_reply_as_it_was(fresh: Desk, mode: str) -> None:
+    sampling = Sampling(max_tokens=12, temperature=0.7, seed=3)
+    messages = (Message("user", "Say hello."),)
+    undisturbed = [
+        e
+        for e in fresh.engine.generate(messages, CHOICES[mode], sampling, lambda: False)
+        if isinstance(e, Reply)
+    ]
+    disturbed: list[Reply] = []
+    for number, event in enumerate(fresh.engine.generate(messages, CHOICES[mode], sampling, lambda: False)):
+        if isinstance(event, Token):
+            fresh.engine.route((Message("user", f"What is port {number}?"),), AUTO)
+        if isinstance(event, Reply):
+            disturbed.append(event)
+    assert [r.reply for r in disturbed] == [r.reply for r in undisturbed]
+    assert disturbed[0].openness == undisturbed[0].openness
