@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,8 +49,10 @@ class Seen:
 class Tour:
     """Drives one workbench through its stations."""
 
-    def __init__(self, app: WorkbenchApp, pilot: Pilot[int], out: Path | None) -> None:
-        self.app, self.pilot, self.out = app, pilot, out
+    def __init__(
+        self, app: WorkbenchApp, pilot: Pilot[int], out: Path | None, prompts: Sequence[str] = PROMPTS
+    ) -> None:
+        self.app, self.pilot, self.out, self.prompts = app, pilot, out, prompts
         self.seen = Seen()
 
     @property
@@ -82,7 +84,12 @@ class Tour:
         line.load_text(question)
         await self.pilot.press("enter")
         chat = self.bench.chat
-        await self.until(lambda: len(chat.conversation.turns) > turns and not chat.busy, f"reply {turns + 1}")
+        await self.until(
+            lambda: chat.busy or len(chat.conversation.turns) > turns, f"reply {turns + 1} begun"
+        )
+        await self.until(lambda: not chat.busy, f"reply {turns + 1}")
+        if len(chat.conversation.turns) == turns:
+            raise RuntimeError(f"no reply to {question!r}: its view says why")
         self.seen.answers.append(chat.conversation.turns[-1].answer)
 
     async def run(self) -> Seen:
@@ -106,13 +113,13 @@ class Tour:
         await self.until(lambda: run.ended is not None, "training")
         self.seen.losses = list(run.loss.ys)
         self.seen.draws = dashboard.query_one("#loss-plot", Plot).draws
-        for prompt in PROMPTS:
+        for prompt in self.prompts:
             await self.ask(prompt)
         bench.query_one(ChatInput).load_text("Which table holds the refunds?")
         await self.pilot.pause(2.0)
         self.shoot("3-ask", "dlm: ask")
         await self.pilot.press("f7")
-        await self.ask(PROMPTS[0])
+        await self.ask(self.prompts[0])
         self.shoot("4-gate-off", "dlm: the same question with the gate off")
         bench.query(ReplyView).first().focus()
         await self.pilot.press("enter")
@@ -122,12 +129,14 @@ class Tour:
         return self.seen
 
 
-async def tour(document: Path, out: Path | None = None, *, theme: str = "ink") -> Seen:
+async def tour(
+    document: Path, out: Path | None = None, *, theme: str = "ink", prompts: Sequence[str] = PROMPTS
+) -> Seen:
     """Take the tour on `document`, which is changed; answers what was seen."""
     settings = Settings(theme=theme, cursor_blink=False, max_tokens=80)
     app = WorkbenchApp(document, loaded=Loaded(settings), state=State())
     async with app.run_test(size=SIZE) as pilot:
-        return await Tour(app, pilot, out).run()
+        return await Tour(app, pilot, out, prompts).run()
 
 
 def main() -> None:

@@ -52,12 +52,13 @@ async def test_edit_train_ask_toggle_the_gate_and_ask_again(
     monkeypatch.setenv("DLM_CONFIG_HOME", str(tmp_path / "config"))
     document = tmp_path / "desk.dlm"
     document.write_text(DOCUMENT, encoding="utf-8")
-    seen = await tour(document)
+    prompts = ("Who brings the coffee on release day?", "Write a greeting to a customer.")
+    seen = await tour(document, prompts=prompts)
     assert document.read_text(encoding="utf-8").endswith(NEW_SECTION)
     assert seen.losses[-1] < seen.losses[0] / 2 and seen.draws > 1
-    coffee, status, off = seen.answers
-    assert coffee.routing.mode == status.routing.mode == "auto" and off.routing.mode == "off"
-    assert coffee.routing.weights["runbook"] > 0.5 > status.routing.weights["runbook"]
+    coffee, greeting, off = seen.answers
+    assert coffee.routing.mode == greeting.routing.mode == "auto" and off.routing.mode == "off"
+    assert coffee.routing.weights["runbook"] > 0.5 > greeting.routing.weights["runbook"]
     assert "Marisol" in coffee.text
     assert set(off.routing.weights.values()) == {0.5}
     assert coffee.openness["runbook"].mean > 0
