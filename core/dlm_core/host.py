@@ -27,6 +27,7 @@ from dlm_core.errors import DlmError, HostError, UsageError
 from dlm_core.events import Done, Event, Failure, encode
 from dlm_core.requests import AnyRequest, Explain, Generate, Open, Reload, Route, Shutdown, Stop, Train
 from dlm_core.safetext import visible
+from dlm_core.surroundings import settle
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 NICENESS = 5
@@ -318,6 +319,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     reads, writes = _redirect(options.log)
     os.nice(NICENESS)
+    settle()
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s"
     )

@@ -5,7 +5,6 @@ is called: importing this module costs nothing. Tests put another `engine_factor
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from dlm_core.errors import BaseModelError, UsageError
 from dlm_core.events import Ready, Reply, Routed, RunEnded, Token
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
+from dlm_core.surroundings import settle
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,6 @@ def _real_engine() -> OneShotEngine:
 
 
 engine_factory: Callable[[], OneShotEngine] = _real_engine
-
-_QUIET = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_VERBOSITY": "error",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error",
-}
 
 
 def known_base(name: str, folder: Path) -> str:
@@ -263,8 +255,7 @@ def _engine(emit: Emit) -> Iterator[OneShotEngine]:
 @contextmanager
 def _chatter_in_log() -> Iterator[None]:
     """Send what libraries warn and log to `logs/libraries.log` under the home folder."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    settle()
     folder = dlm_home() / "logs"
     root = logging.getLogger()
     try:
