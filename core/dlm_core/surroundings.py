@@ -13,8 +13,8 @@ SETTINGS = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     # Threads that wait for each other spin for milliseconds by default. Where anything else wants the
-    # processor, that
-    # spinning takes it away from the very thread that is waited for, and training slows down manyfold.
+    # processor, that spinning takes it away from the very thread that is waited for, and training slows
+    # down manyfold.
     "GOMP_SPINCOUNT": "2000",
 }
 
