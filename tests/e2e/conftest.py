@@ -16,6 +16,8 @@ dlm_version: 15
 base_model: smollm2-135m
 training:
   num_epochs: 12
+  micro_batch_size: 4
+  rehearsal: {{every: 4}}
   adapters:
     facts: {{}}
     tone: {{}}

@@ -15,7 +15,7 @@ from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import Log, Reply, RunEnded, TrainStep
 from dlm_core.requests import Message, RoutingChoice, Sampling
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 DLM = (sys.executable, "-c", "from dlm_tui.cli import main; main()")
 ANSWERS = {
@@ -44,7 +44,7 @@ def dlm(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"DLM_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
