@@ -218,7 +218,7 @@ def _lift_old_keys(tree: Mapping, report: Report) -> None:
         return
     del training.entries["dpo"]
     version = _scalar(tree, "dlm_version")
-    hint = "`dlm migrate` rewrites it, comments and body untouched"
+    hint = "rename it to `preference`"
     if (version is not None and version.text != "1") or "preference" in training.entries:
         message = "`training.dpo` is `training.preference` since version 2"
         report.add(Code.KEY_MOVED, dpo.key_span, message, hint)

@@ -1,4 +1,4 @@
-"""What an evaluation found, in the shape that `dlm eval --json` prints and the store keeps."""
+"""What an evaluation found, as values that serialise."""
 
 import msgspec
 

@@ -152,7 +152,7 @@ def test_version_1_dpo_is_read_as_preference_with_a_hint_to_migrate() -> None:
     preference = result.document.frontmatter.training.preference
     assert (preference.hyperparams.beta, preference.hyperparams.num_epochs) == (0.3, 2)
     assert (preference.loss_type, preference.reference) == ("ipo", "pre_adapter")
-    assert ["dlm migrate" in d.hint for d in result.diagnostics] == [True]
+    assert ["`preference`" in d.hint for d in result.diagnostics] == [True]
 
 
 def test_a_mistake_inside_the_old_key_is_placed_there() -> None:
