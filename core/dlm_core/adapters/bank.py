@@ -105,9 +105,9 @@ def _ordered(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _stack_layer(
-    entries: Sequence[Entry], start: int, in_features: int
-) -> tuple[list[Tensor], dict[str, object]]:
-    """Rows for the group's input matrix, and the LayerStack fields that do not depend on the weights."""
+    entries: Sequence[Entry], start: int, in_features: int, *, out: Tensor, column_weights: Tensor | None
+) -> tuple[list[Tensor], LayerStack]:
+    """Rows for the group's input matrix from `start` on, and the layer's stack over them."""
     gated = [e for e in entries if e.spec.gate is not None]
     rows: list[Tensor] = [e.weights.a for e in entries]
     projections: list[Tensor] = []
@@ -126,17 +126,19 @@ def _stack_layer(
     if scales:
         same = len(set(scales)) == 1
         logit_scale = scales[0] if same else torch.tensor(scales, device=rows[0].device)
-    fields: dict[str, object] = {
-        "start": start,
-        "rank": sum(e.spec.rank for e in entries),
-        "gated": sum(e.spec.rank for e in gated),
-        "projection_rows": sum(p.shape[0] for p in projections),
-        "bias": torch.cat(biases) if biases else None,
-        "logit_scale": logit_scale,
-        "ups": tuple(ups),
-        "projection_sizes": [p.shape[0] for p in projections],
-    }
-    return rows + projections, fields
+    stack = LayerStack(
+        start=start,
+        rank=sum(e.spec.rank for e in entries),
+        gated=sum(e.spec.rank for e in gated),
+        projection_rows=sum(p.shape[0] for p in projections),
+        bias=torch.cat(biases) if biases else None,
+        logit_scale=logit_scale,
+        ups=tuple(ups),
+        projection_sizes=[p.shape[0] for p in projections],
+        out=out,
+        column_weights=column_weights,
+    )
+    return rows + projections, stack
 
 
 class Group:
@@ -298,9 +300,13 @@ class TrainingPlan:
             entries = [e for e in _entries(self.adapters, name) if e.index in self._active]
             if not entries:
                 continue
-            new, fields = _stack_layer(entries, start, self._features[name][0])
-            out = torch.cat([e.weights.b for e in entries], dim=1)
-            self._stacks[name] = LayerStack(**fields, out=out, column_weights=self._column_weights(entries))  # type: ignore[arg-type]
+            new, self._stacks[name] = _stack_layer(
+                entries,
+                start,
+                self._features[name][0],
+                out=torch.cat([e.weights.b for e in entries], dim=1),
+                column_weights=self._column_weights(entries),
+            )
             rows += new
             start += sum(row.shape[0] for row in new)
         self._matrices[id(group)] = torch.cat(rows) if rows else torch.empty(0)
@@ -328,8 +334,13 @@ class TrainingPlan:
         for entry in _entries(self.adapters, name):
             if entry.index not in self._active:
                 continue
-            rows, fields = _stack_layer([entry], 0, self._features[name][0])
-            stack = LayerStack(**fields, out=entry.weights.b, column_weights=self._column_weights([entry]))  # type: ignore[arg-type]
+            rows, stack = _stack_layer(
+                [entry],
+                0,
+                self._features[name][0],
+                out=entry.weights.b,
+                column_weights=self._column_weights([entry]),
+            )
             dropped = functional.dropout(x.to(entry.weights.a.dtype), entry.spec.dropout)
             part = stack.delta(functional.linear(dropped, torch.cat(rows)), seen.append)
             total = part if total is None else total + part
@@ -364,11 +375,12 @@ class ServingPlan:
                     entries = _entries(self.adapters, name)
                     if not entries:
                         continue
-                    new, fields = _stack_layer(entries, start, bank.features[name][0])
                     out = torch.cat(
                         [e.weights.b * (e.spec.scale * weights[e.spec.name]) for e in entries], dim=1
                     )
-                    self._stacks[name] = LayerStack(**fields, out=out.contiguous(), column_weights=None)  # type: ignore[arg-type]
+                    new, self._stacks[name] = _stack_layer(
+                        entries, start, bank.features[name][0], out=out.contiguous(), column_weights=None
+                    )
                     columns[name] = tuple(
                         (e.spec.name, e.spec.rank) for e in entries if e.spec.gate is not None
                     )
