@@ -325,7 +325,7 @@ def test_the_line_can_be_written_in_the_editor(tmp_path: Path) -> None:
 
 
 def test_copy_reaches_the_clipboard_through_tmux(tmp_path: Path) -> None:
-    with Terminal(tmp_path, script={"reply": "copied"}, TMUX="/tmp/tmux-0/default,1,0") as terminal:
+    with Terminal(tmp_path, script={"reply": "copied"}, TMUX="socket,1,0") as terminal:
         terminal.line("hi")
         terminal.expect("copied")
         terminal.line("/copy")
