@@ -93,9 +93,9 @@ def fused_weight(projections: Sequence[Projection]) -> Tensor:
     ):
         with torch.no_grad():
             first = torch.cat([w.detach() for w in weights])
-            parts = first.split([w.shape[0] for w in weights])
+            parts = torch.split(first, [w.shape[0] for w in weights])
             for projection, part in zip(projections, parts, strict=True):
-                projection.module.weight.data = part  # type: ignore[union-attr]
+                projection.weight.data = part
         begin = 0
     rows = sum(w.shape[0] for w in weights)
     return first.detach().as_strided((rows, first.shape[1]), (first.shape[1], 1), begin)
