@@ -17,9 +17,17 @@ from dlm_core.bases.registry import parse_base_name
 from dlm_core.bases.sources import find_base
 from dlm_core.document.model import Document
 from dlm_core.document.parse import load
-from dlm_core.engine_protocol import Emit, LossRow, LossToken, ShouldStop, TrainOptions
+from dlm_core.engine_protocol import (
+    Emit,
+    EvalOptions,
+    LossRow,
+    LossToken,
+    ShouldStop,
+    TrainOptions,
+)
 from dlm_core.errors import AdapterError, DlmError, StoreError
-from dlm_core.events import Event, Log, Ready, Reply, Routed, RunEnded, Token, Why
+from dlm_core.evaluation.examine import evaluate
+from dlm_core.events import Evaluated, Event, Log, Ready, Reply, Routed, RunEnded, Token, Why
 from dlm_core.inference.chat import Chat, ServingSet
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.routing.embed import Embedder
@@ -240,6 +248,12 @@ class Engine:
             tokens = tuple(LossToken(t, loss) for t, loss in zip(texts, row.loss, strict=True))
             found.append(LossRow(section=row.label, adapter=row.adapter, tokens=tokens))
         return tuple(found)
+
+    def evaluate(self, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:
+        """Measure the committed versions of the open document; see `dlm_core.evaluation.examine`."""
+        chat = self._opened()
+        assert self._document is not None and self._workshop is not None
+        return evaluate(self._document, chat, self._workshop.head, self._workshop.store, options, emit, stop)
 
     def close(self) -> None:
         """Let go of everything in memory."""

@@ -1,11 +1,12 @@
 """What the host asks of an engine: `dlm_core.engine` is one, tests bring a scripted one. No torch."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dlm_core.events import Event, Ready, Reply, Routed, RunEnded, Token, Why
+from dlm_core.reports import METHODS, Method
 from dlm_core.requests import Message, RoutingChoice, Sampling
 
 Emit = Callable[[Event], None]
@@ -23,6 +24,33 @@ class TrainOptions:
     resume: bool = False
     seed: int | None = None
     epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """What to evaluate with: a probe file (None: the document's sibling `<stem>.probes.yaml` if there is
+    one), and a text of one's own to measure retention on besides the bundled ones.
+    """
+
+    probes: Path | None = None
+    text: Path | None = None
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """Which methods to compare and how.
+
+    `epochs` None: as the document says. `rates` names the one rate to try for a method; the others try
+    those known for them. `rehearsal`: train without it, with it, or once each. `probes` as in
+    EvalOptions. `fresh`: measure again what was measured before.
+    """
+
+    methods: tuple[Method, ...] = METHODS
+    epochs: int | None = None
+    rates: Mapping[Method, float] = field(default_factory=dict)
+    rehearsal: Literal["off", "on", "both"] = "both"
+    probes: Path | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from dlm_core.reports import Evaluation
+
 RoutingMode = Literal["auto", "off", "pin", "mix", "uniform", "base"]
 RunStatus = Literal["running", "done", "stopped", "failed"]
 Level = Literal["info", "warning", "error"]
@@ -236,6 +238,26 @@ class Why(Event, frozen=True, kw_only=True, tag="why"):
     neighbours: tuple[Neighbour, ...]
 
 
+class Working(Event, frozen=True, kw_only=True, tag="working"):
+    """How far a measurement has come: `done` of `total` things, seconds left (None where nobody knows)."""
+
+    label: str
+    done: int
+    total: int
+    eta_s: float | None = None
+    figures: str = ""
+
+
+class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
+    """An evaluation of the versions that `run_id` made; `document_hash` is of the text that was asked
+    about.
+    """
+
+    run_id: int
+    document_hash: str
+    evaluation: Evaluation
+
+
 class Failure(Event, frozen=True, kw_only=True, tag="failure"):
     """A request failed; `message` and `hint` are for the person, `kind` is the error class."""
 
@@ -250,7 +272,7 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 AnyEvent = (
     Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | GateStep | GateTrained
-    | RunEnded | Routed | Token | Reply | Why | Failure | Done
+    | RunEnded | Routed | Token | Reply | Why | Working | Evaluated | Failure | Done
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

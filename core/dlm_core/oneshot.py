@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from dlm_core.document.parse import load
-from dlm_core.engine_protocol import Emit, EngineProtocol, LossRow, ShouldStop, TrainOptions
+from dlm_core.engine_protocol import Emit, EngineProtocol, EvalOptions, LossRow, ShouldStop, TrainOptions
 from dlm_core.errors import BaseModelError, UsageError
-from dlm_core.events import Ready, Reply, Routed, RunEnded, Token
+from dlm_core.events import Evaluated, Ready, Reply, Routed, RunEnded, Token
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
 from dlm_core.surroundings import settle
@@ -74,10 +74,14 @@ class Checkup:
 
 
 class OneShotEngine(EngineProtocol, Protocol):
-    """An engine that can also show its rows before it trains on them."""
+    """An engine that can also show its rows before it trains on them, and measure what came of it."""
 
     def mask(self, path: Path) -> Sequence[LossRow]:
         """The rows that the document at `path` would be trained on, in order."""
+        ...
+
+    def evaluate(self, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:
+        """Measure the committed versions of the open document, and record the figures in its store."""
         ...
 
 
@@ -224,6 +228,17 @@ def run_prompt(
     with _opened(path, emit) as (engine, ready):
         yield ready
         yield from engine.generate(messages, choice, sampling, stop)
+
+
+def run_eval(path: Path, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:
+    """Measure what the adapters of the document at `path` know and what the base has kept; recorded in the
+    store.
+
+    `stop` is asked at every token. Raises DlmError for what a person can put right.
+    """
+    with _engine(emit) as engine:
+        emit(engine.open(path))
+        return engine.evaluate(options, emit, stop)
 
 
 def loss_rows(path: Path, emit: Emit) -> tuple[LossRow, ...]:

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dlm_core.events import BaseProgress, Event, GateStep, Log, Ready, RunEnded, TrainStep
+from dlm_core.events import BaseProgress, Event, GateStep, Log, Ready, RunEnded, TrainStep, Working
 from dlm_core.safetext import visible
 from dlm_tui.cli.output import as_json
 from dlm_tui.cli.wording import duration, lines, step_figures
@@ -176,6 +176,10 @@ def _moved(event: Event) -> _Moved | None:
         case GateStep():
             figures = f"loss {event.loss:.3f}  entropy {event.entropy:.2f}  accuracy {event.accuracy:.0%}"
             return _Moved("adapter gate", event.step / max(1, event.steps), "", figures)
+        case Working():
+            left = f"ETA {duration(event.eta_s)}" if event.eta_s is not None else ""
+            share = event.done / max(1, event.total)
+            return _Moved(visible(event.label), share, left, visible(event.figures))
         case BaseProgress(outcome="found"):
             return _Moved(visible(f"loading {event.base}"), None, "", "")
         case BaseProgress(outcome="trying") if not event.total_bytes:

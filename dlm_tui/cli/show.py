@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import structs
 
 from dlm_core.document import Diagnostic, Document, load
 from dlm_core.document.cold_start import cold_start_diagnostics, sample_counts
 from dlm_core.events import GateTrained
 from dlm_core.safetext import visible_line
 from dlm_core.store import Snapshot, Store
-from dlm_core.store.metrics_reader import MetricsReader, RunRecord
+from dlm_core.store.metrics_reader import EvaluationRecord, MetricsReader, RunRecord
 from dlm_tui.cli.flags import document_argument, json_option
 from dlm_tui.cli.output import local_time, megabytes, print_json, print_table, utc_time
-from dlm_tui.cli.wording import duration, lines
+from dlm_tui.cli.wording import duration, evaluation_line, lines
 from dlm_tui.section_states import SectionState, State, section_states
 
 LISTED = 20  # changes named one by one
@@ -31,6 +32,7 @@ class Overview:
     current: Snapshot
     runs: tuple[RunRecord, ...]
     gate: GateTrained | None
+    evaluation: EvaluationRecord | None
     states: tuple[SectionState, ...]
     cold_starts: tuple[Diagnostic, ...]
     sizes: Mapping[str, int]
@@ -57,11 +59,13 @@ def _gather(document: Document) -> Overview:
         committed = [run.run_id for run in runs if run.run_id <= current.run_id]
         gates = (metrics.gate(run_id) for run_id in reversed(committed))
         gate = next((found for found in gates if found is not None), None)
+        evaluation = metrics.evaluation()
     return Overview(
         document=document,
         current=current,
         runs=runs,
         gate=gate,
+        evaluation=evaluation,
         states=section_states(document.sections, current.sections),
         cold_starts=cold_start_diagnostics(document),
         sizes=store.sizes(),
@@ -90,6 +94,7 @@ def _as_document(seen: Overview) -> dict[str, Any]:
             },
         },
         "gate": _gate_as_document(seen),
+        "evaluation": _evaluation_as_document(seen),
         "cold_start": [{"message": d.message, "hint": d.hint} for d in seen.cold_starts],
         "sizes": seen.sizes,
         "notices": seen.notices,
@@ -132,6 +137,19 @@ def _gate_as_document(seen: Overview) -> dict[str, Any]:
     }
 
 
+def _is_of_current(seen: Overview, record: EvaluationRecord) -> bool:
+    return record.evaluated.evaluation.version == f"g{seen.current.generation}"
+
+
+def _evaluation_as_document(seen: Overview) -> dict[str, Any] | None:
+    """The last evaluation; `current` is false once other versions have taken the place of those measured."""
+    record = seen.evaluation
+    if record is None:
+        return None
+    figures = structs.asdict(record.evaluated.evaluation)
+    return {"at": utc_time(record.at), "current": _is_of_current(seen, record), **figures}
+
+
 def _print(seen: Overview) -> None:
     document = seen.document
     click.echo(visible_line(f"{document.path}  {document.dlm_id}  base {document.frontmatter.base_model}"))
@@ -143,6 +161,10 @@ def _print(seen: Overview) -> None:
     else:
         click.echo("not trained yet: `dlm train` makes a first version")
     _print_gate(seen)
+    if seen.evaluation is not None:
+        when = local_time(seen.evaluation.at)
+        of = "" if _is_of_current(seen, seen.evaluation) else ", of earlier versions"
+        click.echo(f"evaluated {when}{of}: {evaluation_line(seen.evaluation.evaluated.evaluation)}")
     for warning in seen.cold_starts:
         click.echo(f"warning: {warning.message}\n  hint: {warning.hint}")
     if seen.runs:

@@ -13,6 +13,7 @@ from dlm_core.events import (
     TrainEpoch,
     TrainStep,
 )
+from dlm_core.reports import Evaluation
 from dlm_core.safetext import visible
 
 
@@ -58,6 +59,24 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def percent(share: float | None) -> str:
+    """A share in 0..1 for a table; a dash where it was not measured."""
+    return "-" if share is None else f"{share:.0%}"
+
+
+def evaluation_line(found: Evaluation) -> str:
+    """An evaluation in one line: recall, paraphrase, routing, retention."""
+    recall, kept = found.recall, found.retention
+    figures = [f"verbatim {percent(recall.verbatim)}"]
+    if recall.paraphrase_f1 is not None:
+        base = "" if recall.paraphrase_f1_base is None else f" (base {recall.paraphrase_f1_base:.2f})"
+        figures.append(f"paraphrase {recall.paraphrase_f1:.2f}{base}")
+    if found.routing.accuracy is not None:
+        figures.append(f"routing {found.routing.accuracy:.0%}")
+    figures.append(f"perplexity {kept.perplexity / kept.perplexity_base - 1:+.1%} on neutral text")
+    return ", ".join(figures)
 
 
 def _base(event: BaseProgress) -> list[str]:

@@ -118,11 +118,11 @@ def main() -> None:
                     "train_s": round(seconds, 1),
                     "verbatim": found.recall.verbatim,
                     "paraphrase_f1": found.recall.paraphrase_f1,
-                    "paraphrase_f1_base": found.recall.base_paraphrase_f1,
+                    "paraphrase_f1_base": found.recall.paraphrase_f1_base,
                     "routing_accuracy": found.routing.accuracy,
                     "perplexity_change_auto": kept.perplexity / kept.perplexity_base - 1,
                     "perplexity_change_pinned": {
-                        n: p / kept.perplexity_base - 1 for n, p in kept.pinned.items()
+                        n: d.perplexity / kept.perplexity_base - 1 for n, d in kept.per_adapter.items()
                     },
                     "first_token_s": [round(s, 2) for s in starts],
                     **costs,

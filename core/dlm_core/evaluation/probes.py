@@ -2,6 +2,8 @@
 it.
 """
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from dlm_core.errors import DocumentError
 from dlm_core.safetext import visible_line
 
 _MAX_BYTES = 4_000_000
+_FORM = "a probe file is a YAML or JSON list of {question, answer, adapter}"
 
 
 class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,38 +25,71 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     adapter: str
 
 
-def load_probes(path: Path, adapters: tuple[str, ...]) -> tuple[Probe, ...]:
+def default_probes(document: Path) -> Path | None:
+    """The probe file beside a document, `<stem>.probes.yaml`, if there is one."""
+    beside = document.with_name(f"{document.stem}.probes.yaml")
+    return beside if beside.is_file() else None
+
+
+def load_probes(path: Path, adapters: Sequence[str]) -> tuple[Probe, ...]:
     """Read a YAML or JSON list of `{question, answer, adapter}`.
 
     Raises:
-        DocumentError: unreadable, not such a list, or an adapter the document does not declare; says which
-        entry.
+        DocumentError: unreadable, not such a list, an empty question or answer, or an adapter the document
+        does not declare; the message has the line.
     """
     shown = visible_line(str(path))
-    form = "a probe file is a list of {question, answer, adapter}"
+    content, lines = _read(path, shown)
+    if not isinstance(content, list) or not content:
+        raise DocumentError(f"{shown}: holds no list of probes", _FORM)
+    return tuple(
+        _probe(entry, f"{shown}:{line}: probe {number}", adapters)
+        for number, (entry, line) in enumerate(zip(content, lines, strict=True), 1)
+    )
+
+
+def _probe(entry: Any, place: str, adapters: Sequence[str]) -> Probe:
+    try:
+        probe = msgspec.convert(entry, Probe)
+    except msgspec.ValidationError as error:
+        raise DocumentError(f"{place}: {visible_line(str(error))}", _FORM) from error
+    for field in ("question", "answer"):
+        if not getattr(probe, field).strip():
+            raise DocumentError(f"{place}: the {field} is empty", _FORM)
+    if probe.adapter not in adapters:
+        close = difflib.get_close_matches(probe.adapter, adapters, 1)
+        guess = f"did you mean `{close[0]}`? " if close else ""
+        raise DocumentError(
+            f"{place}: the document has no adapter `{visible_line(probe.adapter)}`",
+            f"{guess}it declares {', '.join(adapters)}",
+        )
+    return probe
+
+
+def _read(path: Path, shown: str) -> tuple[Any, list[int]]:
+    """The content of a YAML or JSON file, and the line of each entry where it is a list."""
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise DocumentError(f"{shown}: larger than {_MAX_BYTES // 1_000_000} MB", form)
-        content: Any = yaml.load(path.read_text("utf-8"), Loader=_NoAliases)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        raise DocumentError(
-            f"{shown}: cannot be read as YAML or JSON: {visible_line(str(error))}", form
-        ) from error
-    if not isinstance(content, list) or not content:
-        raise DocumentError(f"{shown}: holds no list of probes", form)
-    probes: list[Probe] = []
-    for number, entry in enumerate(content, 1):
+            raise DocumentError(f"{shown}: larger than {_MAX_BYTES // 1_000_000} MB", "split it")
+        loader = _NoAliases(path.read_text("utf-8-sig"))
         try:
-            probe = msgspec.convert(entry, Probe)
-        except msgspec.ValidationError as error:
-            raise DocumentError(f"{shown}: probe {number}: {visible_line(str(error))}", form) from error
-        if probe.adapter not in adapters:
-            raise DocumentError(
-                f"{shown}: probe {number}: there is no adapter `{visible_line(probe.adapter)}`",
-                f"adapters: {', '.join(adapters)}",
-            )
-        probes.append(probe)
-    return tuple(probes)
+            node = loader.get_single_node()
+            content: Any = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except OSError as error:
+        raise DocumentError(
+            f"{shown}: cannot be read: {error.strerror or error}", "name a readable file"
+        ) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown
+        raise DocumentError(f"{place}: {visible_line(error.problem or 'no YAML')}", _FORM) from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        reason = visible_line(" ".join(str(error).split()))
+        raise DocumentError(f"{shown}: cannot be read as YAML or JSON: {reason}", _FORM) from error
+    entries = node.value if isinstance(node, yaml.SequenceNode) else []
+    return content, [entry.start_mark.line + 1 for entry in entries]
 
 
 class _NoAliases(yaml.SafeLoader):
@@ -61,5 +97,6 @@ class _NoAliases(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: int) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not read here")
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not read here", mark)
         return super().compose_node(parent, index)

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from dlm_core.errors import StoreError
 from dlm_core.events import (
+    Evaluated,
     Event,
     GateStep,
     GateTrained,
@@ -23,7 +24,7 @@ from dlm_core.events import (
     TrainStep,
 )
 from dlm_core.store import atomic
-from dlm_core.store.metrics_rows import EVENT_TABLES, Row, from_row
+from dlm_core.store.metrics_rows import EVALUATION_PHASE, EVENT_TABLES, Row, from_row
 
 RunState = Literal["running", "done", "stopped", "failed", "interrupted"]
 E = TypeVar("E", bound=Event)
@@ -54,6 +55,13 @@ class GateEvent(Struct, frozen=True, kw_only=True):
     mean_weight: float
     sample_count: int
     mode: str
+    at: float
+
+
+class EvaluationRecord(Struct, frozen=True, kw_only=True):
+    """An evaluation, and when it was made (seconds since the epoch)."""
+
+    evaluated: Evaluated
     at: float
 
 
@@ -105,6 +113,15 @@ class MetricsReader:
     def epochs(self, run_id: int) -> list[TrainEpoch]:
         """The ends of epochs, in order."""
         return self._events(TrainEpoch, "evals", run_id)
+
+    def evaluation(self) -> EvaluationRecord | None:
+        """The last evaluation of the document, whatever the run; None where there was none."""
+        query = "SELECT * FROM evals WHERE phase = ? ORDER BY seq DESC LIMIT 1"
+        for row in self._rows(query, EVALUATION_PHASE):
+            event = self._event("evals", row)
+            if isinstance(event, Evaluated):
+                return EvaluationRecord(evaluated=event, at=row["at"])
+        return None
 
     def gate_steps(self, run_id: int, after: int = 0) -> list[GateStep]:
         """The steps of the adapter gate's training; with `after`, those numbered above it."""

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import structs
 
 from dlm_core.events import (
+    Evaluated,
     Event,
     GateStep,
     GateTrained,
@@ -23,6 +24,7 @@ from dlm_core.events import (
 )
 
 Row = dict[str, Any]
+EVALUATION_PHASE = "eval"
 _FULL = 65535  # openness in 0..1 is kept in 16 bits
 
 
@@ -83,6 +85,8 @@ def to_row(event: Event) -> tuple[str, Row] | None:
             return flat.table, flat.row(event)
         case OpennessMap():
             return "openness", _openness_row(event)
+        case Evaluated():
+            return "evals", _evaluation_row(event)
         case GateTrained():
             finite = {name: w for name, w in event.mean_weights.items() if math.isfinite(w)}
             kept = structs.replace(event, mean_weights=finite)
@@ -105,6 +109,24 @@ def _storable(event: Event) -> Event:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _evaluation_row(event: Evaluated) -> Row:
+    """A row beside those of epochs, told apart by its phase; `more` holds the event itself."""
+    found = event.evaluation
+    recalls = {name: own.verbatim for name, own in found.recall.per_adapter.items()}
+    return {
+        "run_id": event.run_id,
+        "phase": EVALUATION_PHASE,
+        "epoch": 0,
+        "epochs": 0,
+        "recall": found.recall.verbatim,
+        "recalls": _json(recalls),
+        "perplexity": found.retention.perplexity,
+        "perplexity_base": found.retention.perplexity_base,
+        "kl": found.retention.kl,
+        "more": _json(event),
+    }
 
 
 def _openness_row(event: OpennessMap) -> Row:
@@ -153,8 +175,16 @@ def _reading_json(kind: Any) -> Callable[[Row], Event]:
     return read
 
 
+def _eval(row: Row) -> Event:
+    """An evaluation, or the end of an epoch."""
+    if row["phase"] == EVALUATION_PHASE:
+        return msgspec.json.decode(row["more"], type=Evaluated)
+    return _FLAT[TrainEpoch].event(row)
+
+
 _FROM_ROW: dict[str, Callable[[Row], Event]] = {
     **{flat.table: flat.event for flat in _FLAT.values()},
+    "evals": _eval,
     "openness": _openness,
     "gates": _reading_json(GateTrained),
     "run_events": _reading_json(RunPlanned | RunEnded),

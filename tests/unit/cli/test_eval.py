@@ -1,0 +1,120 @@
+"""`dlm eval`: its table, its JSON, and how it refuses; a scripted engine answers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dlm_core import oneshot
+from dlm_core.document import load
+from dlm_core.engine_protocol import EvalOptions
+from dlm_core.events import Evaluated
+from dlm_core.reports import (
+    AdapterRecall,
+    Drift,
+    Evaluation,
+    OpennessFigures,
+    Recall,
+    Retention,
+    RoutingFigures,
+    TextRetention,
+)
+from dlm_core.store import Store
+from tests.fakes.engine import FakeEngine
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.test_store_commands import ADAPTERS, commit
+
+OWN = AdapterRecall(
+    verbatim=1.0, verbatim_base=0.0, paraphrase_f1=0.75, paraphrase_f1_base=0.125, questions=2, probes=3
+)
+FOUND = Evaluation(
+    version="g2",
+    recall=Recall(
+        verbatim=1.0,
+        paraphrase_f1=0.75,
+        per_adapter=dict.fromkeys(ADAPTERS, OWN),
+        verbatim_base=0.0,
+        paraphrase_f1_base=0.125,
+    ),
+    routing=RoutingFigures(
+        accuracy=8 / 9,
+        loo_accuracy=0.9,
+        confusion={"knowledge": {"knowledge": 3}, "tone": {"tone": 2, "procedure": 1}},
+        per_adapter={"knowledge": 1.0, "tone": 2 / 3},
+    ),
+    retention=Retention(
+        perplexity_base=20.0,
+        perplexity=20.5,
+        kl=0.01,
+        per_adapter=dict.fromkeys(ADAPTERS, Drift(perplexity=21.0, kl=0.02)),
+        tokens=1000,
+        own=TextRetention(perplexity_base=10.0, perplexity=9.0, kl=0.01, per_adapter={}, tokens=50),
+    ),
+    openness=dict.fromkeys(ADAPTERS, OpennessFigures(inside=0.4, outside=0.1)),
+    questions=6,
+    probes=9,
+    seconds=65.0,
+)
+
+
+class Evaluating(FakeEngine):
+    """Finds the same whatever it is asked, and remembers with what it was asked."""
+
+    options = EvalOptions()
+
+    def evaluate(self, options: EvalOptions, emit: object, stop: object) -> Evaluated:
+        self.options = options
+        return Evaluated(run_id=1, document_hash="x", evaluation=FOUND)
+
+
+@pytest.fixture
+def evaluating(monkeypatch: pytest.MonkeyPatch) -> Evaluating:
+    engine = Evaluating()
+    monkeypatch.setattr(oneshot, "engine_factory", lambda: engine)
+    return engine
+
+
+def test_the_table_has_every_adapter_beside_the_base(
+    run: Run, document: Path, evaluating: Evaluating
+) -> None:
+    shown = run("eval", document)
+    assert shown.exit_code == 0, shown.stderr
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert ["tone", "100%", "0%", "0.75", "0.12", "67%", "0.40", "0.10"] in rows
+    assert ["all", "100%", "0%", "0.75", "0.12", "89%"] in rows
+    assert ["gate", "auto", "20.50", "+2.5%", "0.0100"] in rows
+    assert ["tone", "0", "2", "1"] in rows, "the confusion"
+    assert "your text (50 tokens)" in shown.stdout and "-10.0%" in shown.stdout
+    assert "6 questions and 9 probes" in shown.stdout and "1 min 05 s" in shown.stdout
+
+
+def test_json_is_one_document_on_stdout(run: Run, document: Path, evaluating: Evaluating) -> None:
+    found = json.loads(run("eval", document, "--json").stdout)
+    assert found["recall"]["verbatim"] == 1.0 and found["routing"]["confusion"]["tone"]["procedure"] == 1
+    assert found["retention"]["perplexity_base"] == 20.0 and found["openness"]["tone"]["outside"] == 0.1
+
+
+def test_files_are_handed_on_and_must_be_there(run: Run, document: Path, evaluating: Evaluating) -> None:
+    text = document.with_name("own.txt")
+    text.write_text("words")
+    assert run("eval", document, "--text", text, "--probes", text).exit_code == 0
+    assert evaluating.options == EvalOptions(probes=text, text=text)
+    missing = run("eval", document, "--probes", document.with_name("none.yaml"))
+    assert missing.exit_code == 2 and "none.yaml" in missing.stderr
+
+
+def test_show_has_the_last_evaluation_and_says_when_it_is_of_earlier_versions(
+    run: Run, document: Path
+) -> None:
+    assert json.loads(run("show", document, "--json").stdout)["evaluation"] is None
+    commit(document, *ADAPTERS)
+    with Store.open(load(document).dlm_id, create=False).metrics() as metrics:
+        metrics.record(Evaluated(run_id=1, document_hash="x", evaluation=FOUND))
+    line = next(t for t in run("show", document).stdout.splitlines() if t.startswith("evaluated"))
+    assert "verbatim 100%, paraphrase 0.75 (base 0.12), routing 89%, perplexity +2.5%" in line
+    assert "earlier" not in line
+    shown = json.loads(run("show", document, "--json").stdout)["evaluation"]
+    assert shown["current"] is True and shown["recall"]["verbatim"] == 1.0
+    commit(document, "tone")
+    assert json.loads(run("show", document, "--json").stdout)["evaluation"]["current"] is False
+    assert ", of earlier versions:" in run("show", document).stdout
