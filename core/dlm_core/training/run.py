@@ -6,65 +6,43 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import torch
 
-from dlm_core.adapters.bank import Bank, TrainingPlan
+from dlm_core.adapters.bank import TrainingPlan
 from dlm_core.adapters.folder import is_transposed, load_adapter, save_adapter
 from dlm_core.adapters.spec import AdapterSpec, spec_from_config
 from dlm_core.adapters.targets import resolve_targets
 from dlm_core.adapters.weights import AdapterWeights
-from dlm_core.bases.load import Base
-from dlm_core.document.cold_start import sample_counts
 from dlm_core.document.model import Document
 from dlm_core.engine_protocol import TrainOptions
-from dlm_core.errors import GateTrainingError, StoreError, TrainingError, UsageError
+from dlm_core.errors import TrainingError, UsageError
 from dlm_core.events import (
     Event,
-    GateStep,
-    GateTrained,
     Log,
     RecipeEntry,
     RunEnded,
     RunPlanned,
     RunStatus,
 )
-from dlm_core.routing import train as gates
-from dlm_core.routing.embed import Embedder
-from dlm_core.routing.gate import AdapterGate, GateMeta, load_gate, save_gate
 from dlm_core.store.manifest import SectionRecord, Snapshot
-from dlm_core.store.store import Store
 from dlm_core.training import checkpoint
 from dlm_core.training.examples import Row, Rows, build_rows, label_of
 from dlm_core.training.forgetting import METER_TEXTS, ForgettingMeter
-from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.gate_phase import GatePhase
 from dlm_core.training.loop import Learned, Loop
 from dlm_core.training.plan import RunPlan, make_plan
 from dlm_core.training.preference import PreferenceLoop
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import Recipe, resolve
 from dlm_core.training.rehearsal import Rehearsal, bundled, own_texts
+from dlm_core.training.workshop import Workshop
 
 METER_INTERVAL_S = 8.0
 CHECKPOINT_INTERVAL_S = 60.0
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What a run works with: the base in memory, its bank, and the document's store."""
-
-    base: Base
-    bank: Bank
-    head: SelectiveHead
-    embedder: Embedder
-    store: Store
-
-    @property
-    def device(self) -> str:
-        return self.base.placement.device
 
 
 class Run:
@@ -159,22 +137,6 @@ class Run:
         }
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
-    def gate_key(self, samples: Sequence[gates.Sample]) -> str:
-        """Hash of all that the gate's training depends on; "" where the document has no gate."""
-        if not self._has_gate:
-            return ""
-        parts = {
-            "gate": self.document.frontmatter.training.gate,
-            "samples": [(s.text, s.adapter) for s in samples],
-            "adapters": self.names,
-            "seed": self.recipe.seed,
-        }
-        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
-
-    @property
-    def _has_gate(self) -> bool:
-        return self.document.frontmatter.training.gate.enabled and len(self.names) > 1
-
     def _train(self) -> RunEnded:
         shop, store = self.shop, self.shop.store
         shop.bank.use(None)
@@ -189,14 +151,23 @@ class Run:
             )
         self.accelerator.wait_for_everyone()  # the first process has tidied up, none has committed
         snapshot = store.snapshot()
-        samples = gates.collect(self.document)
+        gate = GatePhase(
+            self.document,
+            shop,
+            run_id=self.run_id,
+            seed=self.recipe.seed,
+            emit=self._emit,
+            stop=self._stop,
+            breathe=self._breathe,
+            clock=self._clock,
+        )
         plan = make_plan(
             rows,
             self.names,
             snapshot,
             recipe_hash=self.recipe_hash(),
             base_fingerprint=shop.base.fingerprint,
-            gate_key=self.gate_key(samples),
+            gate_key=gate.key(),
             fresh=self.options.fresh,
             seed=self.recipe.seed,
         )
@@ -213,8 +184,8 @@ class Run:
             if outcome is not None:
                 return outcome
         writes = self.accelerator.is_main_process
-        if writes and self._has_gate and (plan.gate or snapshot.gate is None):
-            snapshot = self._train_gate(samples, snapshot)
+        if writes and gate.wanted and (plan.gate or snapshot.gate is None):
+            snapshot = gate.run(snapshot)
         return self._ended("done", self._reason, snapshot)
 
     _reason = "gate trained"
@@ -452,128 +423,6 @@ class Run:
                 keep_gate=same and snapshot.base_fingerprint == shop.base.fingerprint,
             )
 
-    def _train_gate(self, samples: Sequence[gates.Sample], snapshot: Snapshot) -> Snapshot:
-        config = self.document.frontmatter.training.gate
-        counts = {name: sample_counts(self.document).get(name, 0) for name in self.names}
-        self.shop.bank.use(None)
-        meta: GateMeta
-        module: AdapterGate | None = None
-        embeddings: torch.Tensor | None = None
-        try:
-            self._recall_embeddings(snapshot)
-            if samples:
-                embeddings = self.shop.embedder.embed([s.text for s in samples])
-            cold = gates.cold_adapters(counts, config.cold_start_floor)
-            if cold:
-                meta = gates.uniform_meta(self.names, counts, config.cold_start_floor, "cold start")
-                for name in cold:
-                    self._log(
-                        "warning",
-                        f"cold start: adapter `{name}` has {counts[name]} tagged sections of the "
-                        f"{config.cold_start_floor} that the gate needs; every adapter gets the same weight",
-                        f"write {config.cold_start_floor - counts[name]} more sections under "
-                        f"`::instruction#{name}::`",
-                        "cold_start",
-                    )
-            else:
-                assert embeddings is not None
-                module, meta = self._fit_gate(samples, embeddings, counts)
-        except GateTrainingError as error:
-            self._log("error", error.message, error.hint, "gate_failed")
-            self._emit(
-                GateTrained(
-                    run_id=self.run_id,
-                    mode="failed",
-                    mean_weights=dict.fromkeys(self.names, 1 / len(self.names)),
-                    sample_counts=counts,
-                    floor=config.cold_start_floor,
-                    reason=error.message,
-                )
-            )
-            return snapshot
-        meta = msgspec.structs.replace(
-            meta,
-            questions=tuple((s.text, s.adapter) for s in samples),
-            base_fingerprint=self.shop.base.fingerprint,
-        )
-        with self.shop.store.stage(self.run_id) as stage:
-            save_gate(stage.gate_dir(), meta, module, embeddings)
-            snapshot = stage.commit(extra={**snapshot.extra, "gate_key": self.gate_key(samples)})
-        self._emit(
-            GateTrained(
-                run_id=self.run_id,
-                mode=meta.mode,
-                mean_weights=meta.mean_weights,
-                sample_counts=meta.sample_counts,
-                floor=meta.floor,
-                train_accuracy=meta.train_accuracy,
-                loo_accuracy=meta.loo_accuracy,
-                entropy=meta.entropy,
-                max_entropy=float(torch.tensor(float(len(self.names))).log()),
-                reason=meta.reason,
-            )
-        )
-        collapsed = gates.collapse(meta)
-        if collapsed:
-            self._log(
-                "warning",
-                f"the adapter gate has collapsed: {collapsed}",
-                "set the adapters' topics further apart, add questions to the weaker one, or lower "
-                "`training.gate.entropy_lambda`",
-                "gate_collapse",
-            )
-        return snapshot
-
-    def _recall_embeddings(self, snapshot: Snapshot) -> None:
-        """Take up the embeddings that the last gate of this base was trained on, so that only new questions
-        cost.
-        """
-        folder = snapshot.gate_dir()
-        if folder is None:
-            return
-        try:
-            saved = load_gate(folder, self.names, self.shop.embedder.hidden_size)
-        except StoreError:
-            return
-        if saved.embeddings is not None and saved.meta.base_fingerprint == self.shop.base.fingerprint:
-            self.shop.embedder.recall([q for q, _ in saved.meta.questions], saved.embeddings)
-
-    def _fit_gate(
-        self, samples: Sequence[gates.Sample], embeddings: torch.Tensor, counts: Mapping[str, int]
-    ) -> tuple[AdapterGate, GateMeta]:
-        config = self.document.frontmatter.training.gate
-        told = -1e9
-
-        def on_step(figures: gates.StepFigures) -> None:
-            nonlocal told
-            if self._clock() - told < 0.1 and figures.step < config.steps:
-                return
-            told = self._clock()
-            self._breathe()
-            self._emit(
-                GateStep(
-                    run_id=self.run_id,
-                    step=figures.step,
-                    steps=config.steps,
-                    loss=figures.loss,
-                    entropy=figures.entropy,
-                    accuracy=figures.accuracy,
-                )
-            )
-
-        return gates.train_gate(
-            embeddings,
-            [self.names.index(s.adapter) for s in samples],
-            [s.section for s in samples],
-            self.names,
-            config,
-            counts,
-            seed=self.recipe.seed,
-            base_fingerprint=self.shop.base.fingerprint,
-            on_step=on_step,
-            stop=self._stop,
-        )
-
     def _breathe(self) -> None:
         """Let waiting requests be served; the bank is off again afterwards."""
         self._between()
@@ -627,4 +476,4 @@ def _was(before: Mapping[str, SectionRecord], key: str, field: str) -> float | N
     return None if record is None else getattr(record, field)
 
 
-__all__ = ["Run", "StoreError", "Workshop"]
+__all__ = ["Run", "Workshop"]

@@ -1,0 +1,196 @@
+"""The adapter gate's part of a run: embeddings, training, the cold start, and the commit that follows the
+adapters'.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import torch
+
+from dlm_core.document.cold_start import sample_counts
+from dlm_core.document.model import Document
+from dlm_core.errors import GateTrainingError, StoreError
+from dlm_core.events import Event, GateStep, GateTrained, Level, Log
+from dlm_core.routing import train as gates
+from dlm_core.routing.gate import AdapterGate, GateMeta, load_gate, save_gate
+from dlm_core.store.manifest import Snapshot
+from dlm_core.training.workshop import Workshop
+
+_EVENT_INTERVAL_S = 0.1
+
+
+class GatePhase:
+    """Trains and commits the gate of one document, or finds that there is nothing to train.
+
+    Args:
+        seed: of the gate's first weights and of its batches.
+        breathe: called now and then; it may use the bank, and leaves it off.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        shop: Workshop,
+        *,
+        run_id: int,
+        seed: int,
+        emit: Callable[[Event], None],
+        stop: Callable[[], bool],
+        breathe: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.document, self.shop, self.run_id, self.seed = document, shop, run_id, seed
+        self.names = document.adapter_names
+        self.samples = gates.collect(document)
+        self._emit, self._stop, self._breathe, self._clock = emit, stop, breathe, clock
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the document has a gate at all."""
+        return self.document.frontmatter.training.gate.enabled and len(self.names) > 1
+
+    def key(self) -> str:
+        """Hash of all that the gate's training depends on; "" where the document has no gate."""
+        if not self.wanted:
+            return ""
+        parts = {
+            "gate": self.document.frontmatter.training.gate,
+            "samples": [(s.text, s.adapter) for s in self.samples],
+            "adapters": self.names,
+            "seed": self.seed,
+        }
+        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+    def run(self, snapshot: Snapshot) -> Snapshot:
+        """Train the gate and commit it; a failure is said, and leaves `snapshot` as it was."""
+        config = self.document.frontmatter.training.gate
+        counts = {name: sample_counts(self.document).get(name, 0) for name in self.names}
+        self.shop.bank.use(None)
+        module: AdapterGate | None = None
+        embeddings: torch.Tensor | None = None
+        try:
+            self._recall_embeddings(snapshot)
+            if self.samples:
+                embeddings = self.shop.embedder.embed([s.text for s in self.samples])
+            cold = gates.cold_adapters(counts, config.cold_start_floor)
+            if cold:
+                meta = gates.uniform_meta(self.names, counts, config.cold_start_floor, "cold start")
+                self._warn_of_cold_start(cold, counts)
+            else:
+                assert embeddings is not None
+                module, meta = self._fit(embeddings, counts)
+        except GateTrainingError as error:
+            self._log("error", error.message, error.hint, "gate_failed")
+            self._tell_failure(error, counts)
+            return snapshot
+        meta = msgspec.structs.replace(
+            meta,
+            questions=tuple((s.text, s.adapter) for s in self.samples),
+            base_fingerprint=self.shop.base.fingerprint,
+        )
+        with self.shop.store.stage(self.run_id) as stage:
+            save_gate(stage.gate_dir(), meta, module, embeddings)
+            snapshot = stage.commit(extra={**snapshot.extra, "gate_key": self.key()})
+        self._tell(meta)
+        return snapshot
+
+    def _recall_embeddings(self, snapshot: Snapshot) -> None:
+        """Take up the embeddings that the last gate of this base was trained on, so that only new questions
+        cost.
+        """
+        folder = snapshot.gate_dir()
+        if folder is None:
+            return
+        try:
+            saved = load_gate(folder, self.names, self.shop.embedder.hidden_size)
+        except StoreError:
+            return
+        if saved.embeddings is not None and saved.meta.base_fingerprint == self.shop.base.fingerprint:
+            self.shop.embedder.recall([q for q, _ in saved.meta.questions], saved.embeddings)
+
+    def _fit(self, embeddings: torch.Tensor, counts: Mapping[str, int]) -> tuple[AdapterGate, GateMeta]:
+        config = self.document.frontmatter.training.gate
+        told = -1e9
+
+        def on_step(figures: gates.StepFigures) -> None:
+            nonlocal told
+            if self._clock() - told < _EVENT_INTERVAL_S and figures.step < config.steps:
+                return
+            told = self._clock()
+            self._breathe()
+            self._emit(
+                GateStep(
+                    run_id=self.run_id,
+                    step=figures.step,
+                    steps=config.steps,
+                    loss=figures.loss,
+                    entropy=figures.entropy,
+                    accuracy=figures.accuracy,
+                )
+            )
+
+        return gates.train_gate(
+            embeddings,
+            [self.names.index(s.adapter) for s in self.samples],
+            [s.section for s in self.samples],
+            self.names,
+            config,
+            counts,
+            seed=self.seed,
+            base_fingerprint=self.shop.base.fingerprint,
+            on_step=on_step,
+            stop=self._stop,
+        )
+
+    def _warn_of_cold_start(self, cold: Sequence[str], counts: Mapping[str, int]) -> None:
+        floor = self.document.frontmatter.training.gate.cold_start_floor
+        for name in cold:
+            self._log(
+                "warning",
+                f"cold start: adapter `{name}` has {counts[name]} tagged sections of the {floor} that the "
+                "gate needs; every adapter gets the same weight",
+                f"write {floor - counts[name]} more sections under `::instruction#{name}::`",
+                "cold_start",
+            )
+
+    def _tell_failure(self, error: GateTrainingError, counts: Mapping[str, int]) -> None:
+        self._emit(
+            GateTrained(
+                run_id=self.run_id,
+                mode="failed",
+                mean_weights=dict.fromkeys(self.names, 1 / len(self.names)),
+                sample_counts=dict(counts),
+                floor=self.document.frontmatter.training.gate.cold_start_floor,
+                reason=error.message,
+            )
+        )
+
+    def _tell(self, meta: GateMeta) -> None:
+        self._emit(
+            GateTrained(
+                run_id=self.run_id,
+                mode=meta.mode,
+                mean_weights=meta.mean_weights,
+                sample_counts=meta.sample_counts,
+                floor=meta.floor,
+                train_accuracy=meta.train_accuracy,
+                loo_accuracy=meta.loo_accuracy,
+                entropy=meta.entropy,
+                max_entropy=float(torch.tensor(float(len(self.names))).log()),
+                reason=meta.reason,
+            )
+        )
+        collapsed = gates.collapse(meta)
+        if collapsed:
+            self._log(
+                "warning",
+                f"the adapter gate has collapsed: {collapsed}",
+                "set the adapters' topics further apart, add questions to the weaker one, or lower "
+                "`training.gate.entropy_lambda`",
+                "gate_collapse",
+            )
+
+    def _log(self, level: Level, message: str, hint: str, code: str) -> None:
+        self._emit(Log(level=level, message=message, hint=hint, code=code))
