@@ -78,7 +78,7 @@ class Bench:
             self.shop.head, self.shop.base.chat, bundled("held_out"), self.shop.device, limit=2048
         )
         self.rehearsal = Rehearsal(
-            self.shop.head, self.shop.base.chat, bundled("rehearsal"), 42, self.shop.device
+            self.shop.head, self.shop.bank, self.shop.base.chat, bundled("rehearsal"), 42, self.shop.device
         )
 
     def run(self, settings: dict[str, str]) -> dict[str, object]:

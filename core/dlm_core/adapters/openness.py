@@ -61,6 +61,14 @@ class OpennessRecorder:
         """Take the gate values [.., tokens, G] of one module in this forward."""
         self._parts[module] = openness
 
+    def add_part(self, module: str, adapter: str, openness: Tensor) -> None:
+        """Take one adapter's gate values [tokens, r] of one module, in the layout's order of adapters; those
+        that the layout leaves out are dropped.
+        """
+        if any(name == adapter for name, _ in self.layout.columns.get(module, ())):
+            before = self._parts.get(module)
+            self._parts[module] = openness if before is None else torch.cat([before, openness], -1)
+
     def flush(self) -> Tensor | None:
         """End of a forward: its mean openness per gated rank as a flat vector (float32), None if nothing
         came.

@@ -15,9 +15,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
-from torch.nn import functional
 
-from dlm_core.adapters.bank import Bank, TrainingPlan
+from dlm_core.adapters.bank import Bank
 from dlm_core.adapters.openness import OpennessLayout, OpennessRecorder, adapter_means, by_module
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import TrainingError
@@ -26,7 +25,9 @@ from dlm_core.training import optimiser as optimisers
 from dlm_core.training.augment import Near, near_tokens, wear
 from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.examples import Row
+from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.passes import Turn, choose_passes
 from dlm_core.training.processes import agree, average_gradients, share, summed
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import Rehearsal
@@ -141,17 +142,24 @@ class Loop:
         self.best: dict[str, dict[str, Tensor]] | None = None
         for adapter in self.adapters:
             adapter.requires_grad_(True)
-        self.plan = TrainingPlan(bank, self.adapters)
-        raw = optimisers.build(
-            self.adapters,
-            rates,
-            gate_lr_multiplier=recipe.gate_lr_multiplier,
-            weight_decay=recipe.weight_decay,
-        )
+        self.flat = FlatAdapters(self.adapters)
         self.accelerator = accelerator
         self.device = accelerator.device
-        self.optimiser: torch.optim.Optimizer = accelerator.prepare(raw)
-        self.parameters = [p for a in self.adapters for _, _, p in a.named_tensors()]
+        self.optimiser: torch.optim.Optimizer = accelerator.prepare(
+            self.flat.optimiser(
+                rates, gate_lr_multiplier=recipe.gate_lr_multiplier, weight_decay=recipe.weight_decay
+            )
+        )
+        self.passes = choose_passes(
+            head.model,
+            bank,
+            head,
+            self.adapters,
+            self.flat,
+            rehearsal,
+            accelerator,
+            max((len(r.ids) for r in (*rows, *validation)), default=0),
+        )
         self._last_event = self._last_openness = -1e9
         self._layout = OpennessLayout(
             {
@@ -212,6 +220,7 @@ class Loop:
                 between_steps()
             self._end_epoch(at_epoch)
         self._restore_best()
+        self.flat.release()
         return progress.finished or "epochs"
 
     def _step(self, group: Sequence[Sequence[Row]], *, last: bool) -> None:
@@ -224,24 +233,31 @@ class Loop:
         answer_tokens = (
             summed(self.accelerator, sum(b.targets.numel() for b in batches)) / self.accelerator.num_processes
         )
-        step_loss = 0.0
+        self.flat.begin_step()
+        step_loss, kl, recorder = 0.0, None, None
         losses: dict[str, list[float]] = {}
         watch = last or self.clock() - self._last_openness >= OPENNESS_INTERVAL_S
         for batch in batches:
-            step_loss += self._learn(batch, answer_tokens, losses, watch=watch)
-        kl = self._rehearse() if self._rehearses_now() else None
+            turn = self._turn() if batch is batches[-1] and self._rehearses_now() else None
+            layout = self._active_layout(batch) if watch else None
+            outcome = self.passes.learn(batch, 1.0 / answer_tokens, turn, layout)
+            self.flat.learn(self.names.index(r.adapter) for r in batch.rows)
+            self.flat.learn([] if turn is None else [turn.pinned])
+            step_loss += float(outcome.losses.sum()) / answer_tokens
+            kl, recorder = outcome.kl, outcome.recorder
+            self._tally(batch, outcome.losses, outcome.hits, losses)
         if agree(self.accelerator, not math.isfinite(step_loss)):
             raise TrainingError(
                 f"the loss is not finite at step {progress.step + 1}; nothing was committed",
                 "lower `training.learning_rate`, or set `training.precision: fp32`",
             )
-        average_gradients(self.accelerator, self.parameters)
-        norm = self.accelerator.clip_grad_norm_(self.parameters, recipe.clip_norm)
+        vectors = self.flat.end_step()
+        average_gradients(self.accelerator, vectors)
+        norm = self.accelerator.clip_grad_norm_(vectors, recipe.clip_norm)
         self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        self.plan.forget()
+        self.passes.changed()
         progress.step += 1
-        openness = self._openness(watch)
+        openness = self._openness(recorder)
         seconds = max(self.clock() - started, 1e-9)
         if last or self.clock() - self._last_event >= EVENT_INTERVAL_S:
             self._last_event = self.clock()
@@ -268,31 +284,15 @@ class Loop:
                 )
             )
 
-    def _learn(
-        self, batch: Batch, answer_tokens: float, losses: dict[str, list[float]], *, watch: bool
-    ) -> float:
-        """Forward and backward of one batch; returns its share of the step's mean loss."""
-        self.plan.set_rows(batch.weights)
-        self.plan.dropping = True
-        if watch:
-            read = batch.attention_mask.bool()
-            own = {n: read & (batch.weights[:, i : i + 1] > 0) for i, n in enumerate(self.names)}
-            self.plan.recorder = OpennessRecorder(self._active_layout(batch), own)
-        self.bank.use(self.plan)
-        with self.accelerator.autocast():
-            logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
-        each = functional.cross_entropy(logits, batch.targets, reduction="none")
-        loss = each.sum() / answer_tokens
-        self.accelerator.backward(loss)
+    def _tally(self, batch: Batch, each: Tensor, hits: Tensor, losses: dict[str, list[float]]) -> None:
+        """Count a batch's answer tokens for the epoch, and add its losses to the step's."""
         step = Counters()
-        hits = logits.detach().argmax(-1) == batch.targets
-        self._count(batch, each.detach(), hits, step, self.progress.sections)
+        self._count(batch, each, hits, step, self.progress.sections)
         for adapter, total in step.loss.items():
             self.progress.counters.add(adapter, total, step.tokens[adapter], step.hits[adapter])
             seen = losses.setdefault(adapter, [0.0, 0])
             seen[0] += total
             seen[1] += step.tokens[adapter]
-        return float(loss.detach())
 
     @staticmethod
     def _count(
@@ -310,21 +310,12 @@ class Loop:
         every = self.recipe.rehearse_every
         return self.rehearsal is not None and every > 0 and self.progress.step % every == 0
 
-    def _rehearse(self) -> float:
+    def _turn(self) -> Turn:
         assert self.rehearsal is not None
         turn = self.progress.rehearsals + self.accelerator.process_index
         text, pinned = self.rehearsal.pick(turn, len(self.adapters))
         self.progress.rehearsals += self.accelerator.num_processes
-        weights = torch.zeros(1, len(self.adapters), device=self.device)
-        weights[0, pinned] = 1.0
-        recorder, self.plan.recorder = self.plan.recorder, None
-        self.plan.set_rows(weights)
-        self.bank.use(self.plan)
-        with self.accelerator.autocast():
-            kl = self.rehearsal.divergence(text)
-        self.accelerator.backward(kl * self.recipe.rehearse_weight)
-        self.plan.recorder = recorder
-        return float(kl.detach())
+        return Turn(text, pinned, self.recipe.rehearse_weight)
 
     # -- what a checkpoint keeps beside adapters, optimiser and progress
     # -------------------------------------
@@ -351,9 +342,8 @@ class Loop:
             }
         )
 
-    def _openness(self, watch: bool) -> dict[str, float]:
-        recorder, self.plan.recorder = self.plan.recorder, None
-        if not watch or recorder is None:
+    def _openness(self, recorder: OpennessRecorder | None) -> dict[str, float]:
+        if recorder is None:
             return {}
         flat = recorder.flush()
         if flat is None:
@@ -420,7 +410,6 @@ class Loop:
         What an epoch counts on its way lags behind what it has learned by its end; this does not.
         """
         found, sections = Counters(), Counters()
-        self.plan.dropping = False
         for rows in plan_epoch(
             self.rows,
             lambda r: len(r.ids),
@@ -430,31 +419,18 @@ class Loop:
             epoch=0,
         ):
             batch = collate(rows, self.names, self.pad_id).to(self.device)
-            self.plan.set_rows(batch.weights)
-            self.bank.use(self.plan)
-            with torch.no_grad(), self.accelerator.autocast():
-                logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
-            each = functional.cross_entropy(logits, batch.targets, reduction="none")
-            self._count(batch, each, logits.argmax(-1) == batch.targets, found, sections)
-        self.plan.dropping = True
-        self.plan.forget()
+            outcome = self.passes.check(batch)
+            self._count(batch, outcome.losses, outcome.hits, found, sections)
         return found, sections
 
     def _validate(self) -> float:
         """Mean loss on the held-out rows; keeps a copy of the weights when it is the best so far."""
         total, tokens = 0.0, 0
-        self.plan.dropping = False
         for i in range(0, len(self.validation), self.recipe.max_rows):
-            batch = collate(self.validation[i : i + self.recipe.max_rows], self.names, self.pad_id).to(
-                self.device
-            )
-            self.plan.set_rows(batch.weights)
-            self.bank.use(self.plan)
-            with torch.no_grad():
-                logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
-                total += float(functional.cross_entropy(logits, batch.targets, reduction="sum"))
-            tokens += int(batch.targets.numel())
-        self.plan.dropping = True
+            rows = self.validation[i : i + self.recipe.max_rows]
+            outcome = self.passes.check(collate(rows, self.names, self.pad_id).to(self.device))
+            total += float(outcome.losses.sum())
+            tokens += outcome.losses.numel()
         loss = total / max(tokens, 1)
         if self.progress.best_loss is None or loss < self.progress.best_loss:
             self.progress.best_loss = loss

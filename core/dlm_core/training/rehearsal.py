@@ -1,8 +1,8 @@
 """Rehearsal: neutral text on which the adapted model is held to the base, so that it forgets nothing it need
 not.
 
-Every few steps KL(base ‖ adapted) or its mirror on one short text is added to the loss, under one randomly
-pinned adapter. The base's log-probabilities are computed once. Measuring uses *other* text.
+Every few steps KL(adapted ‖ base) on one short text is added to the loss, under one randomly pinned adapter.
+What the base predicts is computed once per text, when it comes up first. Measuring uses *other* text.
 """
 
 import random
@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dlm_core.adapters.bank import Bank
 from dlm_core.errors import DocumentError
 from dlm_core.training.examples import Encoder
 from dlm_core.training.forward import SelectiveHead
@@ -47,42 +48,37 @@ def own_texts(paths: Sequence[str], folder: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class NeutralText:
-    """One text: `input_ids` [1, T], and what the base predicts at each position, `log_probs` [T, vocabulary]
-    (float16).
-    """
+    """One text, by its place among a run's: `input_ids` [1, T]."""
 
+    place: int
     input_ids: Tensor
-    log_probs: Tensor
 
 
 class Rehearsal:
-    """The neutral texts of a run with the base's predictions, and the order in which they come up.
+    """The neutral texts of a run, the order in which they come up, and what the base predicts in them.
 
     Args:
-        head: the model with its bank off.
+        head: the model.
+        bank: its bank; off while the base is asked.
         texts: neutral texts; each is cut to 96 tokens.
         seed: order and pinned adapters depend on it alone.
-        breathe: called between texts; it may use the bank, and leaves it off.
     """
 
     def __init__(
         self,
         head: SelectiveHead,
+        bank: Bank,
         encoder: Encoder,
         texts: Sequence[str],
         seed: int,
-        device: str,
-        breathe: Callable[[], None] = lambda: None,
+        device: torch.device | str,
     ) -> None:
-        self._head = head
-        self._texts: list[NeutralText] = []
-        self._seed = seed
-        for text in texts:
-            breathe()
-            ids = torch.tensor([encoder.encode_text(text)[:_MAX_TOKENS]], device=device)
-            with torch.no_grad():
-                logits = head.logits(ids, torch.ones_like(ids), torch.arange(ids.shape[1], device=device))
-            self._texts.append(NeutralText(ids, torch.log_softmax(logits, -1).half()))
+        self._head, self._bank, self._seed = head, bank, seed
+        self._texts = [
+            NeutralText(i, torch.tensor([encoder.encode_text(text)[:_MAX_TOKENS]], device=device))
+            for i, text in enumerate(texts)
+        ]
+        self._base: dict[int, Tensor] = {}
 
     def pick(self, turn: int, adapters: int) -> tuple[NeutralText, int]:
         """The text and pinned adapter of rehearsal number `turn`: every text once before any comes again."""
@@ -93,9 +89,27 @@ class Rehearsal:
         pins = random.Random(f"{self._seed}:pin:{turn}")
         return self._texts[order[place]], pins.randrange(adapters)
 
+    def base(self, text: NeutralText, say: Callable[[Tensor], Tensor]) -> Tensor:
+        """The base's log-probabilities [T, vocabulary] in a text; `say` works them out from ids [1, T] when
+        they are asked for first.
+        """
+        if text.place not in self._base:
+            self._base[text.place] = say(text.input_ids)
+        return self._base[text.place]
+
     def divergence(self, text: NeutralText) -> Tensor:
         """KL(adapted ‖ base) per token in nats, a scalar with gradient, under the plan that is in use."""
-        ids = text.input_ids
-        logits = self._head.logits(ids, torch.ones_like(ids), torch.arange(ids.shape[1], device=ids.device))
-        adapted = torch.log_softmax(logits, -1)
-        return (adapted.exp() * (adapted - text.log_probs.float())).sum(-1).mean()
+        base = self.base(text, self._say)
+        adapted = torch.log_softmax(self._logits(text.input_ids), -1)
+        return (adapted.exp() * (adapted - base.float())).sum(-1).mean()
+
+    def _say(self, ids: Tensor) -> Tensor:
+        plan = self._bank.plan
+        self._bank.use(None)
+        with torch.no_grad():
+            said = torch.log_softmax(self._logits(ids), -1).half()
+        self._bank.use(plan)
+        return said
+
+    def _logits(self, ids: Tensor) -> Tensor:
+        return self._head.logits(ids, torch.ones_like(ids), torch.arange(ids.shape[1], device=ids.device))

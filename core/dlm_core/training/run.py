@@ -205,7 +205,7 @@ class Run:
         rehearsal = None
         if recipe.rehearse_every:
             texts = (*neutral, *bundled("rehearsal"))
-            rehearsal = Rehearsal(shop.head, encoder, texts, recipe.seed, shop.device, self._breathe)
+            rehearsal = Rehearsal(shop.head, shop.bank, encoder, texts, recipe.seed, shop.device)
         self._breathe()
         meter = ForgettingMeter(shop.head, encoder, bundled("held_out")[:METER_TEXTS], shop.device)
         rates = {a.spec.name: self._rate(a.spec.name) for a in adapters}

@@ -1,0 +1,215 @@
+"""Forward and backward of llama-shaped bases under adapters in training, written out.
+
+What a step costs on a processor is the small operations between the products. So tokens of all rows lie end
+to end without padding; layers that read the same input share one product; the adapters stand stacked; the
+base's weights are held once in the type that products run in; and the backward is written by hand, straight
+into the adapters' gradients, for the base has none.
+
+      h ─ norm ─ q k v ─ attention ─ o ─ + ─ norm ─ gate up ─ silu · ─ down ─ + ─▶ h
+      └──────────────────────────────────┘ └───────────────────────────────────┘
+
+The reference is transformers' forward with a `TrainingPlan`; tests hold the two together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dlm_core.bases.llama_shape import Block, LlamaShape
+from dlm_core.training.flat import FlatAdapters
+from dlm_core.training.lean_attention import (
+    AttentionKept,
+    Heads,
+    Places,
+    attend,
+    attend_backward,
+    causal_mask,
+    norm,
+    norm_backward,
+)
+from dlm_core.training.lean_groups import Gradients, Group, Kept, Record
+from dlm_core.training.packing import Packed
+
+LONGEST = 4096
+"""Rows longer than this are left to transformers: here attention's weights are written out in full."""
+
+
+class _Layer:
+    """The groups and norms of one decoder layer."""
+
+    def __init__(self, block: Block, dtype: torch.dtype) -> None:
+        self.qkv = Group((block.q, block.k, block.v), dtype)
+        self.o = Group((block.o,), dtype)
+        self.gate_up = Group((block.gate, block.up), dtype)
+        self.down = Group((block.down,), dtype)
+        self.input_norm = block.input_norm.detach().float()
+        self.mlp_norm = block.mlp_norm.detach().float()
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return (self.qkv, self.o, self.gate_up, self.down)
+
+
+@dataclass(frozen=True)
+class _LayerKept:
+    """What a layer's backward needs: the residual stream before it and in its middle, what its groups kept,
+    and the product of gate and up [T, 2 * d_ff].
+    """
+
+    h: Tensor
+    rstd: Tensor
+    qkv: Kept | None
+    attention: AttentionKept
+    o: Kept | None
+    middle: Tensor
+    middle_rstd: Tensor
+    gate_up: Kept | None
+    projected: Tensor
+    down: Kept | None
+
+
+@dataclass(frozen=True)
+class Tape:
+    """One forward, for its backward. `hidden` [T, hidden] is the last norm's output, in products' type."""
+
+    hidden: Tensor
+    last: Tensor
+    last_rstd: Tensor
+    places: Places
+    weights: dict[tuple[tuple[int, float], ...], Tensor]
+    layers: tuple[_LayerKept, ...]
+
+
+class LeanForward:
+    """A llama-shaped base with the adapters of a run.
+
+    Args:
+        shape: the base.
+        flat: the adapters' vectors; gradients are added to theirs.
+        dtype: the type that products run in; the base's weights are copied where they are of another.
+    """
+
+    def __init__(self, shape: LlamaShape, flat: FlatAdapters, dtype: torch.dtype) -> None:
+        self._shape, self._flat, self.dtype = shape, flat, dtype
+        self.layers = [_Layer(block, dtype) for block in shape.blocks]
+        self.head = shape.head.detach().to(dtype)
+        self.head_bias = None if shape.head_bias is None else shape.head_bias.detach().to(dtype)
+        self._embedding = shape.embedding.detach()
+        self._norm = shape.norm.detach().float()
+        self._heads = [_heads(shape, block) for block in shape.blocks]
+        self._active: tuple[int, ...] = ()
+        self._fresh = False
+        self._cos = self._sin = torch.empty(0)
+
+    def use(self, active: Sequence[int]) -> None:
+        """Stack the adapters of the next forward, by their places among the run's."""
+        if tuple(active) != self._active:
+            self._active, self._fresh = tuple(active), False
+            for layer in self.layers:
+                for group in layer.groups:
+                    group.lay_out(self._flat, active)
+        if not self._fresh and active:
+            groups = [group for layer in self.layers for group in layer.groups]
+            torch._foreach_copy_(
+                [s for g in groups for s in g.stacks], [s for g in groups for s in g.sources]
+            )
+        self._fresh = True
+
+    def forget(self) -> None:
+        """The adapters' numbers have changed."""
+        self._fresh = False
+
+    @torch.no_grad()
+    def forward(self, packed: Packed, *, keep: bool, record: Record | None = None) -> Tape:
+        """Run all layers. With `keep`, the tape can go `backward`; `record` gets all rank gates' values."""
+        places = self._places(packed)
+        weights = self._column_weights(packed)
+        h = functional.embedding(packed.ids, self._embedding).float()
+        kept: list[_LayerKept] = []
+        for layer, heads in zip(self.layers, self._heads, strict=True):
+            h, one = self._layer(layer, heads, h, places, weights, keep, record)
+            if one is not None:
+                kept.append(one)
+        hidden, rstd = norm(h, self._norm, self._shape.eps, self.dtype)
+        return Tape(hidden, h, rstd, places, weights, tuple(kept))
+
+    def _layer(
+        self,
+        layer: _Layer,
+        heads: Heads,
+        h: Tensor,
+        places: Places,
+        weights: dict[tuple[tuple[int, float], ...], Tensor],
+        keep: bool,
+        record: Record | None,
+    ) -> tuple[Tensor, _LayerKept | None]:
+        x, rstd = norm(h, layer.input_norm, self._shape.eps, self.dtype)
+        y, qkv = layer.qkv.forward(x, weights[layer.qkv.columns], record)
+        attended, attention = attend(y, heads, places, keep)
+        y, o = layer.o.forward(attended, weights[layer.o.columns], record)
+        middle = h + y
+        x, middle_rstd = norm(middle, layer.mlp_norm, self._shape.eps, self.dtype)
+        projected, gate_up = layer.gate_up.forward(x, weights[layer.gate_up.columns], record)
+        gate, up = projected.chunk(2, -1)
+        y, down = layer.down.forward(functional.silu(gate).mul_(up), weights[layer.down.columns], record)
+        if attention is None:
+            return middle.add_(y), None
+        return middle + y, _LayerKept(
+            h, rstd, qkv, attention, o, middle, middle_rstd, gate_up, projected, down
+        )
+
+    @torch.no_grad()
+    def backward(self, tape: Tape, d_hidden: Tensor) -> None:
+        """Add the adapters' gradients for the gradient d_hidden [T, hidden] of `tape.hidden`."""
+        gradients, weights = Gradients(), tape.weights
+        dh = norm_backward(d_hidden, tape.last, tape.last_rstd, self._norm)
+        for layer, heads, kept in zip(
+            reversed(self.layers), reversed(self._heads), reversed(tape.layers), strict=True
+        ):
+            d = layer.down.backward(dh.to(self.dtype), kept.down, weights[layer.down.columns], gradients)
+            gate, up = kept.projected.chunk(2, -1)
+            d_projected = torch.empty_like(kept.projected)
+            d_gate, d_up = d_projected.chunk(2, -1)
+            torch.mul(d, functional.silu(gate), out=d_up)
+            d_gate.copy_(torch.ops.aten.silu_backward(d.mul_(up), gate))
+            d = layer.gate_up.backward(d_projected, kept.gate_up, weights[layer.gate_up.columns], gradients)
+            dh += norm_backward(d, kept.middle, kept.middle_rstd, layer.mlp_norm)
+            d = layer.o.backward(dh.to(self.dtype), kept.o, weights[layer.o.columns], gradients)
+            d = attend_backward(d, kept.attention, heads, tape.places)
+            d = layer.qkv.backward(d, kept.qkv, weights[layer.qkv.columns], gradients)
+            dh += norm_backward(d, kept.h, kept.rstd, layer.input_norm)
+        gradients.flush()
+
+    def _places(self, packed: Packed) -> Places:
+        longest = packed.width
+        if self._cos.shape[0] < longest:
+            like = torch.empty(0, device=packed.ids.device)
+            cos, sin = self._shape.rope(like, torch.arange(longest, device=packed.ids.device)[None])
+            half = self._shape.head_dim // 2
+            self._cos, self._sin = cos[0, :, None, :half].clone(), sin[0, :, None, :half].clone()
+        mask = causal_mask(longest, self._shape.heads // self._shape.kv_heads, packed.ids.device)
+        return Places(packed, self._cos[packed.places], self._sin[packed.places], mask)
+
+    def _column_weights(self, packed: Packed) -> dict[tuple[tuple[int, float], ...], Tensor]:
+        """Per kind of group the factors [T, R]: alpha / r in the columns of a token's adapter, else 0."""
+        found: dict[tuple[tuple[int, float], ...], Tensor] = {}
+        for layer in self.layers:
+            for group in layer.groups:
+                if group.columns not in found:
+                    whose = torch.tensor([a for a, _ in group.columns], dtype=torch.long)
+                    scales = torch.tensor([s for _, s in group.columns], dtype=self.dtype)
+                    device = packed.owners.device
+                    own = packed.owners[:, None] == whose.to(device)
+                    found[group.columns] = own.to(self.dtype) * scales.to(device)
+        return found
+
+
+def _heads(shape: LlamaShape, block: Block) -> Heads:
+    norms = None
+    if block.q_norm is not None and block.k_norm is not None:
+        q, k = block.q_norm.detach().float(), block.k_norm.detach().float()
+        norms = torch.cat([q.expand(shape.heads, -1), k.expand(shape.kv_heads, -1)])
+    return Heads(shape.heads, shape.kv_heads, shape.head_dim, shape.eps, norms)

@@ -1,0 +1,150 @@
+"""Attention of packed rows, forward and backward: rows are set side by side, each attends within itself."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlm_core.training.packing import Packed
+
+_KEPT_SCORES = 4_000_000  # a block's attention weights up to this many numbers are kept for the backward
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How a product of q, k and v is divided: numbers of heads, and numbers per head. `norms` [heads +
+    kv_heads, d] are the weights of Qwen3's norms of q and k, or None.
+    """
+
+    heads: int
+    kv_heads: int
+    d: int
+    eps: float
+    norms: Tensor | None
+
+    @property
+    def turned(self) -> int:
+        """Heads that are turned by their place: those of q and k."""
+        return self.heads + self.kv_heads
+
+    @property
+    def all(self) -> int:
+        return self.heads + 2 * self.kv_heads
+
+
+@dataclass(frozen=True)
+class Places:
+    """What attention needs of a pack: cos and sin [T, 1, d / 2], and the causal mask [g * width, width]."""
+
+    packed: Packed
+    cos: Tensor
+    sin: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class AttentionKept:
+    """q [rows * kv, g * width, d], k and v [rows * kv, width, d]; the attention weights if they are few; and,
+    where heads are normed, q and k before that [T, turned, d] with their reciprocal root mean squares.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    weights: Tensor | None
+    heads: Tensor | None
+    rstd: Tensor | None
+
+
+def causal_mask(width: int, groups: int, device: torch.device) -> Tensor:
+    """[groups * width, width], minus infinity where a key lies after its query."""
+    future = torch.full((width, width), float("-inf"), device=device).triu_(1)
+    return future.repeat(groups, 1)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor) -> None:
+    """Rotary embedding of x [T, heads, d] into `out` (RoFormer, arXiv 2104.09864); -sin turns it back."""
+    half = x.shape[-1] // 2
+    left, right = x[..., :half], x[..., half:]
+    torch.mul(left, cos, out=out[..., :half]).addcmul_(right, sin, value=-1)
+    torch.mul(right, cos, out=out[..., half:]).addcmul_(left, sin)
+
+
+def norm(h: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """RMS norm of h [.., d] in float32, given out as `dtype`, and the reciprocal root mean square [.., 1]."""
+    rstd = torch.rsqrt(h.pow(2).mean(-1, keepdim=True).add_(eps))
+    return (h * rstd).mul_(weight).to(dtype), rstd
+
+
+def norm_backward(dn: Tensor, h: Tensor, rstd: Tensor, weight: Tensor) -> Tensor:
+    """dh [.., d] for the gradient dn of a norm's output."""
+    g, n = dn.float() * weight, h * rstd
+    return g.sub_(n.mul_((g * n).mean(-1, keepdim=True))).mul_(rstd)
+
+
+def attend(y: Tensor, heads: Heads, places: Places, keep: bool) -> tuple[Tensor, AttentionKept | None]:
+    """Attention's output [T, heads * d] for the product y [T, (heads + 2 kv) * d], in y's type."""
+    packed, d, kv = places.packed, heads.d, heads.kv_heads
+    total, turned = y.shape[0], heads.turned
+    x = y.view(total, heads.all, d)
+    qk = x[:, :turned].float()
+    before = rstd = None
+    if heads.norms is not None:
+        before = qk
+        qk, rstd = norm(qk, heads.norms, heads.eps, torch.float32)
+    full = torch.empty(total, heads.all, d, device=y.device)
+    turn(qk, places.cos, places.sin, full[:, :turned])
+    full[:, turned:] = x[:, turned:]
+    q, k, v = _side_by_side(full, heads, packed)
+    weights = _weights(q, k, places.mask, d)
+    out = weights @ v
+    back = out.view(packed.rows, kv, -1, packed.width, d).permute(0, 3, 1, 2, 4)
+    back = back.reshape(packed.rows * packed.width, heads.heads * d).index_select(0, packed.end_to_end)
+    kept = None
+    if keep:
+        few = weights.numel() <= _KEPT_SCORES
+        kept = AttentionKept(q, k, v, weights if few else None, before, rstd)
+    return back.to(y.dtype), kept
+
+
+def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Places) -> Tensor:
+    """dy [T, (heads + 2 kv) * d] for the gradient [T, heads * d] of attention's output."""
+    packed, d, kv, turned = places.packed, heads.d, heads.kv_heads, heads.turned
+    total, rows, width = d_out.shape[0], packed.rows, packed.width
+    weights = kept.weights
+    if weights is None:
+        weights = _weights(kept.q, kept.k, places.mask, d)
+    do = d_out.float().index_select(0, packed.side_by_side).view(rows, width, kv, -1, d)
+    do = do.permute(0, 2, 3, 1, 4).reshape(rows * kv, -1, d)
+    side = torch.empty(rows, width, heads.all, d, device=d_out.device)
+    side[:, :, turned:] = (weights.mT @ do).view(rows, kv, width, d).transpose(1, 2)
+    ds = torch._softmax_backward_data(do @ kept.v.mT, weights, -1, torch.float32).mul_(d**-0.5)
+    dq = (ds @ kept.k).view(rows, kv, -1, width, d).permute(0, 3, 1, 2, 4)
+    torch.unflatten(side[:, :, : heads.heads], 2, (kv, -1)).copy_(dq)
+    side[:, :, heads.heads : turned] = (ds.mT @ kept.q).view(rows, kv, width, d).transpose(1, 2)
+    full = side.view(rows * width, heads.all, d).index_select(0, packed.end_to_end)
+    full[packed.real :] = 0
+    dqk = torch.empty(total, turned, d, device=d_out.device)
+    turn(full[:, :turned], places.cos, -places.sin, dqk)
+    if heads.norms is not None:
+        assert kept.heads is not None and kept.rstd is not None
+        dqk = norm_backward(dqk, kept.heads, kept.rstd, heads.norms)
+    dy = torch.empty(total, heads.all, d, dtype=d_out.dtype, device=d_out.device)
+    dy[:, :turned] = dqk
+    dy[:, turned:] = full[:, turned:]
+    return dy.view(total, heads.all * d)
+
+
+def _side_by_side(full: Tensor, heads: Heads, packed: Packed) -> tuple[Tensor, Tensor, Tensor]:
+    """q [rows * kv, g * width, d], k and v [rows * kv, width, d] of all heads [T, all, d]."""
+    rows, width, kv, d = packed.rows, packed.width, heads.kv_heads, heads.d
+    side = full.index_select(0, packed.side_by_side).view(rows, width, heads.all, d)
+    q = torch.unflatten(side[:, :, : heads.heads], 2, (kv, -1)).permute(0, 2, 3, 1, 4)
+    q = q.reshape(rows * kv, -1, d)
+    k = side[:, :, heads.heads : heads.turned].transpose(1, 2).reshape(rows * kv, width, d)
+    v = side[:, :, heads.turned :].transpose(1, 2).reshape(rows * kv, width, d)
+    return q, k, v
+
+
+def _weights(q: Tensor, k: Tensor, mask: Tensor, d: int) -> Tensor:
+    return torch.softmax(torch.baddbmm(mask, q, k.mT, alpha=d**-0.5), -1)

@@ -1,0 +1,227 @@
+"""The written-out forward and backward against transformers' under a TrainingPlan and autograd."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from dlm_core.adapters.bank import Bank
+from dlm_core.adapters.openness import OpennessLayout
+from dlm_core.adapters.spec import AdapterSpec, GateShape
+from dlm_core.adapters.weights import AdapterWeights
+from dlm_core.bases.llama_shape import find, fused_weight
+from dlm_core.document.model import SectionKind
+from dlm_core.training.batches import Batch, collate
+from dlm_core.training.examples import Row
+from dlm_core.training.flat import FlatAdapters
+from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.lean import LeanForward
+from dlm_core.training.passes import LeanPasses, PlanPasses, Turn, choose_passes
+from dlm_core.training.rehearsal import Rehearsal
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 90,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.2,
+}
+
+
+def llama(**changes: Any) -> nn.Module:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(LlamaConfig(**(SIZES | {"tie_word_embeddings": True} | changes)))
+
+
+def qwen2() -> nn.Module:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    return Qwen2ForCausalLM(Qwen2Config(**SIZES))
+
+
+def qwen3() -> nn.Module:
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    return Qwen3ForCausalLM(Qwen3Config(**SIZES, head_dim=16))
+
+
+def llama31() -> nn.Module:
+    scaling = {
+        "rope_type": "llama3",
+        "rope_theta": 10000.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 16,
+    }
+    return llama(rope_parameters=scaling, attention_bias=True, mlp_bias=True)
+
+
+def gpt2() -> nn.Module:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(GPT2Config(vocab_size=90, n_embd=32, n_layer=2, n_head=4, n_positions=64))
+
+
+class Letters:
+    """An encoder whose tokens are the letters."""
+
+    def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
+        raise NotImplementedError
+
+    def encode_text(self, text: str) -> list[int]:
+        return [ord(c) % 90 for c in text]
+
+
+def row(length: int, adapter: str, seed: int) -> Row:
+    ids = torch.randint(0, 90, (length,), generator=torch.Generator().manual_seed(seed)).tolist()
+    loss = tuple(i >= length // 2 for i in range(length))
+    return Row(tuple(ids), loss, adapter, f"s{seed}", f"row {seed}", SectionKind.INSTRUCTION)
+
+
+class Bench:
+    """A tiny base with three adapters (two gated ones of different rank, one `lora` on some layers) whose B
+    has left zero, a batch of rows for two of them, and a text that the third rehearses.
+    """
+
+    def __init__(self, make: Callable[[], nn.Module], **gate: Any) -> None:
+        torch.manual_seed(0)
+        self.model = make().eval().requires_grad_(False)
+        self.bank = Bank(self.model)
+        self.head = SelectiveHead(self.model)
+        every = tuple(self.bank.features)
+        some = tuple(n for n in every if n.endswith(("v_proj", "down_proj", "c_attn")))
+        specs = [
+            AdapterSpec("one", "disel", 4, 8.0, every, gate=GateShape(**gate)),
+            AdapterSpec("two", "disel", 3, 3.0, every, gate=GateShape(**gate)),
+            AdapterSpec("plain", "lora", 2, 4.0, some, gate=None),
+        ]
+        self.adapters = [AdapterWeights.initial(s, self.bank.features, 1) for s in specs]
+        for adapter in self.adapters:
+            for _, role, parameter in adapter.named_tensors():
+                if role == "b":
+                    nn.init.normal_(parameter, std=0.3)
+            adapter.requires_grad_(True)
+        self.names = [s.name for s in specs]
+        self.flat = FlatAdapters(self.adapters)
+        self.accelerator = Accelerator(cpu=True)
+        self.rehearsal = Rehearsal(self.head, self.bank, Letters(), ["a neutral text, read"], 1, "cpu")
+        rows = [row(9, "one", 1), row(14, "two", 2), row(5, "one", 3)]
+        self.batch: Batch = collate(rows, self.names, 0)
+
+    def plan(self) -> PlanPasses:
+        return PlanPasses(self.bank, self.head, self.adapters, self.flat, self.rehearsal, self.accelerator)
+
+    def lean(self) -> LeanPasses:
+        shape = find(self.model)
+        assert shape is not None
+        forward = LeanForward(shape, self.flat, torch.float32)
+        return LeanPasses(forward, self.adapters, self.rehearsal, torch.device("cpu"))
+
+    def gradients(self) -> dict[tuple[str, str, str], torch.Tensor]:
+        return {
+            (f.adapter.spec.name, module, role): f.gradient(module, role).clone()
+            for f in self.flat.each
+            for module, role, _ in f.adapter.named_tensors()
+        }
+
+    def step(self, passes: Any) -> tuple[Any, dict[tuple[str, str, str], torch.Tensor]]:
+        self.flat.begin_step()
+        text, _ = self.rehearsal.pick(0, 3)
+        columns = {n: (("one", 4), ("two", 3)) for n in self.bank.layers}
+        outcome = passes.learn(self.batch, 0.5, Turn(text, 2, 2.0), OpennessLayout(columns))
+        return outcome, self.gradients()
+
+
+@pytest.mark.parametrize("make", [llama, llama31, qwen2, qwen3])
+@pytest.mark.parametrize("gate", [{}, {"normalize": True}])
+def test_losses_gradients_and_openness_are_those_of_transformers(
+    make: Callable[[], nn.Module], gate: dict[str, Any]
+) -> None:
+    bench = Bench(make, **gate)
+    wanted, gradients = bench.step(bench.plan())
+    found, mine = bench.step(bench.lean())
+    torch.testing.assert_close(found.losses, wanted.losses, rtol=1e-4, atol=1e-5)
+    assert torch.equal(found.hits, wanted.hits)
+    assert found.kl == pytest.approx(wanted.kl, rel=2e-2)
+    assert any(g.abs().max() > 0 for key, g in gradients.items() if key[0] == "plain")
+    for key, gradient in gradients.items():
+        torch.testing.assert_close(
+            mine[key], gradient, rtol=2e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}"
+        )
+    torch.testing.assert_close(found.recorder.flush(), wanted.recorder.flush(), rtol=1e-4, atol=1e-5)
+
+
+def test_numbers_that_changed_are_stacked_anew() -> None:
+    bench = Bench(llama)
+    plan, lean = bench.plan(), bench.lean()
+    before = lean.check(bench.batch).losses
+    with torch.no_grad():
+        for vector in (v for flat in bench.flat.each for v in flat.vectors):
+            vector.mul_(1.5)
+    plan.changed()
+    lean.changed()
+    after = lean.check(bench.batch).losses
+    assert not torch.allclose(after, before)
+    torch.testing.assert_close(after, plan.check(bench.batch).losses, rtol=1e-4, atol=1e-5)
+
+
+def test_an_adapter_without_rows_keeps_its_zero_gradient() -> None:
+    bench = Bench(llama)
+    bench.flat.begin_step()
+    bench.lean().learn(bench.batch, 1.0, None, None)
+    assert all(float(g.abs().max()) == 0 for key, g in bench.gradients().items() if key[0] == "plain")
+    bench.flat.learn([0, 1])
+    bench.flat.end_step()
+    assert bench.flat.each[2].matrices.grad is None
+    assert bench.flat.each[0].matrices.grad is not None
+
+
+def test_only_what_has_the_shape_is_written_out() -> None:
+    for make, kind in ((llama, LeanPasses), (gpt2, PlanPasses)):
+        bench = Bench(make)
+        chosen = choose_passes(
+            bench.model, bench.bank, bench.head, bench.adapters, bench.flat, None, bench.accelerator, 14
+        )
+        assert isinstance(chosen, kind)
+
+
+def test_a_base_that_says_something_else_than_transformers_is_left_to_transformers() -> None:
+    bench = Bench(llama)
+    layer: Any = bench.model.model.layers[0]  # type: ignore[union-attr,index]
+    layer.self_attn.scaling *= 3  # something that the settings do not tell
+    chosen = choose_passes(
+        bench.model, bench.bank, bench.head, bench.adapters, bench.flat, None, bench.accelerator, 14
+    )
+    assert isinstance(chosen, PlanPasses)
+
+
+def test_fused_weights_are_the_models_own() -> None:
+    bench = Bench(llama)
+    shape = find(bench.model)
+    assert shape is not None
+    block = shape.blocks[0]
+    parts = [p.weight.clone() for p in (block.q, block.k, block.v)]
+    fused = fused_weight((block.q, block.k, block.v))
+    assert torch.equal(fused, torch.cat(parts))
+    assert (
+        fused_weight((block.q, block.k, block.v)).data_ptr() == fused.data_ptr() == block.q.weight.data_ptr()
+    )
+
+
+def test_released_adapters_own_their_numbers() -> None:
+    bench = Bench(llama)
+    value = bench.flat.each[0].value("model.layers.0.self_attn.q_proj", "b").clone()
+    bench.flat.release()
+    parameter = bench.adapters[0].layers["model.layers.0.self_attn.q_proj"].b
+    assert torch.equal(parameter, value) and parameter.is_contiguous() and parameter.grad is None
+    with torch.no_grad():
+        bench.flat.each[0].matrices.zero_()
+    assert torch.equal(parameter, value)
