@@ -39,6 +39,9 @@ COMMANDS = {
     "show": Entry("dlm_tui.cli.show:show", "Show sections, versions, runs and the gate of a document."),
     "versions": Entry("dlm_tui.cli.versions:versions", "List the versions of every adapter."),
     "rollback": Entry("dlm_tui.cli.versions:rollback", "Make earlier versions the current ones."),
+    "pack": Entry("dlm_tui.cli.pack:pack", "Put a trained document into one file."),
+    "unpack": Entry("dlm_tui.cli.pack:unpack", "Take a packed document in."),
+    "migrate": Entry("dlm_tui.cli.migrate:migrate_", "Lift a document to the newest version of the format."),
     "base": Entry("dlm_tui.cli.bases:base", "List, fetch, show and remove base models."),
 }
 

@@ -32,6 +32,7 @@ class System:
     write: Callable[[int, bytes], int] = os.write
     fsync: Callable[[int], None] = os.fsync
     replace: Callable[[Path, Path], None] = os.replace
+    link: Callable[[Path, Path], None] = os.link
     mkdir: Callable[[Path, int], None] = os.mkdir
     chmod: Callable[[Path, int], None] = os.chmod
     unlink: Callable[[Path], None] = os.unlink
@@ -50,6 +51,7 @@ _HINTS = {
     errno.ENOENT: "a file or folder vanished while it was in use: check that nothing else cleans up there",
     errno.EMFILE: "too many files are open: close some programs and try again",
 }
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 _DEFAULT_HINT = "check the disk and the rights on that path, then try again; committed versions are untouched"
 
 
@@ -99,24 +101,80 @@ def write_bytes(path: Path, data: bytes) -> None:
         StoreError: it could not be written. The old content stands, unless only the folder's own sync failed:
             then the new content is in place, and might not outlive a power cut.
     """
+    with _aside(path, system.replace) as write:
+        write(data)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """A private file where none was: what the block writes stands at `path`, whole, once the block ends well.
+
+    Raises:
+        StoreError: something is at `path` already, which stays as it is, or it cannot be written; also for an
+            OSError out of the block. As with `write_bytes`, only a failed sync of the folder leaves the file.
+    """
+    if os.path.lexists(path):
+        raise _taken(path)
+    with _aside(path, _publish_new) as write:
+        yield write
+
+
+@contextmanager
+def _aside(path: Path, publish: Callable[[Path, Path], None]) -> Iterator[Callable[[bytes], None]]:
+    """Writes a file beside `path`, syncs it, and has it published under its name when the block ends well."""
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name[:48]}.{secrets.token_hex(4)}.tmp")
     with translating(path, "write"):
         try:
             descriptor = system.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-            try:
+
+            def write(data: bytes) -> None:
                 view = memoryview(data)
                 while view:
                     view = view[system.write(descriptor, bytes(view)) :]
+
+            try:
+                yield write
                 system.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            system.replace(temporary, path)
+            publish(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 system.unlink(temporary)
             raise
         _fsync_path(path.parent)
+
+
+def _publish_new(temporary: Path, path: Path) -> None:
+    """Gives a file its name, unless something has it."""
+    try:
+        system.link(temporary, path)
+        system.unlink(temporary)
+    except FileExistsError:
+        raise _taken(path) from None
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        _reserve(path)
+        try:
+            system.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                system.unlink(path)
+            raise
+
+
+def _reserve(path: Path) -> None:
+    """Takes a name with an empty file, where the file system cannot link."""
+    try:
+        os.close(system.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+    except FileExistsError:
+        raise _taken(path) from None
+
+
+def _taken(path: Path) -> StoreError:
+    return StoreError(f"{shown(path)} is there already, and stays as it is", "choose another place or name")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -137,11 +195,15 @@ def read_bytes(path: Path) -> bytes:
 
 def read_json(path: Path) -> Any:
     """The value in `path`. Raises StoreError if it cannot be read or is no JSON."""
-    data = read_bytes(path)
+    return parse_json(read_bytes(path), shown(path))
+
+
+def parse_json(data: bytes, place: str) -> Any:
+    """The value that `data`, the content of the file `place`, holds. Raises StoreError if it is no JSON."""
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StoreError(f"{shown(path)} is damaged: {error}", "restore it from a backup") from error
+        raise StoreError(f"{place} is damaged: {error}", "restore it from a backup") from error
 
 
 def remove_tree(path: Path) -> None:

@@ -16,25 +16,33 @@ def write(path: Path, content: Any, form: int) -> None:
     Raises:
         StoreError: it does not fit into JSON, or could not be written.
     """
+    atomic.write_bytes(path, encode(content, form, atomic.shown(path)))
+
+
+def encode(content: Any, form: int, place: str) -> bytes:
+    """What `write` writes; `place` names the file in messages. Raises StoreError: it does not fit."""
     try:
         plain = msgspec.json.decode(msgspec.json.encode(content))
     except (TypeError, ValueError) as error:
-        raise StoreError(
-            f"what was to be recorded in {atomic.shown(path)} does not fit into JSON: {error}"
-        ) from error
-    atomic.write_json(path, {"format": form, "sha256": _digest(form, plain), "content": plain})
+        raise StoreError(f"what was to be recorded in {place} does not fit into JSON: {error}") from error
+    enclosed = {"format": form, "sha256": _digest(form, plain), "content": plain}
+    return msgspec.json.format(msgspec.json.encode(enclosed), indent=2) + b"\n"
 
 
 def read(path: Path) -> tuple[Any, int]:
     """The content of a file and its format. Raises StoreError if it cannot be read, or is damaged."""
-    raw = atomic.read_json(path)
-    match raw:
+    return decode(atomic.read_bytes(path), atomic.shown(path))
+
+
+def decode(data: bytes, place: str) -> tuple[Any, int]:
+    """What `read` reads, from bytes; `place` names the file in messages. Raises StoreError."""
+    match atomic.parse_json(data, place):
         case {"format": int(form), "sha256": str(digest), "content": content}:
             if _digest(form, content) != digest:
-                raise StoreError(f"{atomic.shown(path)} is damaged: its content does not match its hash")
+                raise StoreError(f"{place} is damaged: its content does not match its hash")
             return content, form
         case _:
-            raise StoreError(f"{atomic.shown(path)} is damaged: parts of it are missing")
+            raise StoreError(f"{place} is damaged: parts of it are missing")
 
 
 def _digest(form: int, content: object) -> str:

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 
 from dlm_core.errors import StoreError
 from dlm_core.store import atomic, envelope
 from dlm_core.store.paths import StorePaths
+
+Count = Annotated[int, Meta(ge=0, lt=10**8)]  # What `version_name` and SQLite can hold, with room above.
+Instant = Annotated[
+    float, Meta(ge=-(2**37), le=2**37)
+]  # Seconds since the epoch, of years that have four digits.
 
 
 class NewerFormatError(StoreError):
@@ -21,16 +26,20 @@ class SectionRecord(Struct, frozen=True, kw_only=True):
 
     `content_hash` is the section's own (see `document.model.Section`), `adapter` its tag, `title` a short
     label for lists, `questions` how many it holds. `last_loss` in nats per token; `last_recall` is the
-    share of its answer tokens predicted.
+    share of its answer tokens predicted. `learners` are the adapters that know it, `since` the run in which
+    they learned it as it stands, `trained` the last run in which they went through it.
     """
 
     content_hash: str
     kind: str
     adapter: str | None = None
     title: str = ""
-    questions: int = 0
+    questions: Count = 0
     last_loss: float | None = None
     last_recall: float | None = None
+    learners: tuple[str, ...] = ()
+    since: int = 0
+    trained: int = 0
 
 
 class Committed(Struct, frozen=True, kw_only=True):
@@ -47,20 +56,30 @@ class Committed(Struct, frozen=True, kw_only=True):
         numbered: the highest version number ever committed per adapter ("" is the gate); numbers are not
             re-used.
         note: how it came about, if not by a run ("rolled back to generation 3").
+        kept: sections that are gone from the document and still replayed, as they were asked to be.
+        settings: what decides a training besides the sections, as JSON text by key.
+        libraries: versions of what trained it, by package.
+        recall: the share of all answer tokens that was predicted at its end, 0..1.
+        retention: `perplexity` and `kl` (nats per token) on neutral text, and `perplexity_base`, the base's.
     """
 
-    generation: int = 0
+    generation: Count = 0
     adapters: Mapping[str, str] = {}
     gate: str | None = None
     sections: tuple[SectionRecord, ...] = ()
-    run_id: int = 0
+    run_id: Count = 0
     recipe_hash: str = ""
     base_fingerprint: str = ""
     document_hash: str = ""
     committed_at: float = 0.0
     extra: dict[str, Any] = {}
-    numbered: dict[str, int] = {}
+    numbered: dict[str, Count] = {}
     note: str = ""
+    kept: tuple[SectionRecord, ...] = ()
+    settings: dict[str, str] = {}
+    libraries: dict[str, str] = {}
+    recall: float | None = None
+    retention: dict[str, float] = {}
 
 
 class Snapshot(Committed, frozen=True, kw_only=True):
@@ -106,8 +125,13 @@ def snapshot(paths: StorePaths, committed: Committed) -> Snapshot:
 
 def write(path: Path, committed: Committed) -> None:
     """Replaces the manifest at `path` in one step. Raises StoreError."""
+    atomic.write_bytes(path, encode(committed, atomic.shown(path)))
+
+
+def encode(committed: Committed, place: str) -> bytes:
+    """A manifest file's content; `place` names the file in messages. Raises StoreError: it does not fit."""
     fields = {name: getattr(committed, name) for name in Committed.__struct_fields__}
-    envelope.write(path, fields, current_format())
+    return envelope.encode(fields, current_format(), place)
 
 
 def read(path: Path) -> tuple[Committed, int]:
@@ -116,14 +140,19 @@ def read(path: Path) -> tuple[Committed, int]:
     Raises:
         StoreError: it cannot be read, is damaged, or a newer dlm wrote it.
     """
-    content, form = envelope.read(path)
+    return decode(atomic.read_bytes(path), atomic.shown(path))
+
+
+def decode(data: bytes, place: str) -> tuple[Committed, int]:
+    """What `read` reads, from a file's content; `place` names the file in messages. Raises StoreError."""
+    content, form = envelope.decode(data, place)
     if form > current_format():
-        raise NewerFormatError(
-            f"{atomic.shown(path)} was written by a newer dlm (format {form})", "update dlm"
-        )
+        raise NewerFormatError(f"{place} was written by a newer dlm (format {form})", "update dlm")
     try:
+        if form < 1:
+            raise ValueError(f"there is no format {form}")
         for lift in MIGRATIONS[form - 1 :]:
             content = lift(content)
         return msgspec.convert(content, Committed), form
-    except (KeyError, TypeError, msgspec.ValidationError) as error:
-        raise StoreError(f"{atomic.shown(path)} is damaged: it is not a manifest") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{place} is damaged: it is not a manifest") from error

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from dlm_core.errors import StoreError
+from dlm_core.safetext import visible_line
 from dlm_core.store import atomic, envelope
 
 SEAL = "version.json"
@@ -52,13 +53,20 @@ def is_sealed(folder: Path) -> bool:
 
 
 def read_seal(folder: Path) -> Seal:
-    """The seal of a folder. Raises StoreError if it is missing or damaged."""
+    """The seal of a folder. Raises StoreError if it is missing, damaged, or a newer dlm wrote it."""
     path = folder / SEAL
-    content, _ = envelope.read(path)
+    return decode(atomic.read_bytes(path), atomic.shown(path))
+
+
+def decode(data: bytes, place: str) -> Seal:
+    """What `read_seal` reads, from bytes; `place` names the file in messages. Raises StoreError."""
+    content, form = envelope.decode(data, place)
+    if form > _FORMAT:
+        raise StoreError(f"{place} was written by a newer dlm (format {form})", "update dlm")
     try:
         return msgspec.convert(content, Seal)
     except msgspec.ValidationError as error:
-        raise StoreError(f"{atomic.shown(path)} is damaged: {error}") from error
+        raise StoreError(f"{place} is damaged: {visible_line(str(error))}") from error
 
 
 def damage(folder: Path) -> tuple[str, ...]:

@@ -165,6 +165,37 @@ class Store:
                 )
             )
 
+    def adopt(self, committed: Committed, fill: Callable[[Snapshot], None]) -> Snapshot:
+        """Makes a commit that was made elsewhere current here, in a store that has none yet.
+
+        Args:
+            committed: what its manifest said.
+            fill: writes its sealed folders, at the places that the snapshot it is given names.
+
+        Raises:
+            StoreError: there is a commit here already, or what was written does not match its seals; nothing
+                of it is left then. Also whatever `fill` raises.
+            StoreLockedError: another process writes.
+        """
+        with self.writer():
+            if self.snapshot().generation:
+                raise StoreError(f"{atomic.shown(self.paths.root)} holds a trained document already")
+            incoming = manifest.snapshot(self.paths, committed)
+            folders = incoming.folders().values()
+            try:
+                with atomic.translating(self.paths.root, "write to"):
+                    fill(incoming)
+                for folder in folders:
+                    atomic.fsync_tree(folder)
+                self.verify(incoming)
+                return self._flip(committed)
+            except BaseException:
+                with suppress(StoreError):
+                    if not self.snapshot().generation:
+                        for folder in folders:
+                            atomic.remove_tree(folder)
+                raise
+
     def prune(self, keep: int) -> list[Path]:
         """Forgets all but the last `keep` (at least 1) commits, and removes folders that only they needed.
 
@@ -315,11 +346,17 @@ class Stage:
         extra: Mapping[str, Any] | None = None,
         keep: Collection[str] | None = None,
         keep_gate: bool = True,
+        kept: tuple[SectionRecord, ...] | None = None,
+        settings: Mapping[str, str] | None = None,
+        libraries: Mapping[str, str] | None = None,
+        recall: float | None = None,
+        retention: Mapping[str, float] | None = None,
     ) -> Snapshot:
         """Makes everything staged current in one step. What is not given, and not staged, stays as it was.
 
         Args:
             sections, recipe_hash, base_fingerprint, document_hash, extra: as in `Committed`.
+            kept, settings, libraries, recall, retention: as in `Committed`.
             keep: the adapters that stay, apart from those staged; None keeps all. A document that lost an
                 adapter names those it still has.
             keep_gate: whether the old gate stays where no new one is staged. It does not fit other adapters.
@@ -336,18 +373,23 @@ class Stage:
             label = f"adapter {key}" if key != GATE else "gate"
             seal.seal(folder, name=label, generation=generation, run_id=self._run_id, at=now)
         staged = {key: version for key, (version, _) in self._staged.items()}
-        kept = {n: v for n, v in self.base.adapters.items() if keep is None or n in keep}
+        staying = {n: v for n, v in self.base.adapters.items() if keep is None or n in keep}
         given = {
             "sections": sections,
             "recipe_hash": recipe_hash,
             "base_fingerprint": base_fingerprint,
             "document_hash": document_hash,
             "extra": None if extra is None else dict(extra),
+            "kept": kept,
+            "settings": None if settings is None else dict(settings),
+            "libraries": None if libraries is None else dict(libraries),
+            "recall": recall,
+            "retention": None if retention is None else dict(retention),
         }
         committed = structs.replace(
             self.base,
             generation=generation,
-            adapters=kept | {n: v for n, v in staged.items() if n != GATE},
+            adapters=staying | {n: v for n, v in staged.items() if n != GATE},
             gate=staged.get(GATE, self.base.gate if keep_gate else None),
             run_id=self._run_id,
             committed_at=now,
