@@ -27,7 +27,7 @@ from dlm_core.errors import DlmError, HostError, UsageError
 from dlm_core.events import Done, Event, Failure, encode
 from dlm_core.requests import AnyRequest, Explain, Generate, Open, Reload, Route, Shutdown, Stop, Train
 from dlm_core.safetext import visible
-from dlm_core.surroundings import settle
+from dlm_core.surroundings import leave_quickly, paused_collector, settle
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 NICENESS = 5
@@ -291,7 +291,8 @@ def load_factory(name: str) -> EngineFactory:
     module, _, function = name.partition(":")
 
     def create() -> EngineProtocol:
-        engine: EngineProtocol = getattr(importlib.import_module(module), function)()
+        with paused_collector():
+            engine: EngineProtocol = getattr(importlib.import_module(module), function)()
         return engine
 
     return create
@@ -320,6 +321,7 @@ def main(arguments: list[str] | None = None) -> None:
     reads, writes = _redirect(options.log)
     os.nice(NICENESS)
     settle()
+    leave_quickly()
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s"
     )

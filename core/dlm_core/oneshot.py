@@ -18,7 +18,7 @@ from dlm_core.errors import BaseModelError, UsageError
 from dlm_core.events import Evaluated, Ready, Reply, Routed, RunEnded, Token
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
-from dlm_core.surroundings import settle
+from dlm_core.surroundings import leave_quickly, paused_collector, settle
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ class OneShotEngine(EngineProtocol, Protocol):
 
 
 def _real_engine() -> OneShotEngine:
-    from dlm_core.engine import create_engine
+    leave_quickly()
+    with paused_collector():
+        from dlm_core.engine import create_engine
 
     return create_engine()
 
@@ -253,7 +255,9 @@ def loss_rows(path: Path, emit: Emit) -> tuple[LossRow, ...]:
 @contextmanager
 def _opened(path: Path, emit: Emit) -> Iterator[tuple[EngineProtocol, Ready]]:
     with _engine(emit) as engine:
-        yield engine, engine.open(path)
+        with paused_collector():
+            ready = engine.open(path)
+        yield engine, ready
 
 
 @contextmanager

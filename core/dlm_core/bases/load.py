@@ -1,7 +1,6 @@
 """A base folder to a frozen model in memory, with its tokenizer and what a reply needs to know about both."""
 
 import contextlib
-import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from dlm_core.bases.placement import Placement
 from dlm_core.errors import BaseModelError
 from dlm_core.events import BaseProgress
 from dlm_core.safetext import visible_line
+from dlm_core.surroundings import paused_collector
 
 _UNKNOWN_CONTEXT = 2048
 _NO_LIMIT = 10_000_000
@@ -68,20 +68,6 @@ def load_base(folder: BaseFolder, placement: Placement, report: Callable[[BasePr
     detail = f"{placement.device}, {placement.dtype_name}, {base.load_s:.1f} s"
     report(BaseProgress(base=folder.name, source=folder.source, outcome="loaded", detail=detail))
     return base
-
-
-@contextlib.contextmanager
-def paused_collector() -> Iterator[None]:
-    """Holds the cyclic garbage collector while much is imported or built at once: none of it is garbage, and
-    looking through it again and again takes a fifth of the time.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @contextlib.contextmanager

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from dlm_core.bases.folder import BaseFolder
-from dlm_core.bases.load import Base, load_base, paused_collector
+from dlm_core.bases.load import Base, load_base
 from dlm_core.bases.placement import choose_placement
 from dlm_core.errors import BaseModelError
 from dlm_core.events import BaseProgress
+from dlm_core.surroundings import paused_collector
 
 MakeFolder = Callable[..., Path]
 CPU = choose_placement(device="cpu")
