@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 import msgspec
+from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlm_core.events import Reply
 from dlm_core.safetext import visible_line
 
 # JSON escapes what stands below U+0020. These steer terminals too: C1 controls, direction marks, separators.
@@ -32,6 +34,24 @@ def as_json(value: Any, *, indent: int = 0) -> str:
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     click.echo(as_json(value, indent=2))
+
+
+def reply_document(reply: Reply, load_s: float) -> dict[str, Any]:
+    """A reply as `--json` gives it: `reply`, `finish_reason`, `routing`, `openness`, `timing`, `version`.
+
+    `load_s`, in seconds, is what loading took where the reply itself does not say.
+    """
+    return {
+        "reply": reply.reply,
+        "finish_reason": reply.finish_reason,
+        "routing": reply.routing,
+        "openness": {
+            name: {"mean": openness.mean, "per_layer": openness.per_layer}
+            for name, openness in reply.openness.items()
+        },
+        "timing": structs.replace(reply.timing, load_s=reply.timing.load_s or load_s),
+        "version": reply.version,
+    }
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from msgspec import structs
 from rich.console import Console
 from rich.text import Text
 
@@ -20,7 +19,7 @@ from dlm_tui.bars import bar_lines
 from dlm_tui.cli.failures import INTERRUPTED
 from dlm_tui.cli.flags import document_argument, json_option, routing_options, sampling_options
 from dlm_tui.cli.interrupts import StopOnInterrupt
-from dlm_tui.cli.output import print_json
+from dlm_tui.cli.output import print_json, reply_document
 from dlm_tui.cli.progress import open_view
 from dlm_tui.routing_flags import choice_from_flags
 from dlm_tui.signs import adapter_signs, can_show_unicode
@@ -74,7 +73,7 @@ def prompt(
     if ready is None or reply is None:
         raise DlmError("the engine ended without a reply", "ask again; `dlm doctor FILE` looks for a cause")
     if as_json:
-        print_json(_as_document(reply, ready))
+        print_json(reply_document(reply, ready.load_s))
     elif not reply.reply.endswith("\n"):
         click.echo()
     if reply.finish_reason == "interrupted":
@@ -108,18 +107,3 @@ def _show_routing(event: Routed, ready: Ready, adapters: Sequence[str], bars: bo
             shown = Text(f"{line.sign.sign} {line.name} {line.bar}", style=line.sign.color)
             console.print(shown + Text(f" {line.number}"))
         console.print()
-
-
-def _as_document(reply: Reply, ready: Ready) -> dict[str, Any]:
-    """The document that `--json` promises."""
-    return {
-        "reply": reply.reply,
-        "finish_reason": reply.finish_reason,
-        "routing": reply.routing,
-        "openness": {
-            name: {"mean": openness.mean, "per_layer": openness.per_layer}
-            for name, openness in reply.openness.items()
-        },
-        "timing": structs.replace(reply.timing, load_s=reply.timing.load_s or ready.load_s),
-        "version": reply.version,
-    }

@@ -164,12 +164,18 @@ class Chat:
 
     def ask(self, question: str, choice: RoutingChoice | None = None) -> None:
         """Put a question in line; `choice` is for it alone, None takes the conversation's at its turn."""
-        self._enqueue(lambda: self._ask(question, choice))
+        self.in_turn(lambda: self._ask(question, choice))
 
     def answer_again(self, choice: RoutingChoice | None) -> None:
-        """Put the last question in line once more. Raises UsageError if there is none."""
-        self.conversation.messages_of_last()
-        self._enqueue(lambda: self._answer_again(choice or self.conversation.choice))
+        """Put the last question in line once more; which it is, is seen at its turn."""
+        self.in_turn(lambda: self._answer_again(choice or self.conversation.choice))
+
+    def in_turn(self, job: Job) -> None:
+        """Do something once every question before it has been answered; what goes wrong in it is shown."""
+        self._jobs.append(job)
+        if self._job is None:
+            self._next_job()
+        self._changed()
 
     async def run(self, request: Train) -> None:
         """Train, and take up what came of it."""
@@ -177,9 +183,9 @@ class Chat:
         ended = await self.runs.train(request)
         now = await self.document.look_again()
         if ended is not None and ended.status == "done":
-            self._version = (
-                f"g{now.generation}" if now.generation else max(ended.versions.values(), default="")
-            )
+            newest = max(ended.versions.values(), default="")
+            self._version = f"g{now.generation}" if now.generation else newest
+            self.link.committed(ended.versions, self._version)
         self.routing_changed()
 
     def toggle_gate(self) -> None:
@@ -238,15 +244,15 @@ class Chat:
             self._report(answer)
 
     async def _answer_again(self, choice: RoutingChoice) -> None:
+        messages = self.conversation.messages_of_last()
         last = self.conversation.last
-        if last is None:
-            return
+        assert last is not None
         self._echo(last.question)
         self.front.show([[(STRONG, "before")]])
         self.front.say(visible(last.answer.text))
         self.front.end_reply()
         self.front.show([*self._reply_report(last.answer), [(STRONG, f"now, {describe(choice)}")]])
-        answer = await self._answered(self.conversation.messages_of_last(), choice)
+        answer = await self._answered(messages, choice)
         if answer is not None:
             self.conversation.answered_again(answer)
             self._report(answer)
@@ -354,12 +360,6 @@ class Chat:
         self.front.show(failure(DlmError(error.message, hint), self.look.room))
 
     # Work in order
-
-    def _enqueue(self, job: Job) -> None:
-        self._jobs.append(job)
-        if self._job is None:
-            self._next_job()
-        self._changed()
 
     def _next_job(self) -> None:
         self._job = asyncio.create_task(self._work(self._jobs.popleft()), name="reply")

@@ -68,6 +68,9 @@ class Errands:
 
     async def _why(self, argument: str) -> None:
         del argument
+        self._chat.in_turn(self._explain)
+
+    async def _explain(self) -> None:
         chat = self._chat
         messages = chat.conversation.messages_of_last()
         last = chat.conversation.last

@@ -1,9 +1,11 @@
 """The REPL's line to the engine process: opens the document, says how it stands, comes back after a death."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Literal
+
+from msgspec import structs
 
 from dlm_core.client import EngineClient
 from dlm_core.errors import DlmError, HostError
@@ -73,6 +75,12 @@ class EngineLink:
                 self._open(Reload(request_id=request_id))
             else:
                 self._open(Open(request_id=request_id, path=str(self._path.absolute())))
+
+    def committed(self, adapters: Iterable[str], version: str) -> None:
+        """A run in this process ended with new versions of these adapters; `ready` says so from now on."""
+        if self.ready is not None:
+            served = tuple(dict.fromkeys((*self.ready.adapters, *adapters)))
+            self.ready = structs.replace(self.ready, adapters=served, version=version)
 
     async def until_ready(self) -> Ready:
         """Wait until the document is open. Raises DlmError if it cannot be, or the process is gone."""

@@ -6,14 +6,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from msgspec import structs
-
 from dlm_core.client import EngineClient
 from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import BaseProgress, Log, Ready, Reply
 from dlm_core.requests import Generate, Open, RoutingChoice
 from dlm_core.safetext import visible
-from dlm_tui.cli.output import as_json
+from dlm_tui.cli.output import as_json, reply_document
 from dlm_tui.cli.wording import lines
 from dlm_tui.commands import Invocation, parse_again, read_line
 from dlm_tui.conversation import Answer, Conversation, apply
@@ -169,18 +167,3 @@ class Pipe:
         for text in texts:
             self._err.write(visible(text) + "\n")
         self._err.flush()
-
-
-def reply_document(reply: Reply, load_s: float) -> dict[str, Any]:
-    """A reply as `--json` gives it: `reply`, `finish_reason`, `routing`, `openness`, `timing`, `version`."""
-    return {
-        "reply": reply.reply,
-        "finish_reason": reply.finish_reason,
-        "routing": reply.routing,
-        "openness": {
-            name: {"mean": openness.mean, "per_layer": openness.per_layer}
-            for name, openness in reply.openness.items()
-        },
-        "timing": structs.replace(reply.timing, load_s=reply.timing.load_s or load_s),
-        "version": reply.version,
-    }

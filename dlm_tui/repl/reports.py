@@ -173,13 +173,15 @@ def _sections(now: Situation) -> str:
 
 
 def model_report(ready: Ready | None, look: Look) -> list[Line]:
-    """The base and how it runs."""
+    """The base and how it runs, with the adapters and the version that answer."""
     if ready is None:
         return sentences(["the base is not loaded yet"], look.room)
     context = f", context {ready.context_length} tokens" if ready.context_length else ""
     texts = [
         f"{ready.base} on {ready.device} in {ready.dtype}{context}, loaded in {duration(ready.load_s)}",
-        f"adapters: {', '.join(ready.adapters) or 'none'}; version: {ready.version or 'not trained yet'}",
+        f"adapters: {', '.join(ready.adapters)}; version: {ready.version}"
+        if ready.adapters
+        else "no adapter is trained yet",
     ]
     return sentences(map(visible_line, texts), look.room, "")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlm_core.client import EngineClient
+from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice, Sampling
 from dlm_tui.conversation import Conversation
 from dlm_tui.repl.situation import Situation
@@ -46,13 +47,17 @@ def run_repl(
 
     Raises:
         DocumentError: the document cannot be used.
+        UsageError: `watch` without a terminal.
     """
     from dlm_core.document import load
 
     document = load(path)
+    piped = as_json or not (sys.stdin.isatty() and sys.stdout.isatty())
+    if piped and watch:
+        raise UsageError("--watch needs a terminal", "leave it out, or use `dlm train --watch`")
     conversation = Conversation(system=system, choice=choice, sampling=sampling)
     client = EngineClient(engine=engine)
-    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if piped:
         from dlm_tui.repl.pipe import Pipe
 
         where = str(path.absolute())

@@ -110,3 +110,9 @@ def test_ctrl_c_ends_with_the_partial_reply_and_code_130(tmp_path: Path) -> None
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert len(said.split()) < 5000
+
+
+def test_there_is_nothing_to_watch_in_a_pipe(tmp_path: Path) -> None:
+    said = piped(tmp_path, "hi\n", "--watch")
+    assert said.stdout == ""
+    assert "--watch needs a terminal" in said.stderr

@@ -30,6 +30,22 @@ def test_what_is_typed_while_the_base_loads_is_kept_and_answered(tmp_path: Path)
         terminal.expect(r"^❯ and then$")
 
 
+def test_what_concerns_a_reply_waits_for_it(tmp_path: Path) -> None:
+    with Terminal(tmp_path, script={"open_delay": 0.3}) as terminal:
+        terminal.line("what early")
+        terminal.line("/again --gate off")
+        terminal.line("/why")
+        terminal.expect(
+            r"now, gate off: .*\nTurn 1, off: what early\n(.*\n)*?off: .*\n(.*\n)*nearest trained"
+        )
+
+
+def test_only_a_question_can_be_asked_again(tmp_path: Path) -> None:
+    with Terminal(tmp_path) as terminal:
+        terminal.line("/again")
+        terminal.expect("nothing has been asked yet\n.*ask something first")
+
+
 def test_the_toolbar_shows_the_routing_of_the_line_being_typed(tmp_path: Path) -> None:
     with Terminal(tmp_path) as terminal:
         terminal.expect(READY)
@@ -139,6 +155,8 @@ def test_the_next_reply_comes_from_the_new_version(tmp_path: Path) -> None:
         terminal.line("/train")
         terminal.expect("run 1 done")
         terminal.expect(r"fake-135m v0002")
+        terminal.line("/model")
+        terminal.expect("adapters: knowledge, tone; version: v0002")
         terminal.line("hi")
         terminal.expect(r"tokens/s · \d+ tokens · v0002")
 
