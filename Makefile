@@ -1,21 +1,26 @@
 # make demo   set everything up, train a sample document and use it
 # make test   set everything up, then lint, types, import contracts and all tests
-# make check  the fast part of that: no real base
+# make check  the part of that which takes a minute or so: no real base, and few rounds of what proves more by many
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SMALL_TESTS := tests/unit tests/tui tests/faults
+# One process more than two cores have: tests in terminals wait more than they compute.
+WORKERS ?= 3
+PYTEST := $(BIN)/python -m pytest -q
+SPREAD := OMP_NUM_THREADS=1 $(PYTEST) -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test check lint types contracts unit e2e install install-dev clean
+.PHONY: demo test check lint types contracts unit slow e2e install install-dev clean
 .DELETE_ON_ERROR:
 
 demo: install
 	@tools/demo.sh $(BIN)
 
-test: check e2e
+test: check slow e2e
 
-check: lint types contracts unit
+check: install-dev
+	@$(MAKE) --no-print-directory --jobs --output-sync=target lint types contracts unit
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -45,10 +50,13 @@ contracts: install-dev
 	$(BIN)/lint-imports
 
 unit: install-dev
-	$(BIN)/python -m pytest -q $(SMALL_TESTS)
+	$(SPREAD) -m "not slow" $(SMALL_TESTS)
+
+slow: install-dev
+	$(SPREAD) -m slow $(SMALL_TESTS)
 
 e2e: install-dev
-	$(BIN)/python -m pytest -q tests/e2e
+	$(PYTEST) tests/e2e
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -9,7 +9,6 @@ from dlm_core.store.store import Store
 from tests.children import start, train
 from tests.tiny import BODY, DLM_ID, RATE, Desk, committed_hashes
 
-KILLS = 50
 SETTINGS = {
     "num_epochs": 1,
     "adapters": {"facts": {"learning_rate": RATE, "lora_r": 2}, "tone": {"learning_rate": RATE, "lora_r": 2}},
@@ -27,21 +26,28 @@ def train_and_be_killed(desk: Desk, after: float) -> bool:
     return running
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)  # seconds of work, but fifty processes on a machine that may be busy
-def test_fifty_kills_leave_the_old_versions_or_the_new(desk: Desk) -> None:
+def spread(kills: int) -> list[float]:
+    """Moments from the start to well after the end of a run, as shares of its time, in a random order."""
+    moments = [1.5 * (number + 0.5) / kills for number in range(kills)]
+    random.Random(11).shuffle(moments)
+    return moments
+
+
+# seconds of work each, but fifty processes on a machine that may be busy
+@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+def test_kills_leave_the_old_versions_or_the_new(desk: Desk, kills: int) -> None:
     desk.open(**SETTINGS)
     start(train, desk.home, desk.path).join()  # the fork server is up, too
     desk.write(BODY.replace("8443.", "begin."), **SETTINGS)
     begun = time.monotonic()
     start(train, desk.home, desk.path).join()
     whole = time.monotonic() - begun
-    moments, hits, moved = random.Random(11), 0, 0
+    hits = moved = 0
     known = committed_hashes(desk.home)
     generation = Store.open(DLM_ID, desk.home, create=False).snapshot().generation
-    for number in range(KILLS):
+    for number, moment in enumerate(spread(kills)):
         desk.write(BODY.replace("8443.", f"{number}."), **SETTINGS)
-        hits += train_and_be_killed(desk, moments.uniform(0.02, 1.5 * whole))
+        hits += train_and_be_killed(desk, moment * whole)
         store = Store.open(DLM_ID, desk.home, create=False)
         snapshot = store.snapshot()
         store.verify()
@@ -51,7 +57,7 @@ def test_fifty_kills_leave_the_old_versions_or_the_new(desk: Desk) -> None:
             assert found == known, "the old versions, whole"
         moved += found != known
         known, generation = found, snapshot.generation
-    assert hits > KILLS // 3, "the kills should fall into the work"
+    assert hits > kills // 3, "the kills should fall into the work"
     assert moved, "some runs should come to their commit"
     last = Desk(desk.folder, desk.base)
     last.engine.open(last.path)

@@ -6,12 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from dlm_core.store import Store
 from dlm_core.store.lock import read_holder
 from dlm_core.store.metrics import MetricsReader
 from tests.faults.store_faults import DLM_ID, Tally, carry_on, contents, template
 
-KILLS = 50
 LOOP = """
 import itertools, sys
 from pathlib import Path
@@ -31,12 +32,13 @@ with Metrics(store.paths.metrics) as metrics:
 """
 
 
-def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.slow)])
+def test_kills_lose_nothing(tmp_path: Path, kills: int) -> None:
     home = template(tmp_path)
     moments = random.Random(7)
     tally = Tally()
     halfway = 0
-    for number in range(KILLS):
+    for number in range(kills):
         with subprocess.Popen(
             [sys.executable, "-c", LOOP, str(home)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
         ) as child:
@@ -55,7 +57,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
             assert reader.runs()[-1].status == "interrupted"
         carry_on(tally, home, f"kill {number}")
     assert tally.lost == []
-    assert halfway > KILLS // 4, "the kills should fall into the work"
+    assert halfway > kills // 4, "the kills should fall into the work"
 
 
 def test_a_reader_sees_whole_commits_only_while_another_process_commits(tmp_path: Path) -> None:
