@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dlm_tui.signs import AdapterSign
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_MIN_BAR, _MAX_BAR = 3, 30
+_MIN_BAR, _MIN_NOTED_BAR, _MAX_BAR = 3, 6, 30
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,26 @@ def bar_lines(
     unicode: bool = True,
     notes: Mapping[str, str] | None = None,
 ) -> list[BarLine]:
-    """A line per adapter, in declared order, none wider than `width` cells before its note.
+    """A line per adapter, in declared order, none wider than `width` cells.
 
-    Names are cut before bars fall under three cells. A note is left out where it does not fit.
+    Names are cut before bars fall under three cells. Bars make room for notes down to six cells; where that
+    is not enough, all notes are left out.
     """
     shown = [(sign, weights[name]) for name, sign in signs.items() if name in weights]
     if not shown:
         return []
     longest = max(len(sign.name) for sign, _ in shown)
     name_width = max(1, min(longest, width - _MIN_BAR - 8))
-    bar_width = min(_MAX_BAR, max(_MIN_BAR, width - name_width - 8))
+    told = {name: f"  {note}" for name, note in (notes or {}).items() if note}
+    room = width - name_width - 8
+    if room - max(map(len, told.values()), default=0) < _MIN_NOTED_BAR:
+        told = {}
+    bar_width = min(_MAX_BAR, max(_MIN_BAR, room - max(map(len, told.values()), default=0)))
     lines = []
     for sign, weight in shown:
-        note = f"  {notes[sign.name]}" if notes and notes.get(sign.name) else ""
-        if 2 + name_width + 1 + bar_width + 5 + len(note) > width:
-            note = ""
         name = cut(sign.name, name_width, unicode=unicode).ljust(name_width)
-        lines.append(BarLine(sign, name, bar(weight, bar_width, unicode=unicode), f"{weight:.2f}", note))
+        drawn = bar(weight, bar_width, unicode=unicode)
+        lines.append(BarLine(sign, name, drawn, f"{weight:.2f}", told.get(sign.name, "")))
     return lines
 
 

@@ -60,6 +60,8 @@ def test_a_note_is_shown_where_it_fits() -> None:
     signs, weights = adapter_signs(NAMES), {"tone": 1.0}
     notes = {"tone": "openness 0.21"}
     assert bar_lines(weights, signs, width=80, notes=notes)[0].plain.endswith("openness 0.21")
+    narrow = bar_lines(weights, signs, width=38, notes=notes)[0].plain
+    assert narrow.endswith("1.00  openness 0.21") and len(narrow) <= 38
     assert bar_lines(weights, signs, width=30, notes=notes)[0].plain.endswith("1.00")
 
 
