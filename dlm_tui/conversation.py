@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from dlm_core.errors import DlmError, UsageError
+from dlm_core.errors import NOT_JSON, DlmError, UsageError
 from dlm_core.events import AdapterOpenness, Reply, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_tui.commands import (
@@ -162,7 +162,7 @@ class Conversation:
         try:
             is_markdown = path.suffix.lower() in (".md", ".markdown")
             saved = _from_markdown(text) if is_markdown else msgspec.json.decode(text, type=_Saved)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise DlmError(f"{path} is not a saved conversation: {error}", "/save writes one") from error
         if saved.format > FORMAT:
             raise DlmError(f"{path} was written by a newer dlm", "upgrade dlm to load it")

@@ -12,6 +12,8 @@ import platformdirs
 import yaml
 from msgspec import Meta
 
+from dlm_core.errors import NOT_JSON
+
 SETTINGS_FILENAME = "settings.yaml"
 STATE_FILENAME = "workbench.json"
 MAX_RECENT = 20
@@ -109,7 +111,7 @@ def load_state(folder: Path | None = None) -> State:
     path = (folder or state_home()) / STATE_FILENAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=State)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *NOT_JSON):
         return State()
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-import msgspec
 import platformdirs
 
 from dlm_core import errors, events, requests
 from dlm_core.engine_protocol import DEFAULT_ENGINE
-from dlm_core.errors import DlmError, HostError
+from dlm_core.errors import NOT_JSON, DlmError, HostError
 from dlm_core.events import AnyEvent, Done, Failure
 from dlm_core.requests import AnyRequest, Shutdown, Stop
 
@@ -231,7 +230,7 @@ class EngineClient:
         while line := await _line(process.stdout):
             try:
                 event = events.decode(line)
-            except msgspec.DecodeError as error:
+            except NOT_JSON as error:
                 _log.warning("the engine said what is no event (%s): %.200r", error, line)
                 continue
             self._hand_out(event)

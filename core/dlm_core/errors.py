@@ -1,5 +1,10 @@
 """Every error a person may meet: one base class, a message in one sentence, and a hint what to do."""
 
+import msgspec
+
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON asked for: malformed, no UTF-8, or nested too deep."""
+
 
 class DlmError(Exception):
     """A failure to be shown to a person as it stands, without a traceback.

@@ -285,5 +285,5 @@ def encode(event: Event) -> bytes:
 
 
 def decode(line: bytes | str) -> AnyEvent:
-    """The event a line holds. Raises msgspec.DecodeError (ValidationError included) for anything else."""
+    """The event a line holds. Raises one of `errors.NOT_JSON` for anything else."""
     return _decoder.decode(line)

@@ -23,7 +23,7 @@ import msgspec
 
 from dlm_core import requests
 from dlm_core.engine_protocol import DEFAULT_ENGINE, EngineFactory, EngineProtocol, TrainOptions
-from dlm_core.errors import DlmError, HostError, UsageError
+from dlm_core.errors import NOT_JSON, DlmError, HostError, UsageError
 from dlm_core.events import Done, Event, Failure, encode
 from dlm_core.requests import AnyRequest, Explain, Generate, Open, Reload, Route, Shutdown, Stop, Train
 from dlm_core.safetext import visible
@@ -243,7 +243,7 @@ def _feed_line(inbox: Inbox, line: bytes | None, write: Callable[[Event], None])
         if line is None:
             raise msgspec.DecodeError(f"longer than {MAX_LINE_BYTES} bytes")
         request = requests.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         request_id = _request_id(line or b"")
         message = visible(f"this is not a request: {error}")
         write(Failure(request_id=request_id, kind=HostError.__name__, message=message))
@@ -263,7 +263,7 @@ class _Identified(msgspec.Struct):
 def _request_id(line: bytes) -> str:
     try:
         return msgspec.json.decode(line, type=_Identified).request_id
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         return ""
 
 
@@ -318,6 +318,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--engine", default=DEFAULT_ENGINE, metavar="MODULE:FUNCTION")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
+    os.umask(0o077)
     reads, writes = _redirect(options.log)
     os.nice(NICENESS)
     settle()

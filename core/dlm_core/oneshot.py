@@ -15,7 +15,7 @@ from typing import Protocol
 from dlm_core.document.parse import load
 from dlm_core.engine_protocol import Emit, EngineProtocol, EvalOptions, LossRow, ShouldStop, TrainOptions
 from dlm_core.errors import BaseModelError, UsageError
-from dlm_core.events import Evaluated, Ready, Reply, Routed, RunEnded, Token
+from dlm_core.events import BaseProgress, Evaluated, Ready, Reply, Routed, RunEnded, Token
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
@@ -171,17 +171,23 @@ def show_base(name: str) -> BaseEntry:
 
 
 def pull_base(name: str, emit: Emit, stop: ShouldStop) -> BaseEntry:
-    """Fetch a base into the cache, every attempt reported to `emit`; nothing is fetched twice.
+    """Fetch a base into the cache, every attempt reported to `emit`; one that is there is read through, and
+    fetched again only if a file of it is damaged.
 
     Raises:
         BaseModelError: no source has it; the message holds every attempt.
         Stopped: `stop` became true; what was half fetched is never used.
     """
+    from dlm_core.bases.cache import BaseCache
     from dlm_core.bases.registry import parse_base_name
     from dlm_core.bases.sources import find_base
 
+    ref, cache = parse_base_name(name, Path.cwd()), BaseCache(dlm_home())
+    if cache.look_up(ref.name).folder is not None and (damage := cache.verify(ref.name)):
+        emit(BaseProgress(base=ref.name, source="cache", outcome="missed", detail=damage))
+        cache.remove(ref.name)
     with _chatter_in_log():
-        folder = find_base(parse_base_name(name, Path.cwd()), home=dlm_home(), report=emit, stop=stop)
+        folder = find_base(ref, home=dlm_home(), report=emit, stop=stop)
     known = show_base(name)
     return replace(
         known, path=folder.path, fingerprint=folder.fingerprint, source=known.source or folder.source

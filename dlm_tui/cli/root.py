@@ -1,6 +1,7 @@
 """The `dlm` group: which commands there are, what a bare file name means, and how the process ends."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,5 +108,6 @@ def cli(ctx: click.Context) -> None:
 
 
 def main() -> NoReturn:
-    """The `dlm` command."""
+    """The `dlm` command. What it and its libraries write is for the person alone, whatever the umask was."""
+    os.umask(0o077)
     cli.main(prog_name="dlm")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from dlm_core.errors import DocumentError, StoreError
+from dlm_core.errors import NOT_JSON, DocumentError, StoreError
 from dlm_core.safetext import visible_line
 from dlm_core.store import atomic
 
@@ -108,7 +108,7 @@ class Drafts:
         """Unsaved work of an earlier session on this document; a damaged file counts as none."""
         try:
             draft = msgspec.json.decode(self._file(path).read_bytes(), type=Draft)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *NOT_JSON):
             return None
         return draft if draft.path == str(path.resolve()) else None
 

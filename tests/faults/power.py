@@ -37,6 +37,7 @@ class PowerCut:
             write=self._cut(real.write),
             fsync=self._cut(self._fsync),
             replace=self._cut(self._replace),
+            link=self._cut(self._link),
             mkdir=self._cut(self._mkdir),
             chmod=self._cut(real.chmod),
             unlink=self._cut(real.unlink),
@@ -93,6 +94,10 @@ class PowerCut:
             self._made.append(target)
         source.replace(target)
         self._made = [path for path in self._made if path != source]
+
+    def _link(self, source: Path, target: Path) -> None:
+        target.hardlink_to(source)
+        self._made.append(target)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -6,17 +6,12 @@ After each fault: the store opens on the old or the new versions, never a mixtur
 or the message names the file and the way out; the next writer takes it up; the document was not touched.
 """
 
-import argparse
 import hashlib
-import json
 import os
 import shutil
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 from dlm_core.errors import StoreError
@@ -25,22 +20,11 @@ from dlm_core.store import Snapshot, Store
 from dlm_core.store.metrics import Metrics
 from tests.faults.inject import KILLING, KINDS, Disk, FaultKind, on
 from tests.faults.power import PowerCut, PowerCutError
+from tests.faults.tally import Tally, damages, report
 
 DLM_ID = "01J0000000000000000000TEST"
 NAMES = ("knowledge", "tone")
 _IN_MEMORY = Path("/dev/shm")  # Where there is one: the faults are ours, a slow disk adds nothing to them.
-
-
-@dataclass
-class Tally:
-    """Injected faults by kind, and a sentence for everything that was lost."""
-
-    faults: Counter[str] = field(default_factory=Counter)
-    lost: list[str] = field(default_factory=list)
-
-    def expect(self, holds: bool, sentence: str) -> None:
-        if not holds:
-            self.lost.append(sentence)
 
 
 def payload(generation: int, name: str) -> bytes:
@@ -210,26 +194,11 @@ def damaged_files(tally: Tally, source: Path, work: Path, stride: int) -> None:
         if relative.name == "lock":
             continue
         size = (source / relative).stat().st_size
-        for label, spoil in list(_damages(size))[::stride]:
+        for label, spoil in list(damages(size))[::stride]:
             home = fresh_copy(source, work)
             spoil(home / relative)
             tally.faults[label.split(" ")[0]] += 1
             _check_damaged(tally, home, relative, f"{relative}, {label}")
-
-
-def _damages(size: int) -> Iterator[tuple[str, Callable[[Path], None]]]:
-    yield "removed", Path.unlink
-    for keep in sorted({0, 1, size // 2, size - 1} - {-1}):
-        yield f"truncated to {keep}", partial(os.truncate, length=keep)
-    shares = (0, 0.13, 0.29, 0.5, 0.71, 0.87, 1) if size else ()
-    for place in sorted({round(share * (size - 1)) for share in shares}):
-        yield f"flipped at {place}", partial(_flip, place=place)
-
-
-def _flip(path: Path, place: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[place] ^= 1 << (place % 8)
-    path.write_bytes(data)
 
 
 def _check_damaged(tally: Tally, home: Path, relative: Path, place: str) -> None:
@@ -307,25 +276,5 @@ def run(stride: int) -> Tally:
     return tally
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--stride", type=int, default=1, help="take every N-th place only")
-    tally = run(parser.parse_args().stride)
-    json.dump(
-        {
-            "faults": tally.faults.total(),
-            "by_kind": dict(tally.faults),
-            "lost": len(tally.lost),
-            "what": tally.lost,
-        },
-        sys.stdout,
-        indent=2,
-    )
-    print()
-    return 1 if tally.lost else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report(run, __doc__))

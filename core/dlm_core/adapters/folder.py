@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from dlm_core.adapters.spec import AdapterSpec, GateShape
 from dlm_core.adapters.weights import AdapterWeights, LayerWeights
-from dlm_core.errors import AdapterError
+from dlm_core.errors import NOT_JSON, AdapterError
 from dlm_core.safetext import visible
-from dlm_core.store import atomic
+from dlm_core.store import atomic, seal
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -35,6 +35,7 @@ _ROLES = {
     "proj_up.weight": "gate_up",
     "proj_up.bias": "gate_bias",
 }
+_MAX_RANK = 65_536
 _REFUSED = (
     "use_dora",
     "use_rslora",
@@ -116,6 +117,10 @@ def load_adapter(folder: Path, name: str, features: Mapping[str, tuple[int, int]
         AdapterError: a file is missing or damaged, or the adapter does not fit the base; the message names
         the file.
     """
+    if seal.should_be_sealed(folder) and (damage := seal.damage(folder)):
+        raise AdapterError(
+            "; ".join(damage), "go back to an earlier version with `dlm rollback`, or train again"
+        )
     config = _read_config(folder)
     weights_path = folder / WEIGHTS_FILE
     try:
@@ -131,7 +136,7 @@ def load_adapter(folder: Path, name: str, features: Mapping[str, tuple[int, int]
         layers.setdefault(module, {})[role] = tensor
     try:
         spec = _spec(name, config, tuple(m for m in features if m in layers), layers)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise AdapterError(
             f"{visible(str(folder / CONFIG_FILE))}: not a LoRA configuration: {error!r}"
         ) from error
@@ -144,8 +149,11 @@ def load_adapter(folder: Path, name: str, features: Mapping[str, tuple[int, int]
         )
     built: dict[str, LayerWeights] = {}
     for module in spec.modules:
-        layer = LayerWeights(spec, *features[module])
-        expected = {role: parameter.shape for role, parameter in layer.named_parameters()}
+        with torch.device("meta"):  # shapes alone: what a file claims takes no memory
+            expected = {
+                role: parameter.shape
+                for role, parameter in LayerWeights(spec, *features[module]).named_parameters()
+            }
         found = {role: tensor.shape for role, tensor in layers[module].items()}
         if expected != found:
             raise AdapterError(
@@ -153,12 +161,19 @@ def load_adapter(folder: Path, name: str, features: Mapping[str, tuple[int, int]
                 f"this base needs {_shapes(expected)}",
                 "train the document again on its present base",
             )
+        layer = LayerWeights(spec, *features[module])
         with torch.no_grad():
             for role, parameter in layer.named_parameters():
-                parameter.copy_(layers[module][role])
+                parameter.copy_(layers[module][role].to(torch.float32))
         layer.requires_grad_(False)
         built[module] = layer
-    return AdapterWeights(spec, built)
+    adapter = AdapterWeights(spec, built)
+    if not adapter.finite():
+        raise AdapterError(
+            f"{visible(str(weights_path))}: holds numbers that are not finite",
+            "go back to an earlier version with `dlm rollback`, or train again",
+        )
+    return adapter
 
 
 def _key(module: str, role: str, *, bottleneck: bool) -> str:
@@ -189,7 +204,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     try:
         config = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *NOT_JSON) as error:
         raise AdapterError(
             f"{visible(str(path))}: cannot be read: {error}", "go back with `dlm rollback`, or train again"
         ) from error
@@ -207,7 +222,7 @@ def _spec(
     name: str, config: Mapping[str, Any], modules: tuple[str, ...], layers: Mapping[str, Any]
 ) -> AdapterSpec:
     gated = any("gate_bias" in roles for roles in layers.values())
-    rank = int(config["r"])
+    rank = _between(1, int(config["r"]), _MAX_RANK)
     gate = None
     if gated:
         bottleneck = config.get("disel_gate_bottleneck_dim")
@@ -215,7 +230,7 @@ def _spec(
             float(config.get("disel_gate_bias_init", -3.0)),
             "zero" if config.get("disel_gate_weight_init") == "zero" else "random",
             bool(config.get("disel_gate_normalize", False)),
-            None if bottleneck is None else int(bottleneck),
+            None if bottleneck is None else _between(1, int(bottleneck), _MAX_RANK),
         )
     return AdapterSpec(
         name=name,
@@ -226,6 +241,12 @@ def _spec(
         dropout=float(config.get("lora_dropout", 0.0)),
         gate=gate,
     )
+
+
+def _between(low: int, value: int, high: int) -> int:
+    if not low <= value <= high:
+        raise ValueError(f"{value} is not between {low} and {high}")
+    return value
 
 
 def _shapes(found: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ from dlm_core.bases.folder import (
     text_digest,
 )
 from dlm_core.bases.hub import delete_snapshot
-from dlm_core.errors import Stopped
+from dlm_core.errors import NOT_JSON, Stopped
 
 _KEY_UNSAFE = re.compile(r"[^a-z0-9._@-]+")
 
@@ -92,14 +92,14 @@ class BaseCache:
         """The manifest of an entry, None where there is none that can be read."""
         try:
             manifest = msgspec.json.decode((self.entry(name) / "manifest.json").read_bytes(), type=Manifest)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *NOT_JSON):
             return None
         return manifest if manifest.name == name else None
 
     def manifests(self) -> Iterator[Manifest]:
         """Every readable entry, by folder name."""
         for path in sorted(self.root.glob("*/manifest.json")):
-            with contextlib.suppress(OSError, msgspec.MsgspecError):
+            with contextlib.suppress(OSError, *NOT_JSON):
                 yield msgspec.json.decode(path.read_bytes(), type=Manifest)
 
     def verify(self, name: str) -> str:
@@ -203,7 +203,7 @@ class BaseCache:
         """Records of files outside the cache; one whose size and mtime are known is not read again."""
         memo = self.root / ".paths" / f"{text_digest(str(path))[:32]}.json"
         known: dict[str, FileRecord] = {}
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
+        with contextlib.suppress(OSError, *NOT_JSON):
             known = {r.name: r for r in msgspec.json.decode(memo.read_bytes(), type=list[FileRecord])}
         records = tuple(record_file(f, known.get(f.name)) for f in files)
         if list(records) != list(known.values()):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dlm_core.bases.gguf_header import check_header
 from dlm_core.bases.wheel import Runner, last_line
 from dlm_core.errors import BaseModelError
 from dlm_core.safetext import visible_line
@@ -20,6 +21,7 @@ def convert_gguf(gguf: Path, out: Path, run: Runner, stop: Callable[[], bool]) -
 
     Files under 2 GB become float32, larger ones bfloat16. Raises BaseModelError if it cannot be read.
     """
+    check_header(gguf)
     finished = run([sys.executable, "-m", "dlm_core.bases.convert", str(gguf), str(out)], stop)
     if finished.code != 0:
         raise BaseModelError(

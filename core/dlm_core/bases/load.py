@@ -163,8 +163,11 @@ def _translated(folder: BaseFolder) -> Iterator[None]:
 def _unusable(folder: BaseFolder, error: BaseException) -> BaseModelError:
     text = " ".join(str(error).split()) or type(error).__name__
     hint = "a base is a causal language model that this version of transformers knows, in safetensors"
+    where = visible_line(str(folder.path))
     if "trust_remote_code" in text:
         hint = (
             "it wants to run its own code, which dlm never does; choose an architecture that transformers has"
         )
-    return BaseModelError(f"{folder.name} cannot be loaded: {visible_line(text)[:300]}", hint)
+    elif folder.source != "path":
+        hint = f"`dlm base pull {folder.name}` checks its files and fetches it again if they are damaged"
+    return BaseModelError(f"{folder.name} cannot be loaded from {where}: {visible_line(text)[:300]}", hint)

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from dlm_core.document import parse_text
-from dlm_core.errors import StoreError
+from dlm_core.errors import NOT_JSON, StoreError
 from dlm_core.events import GateTrained
 from dlm_core.pack import archive, contents
 from dlm_core.pack.contents import Index
@@ -191,7 +191,7 @@ def _begin_record(store: Store) -> None:
         run = metrics.start_run(snapshot.document_hash, snapshot.recipe_hash, base)
         gate = snapshot.gate_dir()
         if gate is not None:
-            with contextlib.suppress(StoreError, msgspec.MsgspecError):
+            with contextlib.suppress(StoreError, *NOT_JSON):
                 figures = msgspec.json.decode(atomic.read_bytes(gate / "gate_config.json"), type=_GateFigures)
                 metrics.record(GateTrained(run_id=run, **structs.asdict(figures)))
         metrics.end_run(run, "done", "taken in from a pack")

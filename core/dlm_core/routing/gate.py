@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlm_core.errors import StoreError
-from dlm_core.store import atomic
+from dlm_core.errors import NOT_JSON, StoreError
+from dlm_core.store import atomic, seal
 
 CONFIG_FILE = "gate_config.json"
 WEIGHTS_FILE = "gate.safetensors"
@@ -98,20 +98,41 @@ def load_gate(folder: Path, adapters: Sequence[str], hidden_size: int) -> SavedG
         StoreError: a file is missing or damaged, or the gate does not fit these adapters or this base.
     """
     hint = "train again with `dlm train`, or go back with `dlm rollback`"
+    if seal.should_be_sealed(folder) and (damage := seal.damage(folder)):
+        raise StoreError("; ".join(damage), hint)
     try:
         meta = msgspec.json.decode((folder / CONFIG_FILE).read_bytes(), type=GateMeta)
         module, embeddings = None, None
         if meta.mode == "trained":
             module = AdapterGate(load_file(folder / WEIGHTS_FILE))
-            if module.w2.shape[0] != len(meta.adapters) or module.w1.shape[1] != hidden_size:
-                raise StoreError(f"{folder}: the gate was trained for another base", hint)
+            if not _fits(module, len(meta.adapters), hidden_size):
+                raise StoreError(f"{atomic.shown(folder)}: the gate was trained for another base", hint)
         if (folder / NEIGHBOURS_FILE).exists():
             embeddings = load_file(folder / NEIGHBOURS_FILE)["embeddings"]
-    except (OSError, KeyError, msgspec.DecodeError, SafetensorError) as error:
-        raise StoreError(f"{folder}: the adapter gate cannot be read: {error}", hint) from error
+            if embeddings.shape != (len(meta.questions), hidden_size):
+                raise StoreError(f"{atomic.shown(folder)}: its questions and their embeddings differ", hint)
+    except (OSError, KeyError, RuntimeError, SafetensorError, *NOT_JSON) as error:
+        raise StoreError(f"{atomic.shown(folder)}: the adapter gate cannot be read: {error}", hint) from error
     if set(meta.adapters) != set(adapters):
         meta = msgspec.structs.replace(
             meta, mode="uniform", reason="the adapters changed since the gate was trained; train to update it"
         )
         module = None
     return SavedGate(meta, module, embeddings)
+
+
+def _fits(gate: AdapterGate, adapters: int, hidden_size: int) -> bool:
+    """Whether all tensors of a gate are finite and have the shapes that these sizes ask for."""
+    proj = gate.b1.numel()
+    expected = {
+        "mean": (hidden_size,),
+        "scale": (hidden_size,),
+        "w1": (proj, hidden_size),
+        "b1": (proj,),
+        "w2": (adapters, proj),
+        "b2": (adapters,),
+    }
+    found = gate.state_dict()
+    return all(tuple(found[name].shape) == shape for name, shape in expected.items()) and all(
+        bool(torch.isfinite(tensor.float()).all()) for tensor in found.values()
+    )

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from dlm_core.errors import StoreError
+from dlm_core.errors import NOT_JSON, StoreError
 from dlm_core.safetext import visible_line
 
 FILE_MODE = 0o600
@@ -202,7 +202,7 @@ def parse_json(data: bytes, place: str) -> Any:
     """The value that `data`, the content of the file `place`, holds. Raises StoreError if it is no JSON."""
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise StoreError(f"{place} is damaged: {error}", "restore it from a backup") from error
 
 

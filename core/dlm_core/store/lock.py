@@ -18,9 +18,11 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from dlm_core.errors import StoreError, StoreLockedError
+from dlm_core.errors import NOT_JSON, StoreError, StoreLockedError
 from dlm_core.safetext import visible_line
 from dlm_core.store import atomic
+
+_LAST_DAY = 253402214400.0  # 9999-12-31 in seconds since the epoch: clocks jump
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -37,8 +39,9 @@ class Holder(Struct, frozen=True, kw_only=True):
 
     def describe(self) -> str:
         """`process 4711, `dlm train notes.dlm`, since 12:03`."""
-        today = time.strftime("%x") == time.strftime("%x", time.localtime(self.since))
-        since = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", time.localtime(self.since))
+        began = time.localtime(min(max(self.since, 0.0), _LAST_DAY))
+        today = time.strftime("%x") == time.strftime("%x", began)
+        since = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", began)
         elsewhere = f" on {self.host}" if self.host != socket.gethostname() else ""
         return visible_line(f"process {self.pid}{elsewhere}, `{self.command}`, since {since}")
 
@@ -91,7 +94,7 @@ def read_holder(path: Path) -> Holder | None:
     """Who holds the lock at `path` by the file beside it; None if nobody is written down."""
     try:
         return msgspec.json.decode(holder_file(path).read_bytes(), type=Holder)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, *NOT_JSON):
         return None
 
 

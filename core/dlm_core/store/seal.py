@@ -9,6 +9,7 @@ from msgspec import Struct
 from dlm_core.errors import StoreError
 from dlm_core.safetext import visible_line
 from dlm_core.store import atomic, envelope
+from dlm_core.store.paths import is_version
 
 SEAL = "version.json"
 _FORMAT = 1
@@ -50,6 +51,11 @@ def seal(folder: Path, *, name: str, generation: int, run_id: int, at: float) ->
 def is_sealed(folder: Path) -> bool:
     """Whether the folder was finished; says nothing about damage since."""
     return (folder / SEAL).is_file()
+
+
+def should_be_sealed(folder: Path) -> bool:
+    """Whether a folder to read from has a seal, or is called like a version and must not be without one."""
+    return is_sealed(folder) or is_version(folder.name)
 
 
 def read_seal(folder: Path) -> Seal:

@@ -14,7 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from dlm_core.adapters.weights import AdapterWeights
-from dlm_core.errors import StoreError
+from dlm_core.errors import NOT_JSON, StoreError
 from dlm_core.store import atomic
 from dlm_core.training.loop import Learned
 
@@ -75,7 +75,7 @@ def standing(folder: Path) -> Standing:
     """Where the run of a checkpoint stood. Raises StoreError: it is damaged."""
     try:
         return msgspec.json.decode((folder / _PROGRESS).read_bytes(), type=Standing)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *NOT_JSON) as error:
         raise StoreError(f"{folder}: the checkpoint cannot be taken up: {error}", _HINT) from error
 
 
@@ -108,7 +108,7 @@ def restore(loop: Resumable, adapters: Sequence[AdapterWeights], folder: Path) -
             for i in range(torch.cuda.device_count()):
                 if f"rng/{i}" in tensors:
                     torch.cuda.set_rng_state(tensors[f"rng/{i}"], i)
-    except (OSError, KeyError, RuntimeError, SafetensorError, msgspec.DecodeError) as error:
+    except (OSError, KeyError, RuntimeError, SafetensorError, *NOT_JSON) as error:
         raise StoreError(f"{folder}: the checkpoint cannot be taken up: {error}", _HINT) from error
     loop.progress = progress
 
