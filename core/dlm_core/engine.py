@@ -4,6 +4,7 @@ call this.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,7 @@ from dlm_core.engine_protocol import (
 )
 from dlm_core.errors import AdapterError, DlmError, StoreError
 from dlm_core.evaluation.examine import evaluate
-from dlm_core.events import Evaluated, Event, Log, Ready, Reply, Routed, RunEnded, Token, Why
+from dlm_core.events import Evaluated, Event, Log, Ready, Reply, Routed, RunEnded, RunPlanned, Token, Why
 from dlm_core.inference.chat import Chat, ServingSet
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.routing.embed import Embedder
@@ -62,6 +63,7 @@ class Engine:
         self.home = home
         self.device = device
         self.emit = emit
+        self.should_stop: ShouldStop = lambda: False
         self._document: Document | None = None
         self._base: Base | None = None
         self._base_name = ""
@@ -69,6 +71,7 @@ class Engine:
         self._chat: Chat | None = None
         self._load_s = 0.0
         self._run: int | None = None
+        self._loaded: dict[Path, AdapterWeights] = {}
 
     def open(self, path: Path) -> Ready:
         begun = time.perf_counter()
@@ -76,9 +79,7 @@ class Engine:
         self._ensure_base(document)
         assert self._base is not None and self._workshop is not None
         store = Store.open(document.dlm_id, self.home, create=False)
-        self._workshop = Workshop(
-            self._base, self._workshop.bank, self._workshop.head, self._workshop.embedder, store
-        )
+        self._workshop = replace(self._workshop, store=store)
         self._document = document
         serving = self._serving(document, store)
         self._load_s = time.perf_counter() - begun
@@ -108,8 +109,9 @@ class Engine:
         if self._base is not None and self._base_name == name:
             return
         self._base = self._chat = self._workshop = None
+        self._loaded.clear()
         ref = parse_base_name(name, document.path.parent)
-        folder = find_base(ref, home=self.home, report=self.emit)
+        folder = find_base(ref, home=self.home, report=self.emit, stop=self.should_stop)
         placement = choose_placement(document.frontmatter.training.precision, self.device)
         base = load_base(folder, placement, self.emit)
         bank = Bank(base.model)
@@ -138,18 +140,25 @@ class Engine:
                 )
             )
             return ServingSet((), None, version)
-        bank = self._workshop.bank
         adapters: list[AdapterWeights] = []
         for name in names:
             try:
-                adapter = load_adapter(snapshot.adapter_dir(name), name, bank.features)
+                adapters.append(self._adapter(snapshot.adapter_dir(name), name))
             except AdapterError as error:
                 hint = "go back with `dlm rollback`, or train with `--fresh`"
                 self.emit(Log(level="warning", message=error.message, hint=hint, code="adapter_unreadable"))
-                continue
-            adapters.append(adapter.to(self._base.placement.device))
+        served = {id(a) for a in adapters}
+        self._loaded = {path: a for path, a in self._loaded.items() if id(a) in served}
         serving = [a.spec.name for a in adapters]
         return ServingSet(tuple(adapters), self._gate(document, snapshot, serving), version)
+
+    def _adapter(self, folder: Path, name: str) -> AdapterWeights:
+        """A committed version, from memory where it is served already. Raises AdapterError."""
+        assert self._workshop is not None and self._base is not None
+        if folder not in self._loaded:
+            adapter = load_adapter(folder, name, self._workshop.bank.features)
+            self._loaded[folder] = adapter.to(self._base.placement.device)
+        return self._loaded[folder]
 
     def _gate(self, document: Document, snapshot: Snapshot, names: Sequence[str]) -> SavedGate | None:
         """The document's gate; a uniform one with the reason where it cannot be had, None without one."""
@@ -221,17 +230,23 @@ class Engine:
         self._document = document
         assert self._workshop is not None and self._base is not None
         store = Store.open(document.dlm_id, self.home, create=True)
-        old = self._workshop
-        self._workshop = Workshop(old.base, old.bank, old.head, old.embedder, store)
+        self._workshop = replace(self._workshop, store=store)
         run = Run(document, self._workshop, options, emit, stop, between_steps)
         try:
             self._run = 0
             return run.execute(on_started=self._note_run)
         finally:
             self._run = None
-            old.bank.use(None)
+            self._workshop.bank.use(None)
             if store.snapshot().generation and f"g{store.snapshot().generation}" != chat.serving.version:
                 self._swap()
+
+    def plan(self, options: TrainOptions) -> RunPlanned:
+        """What a run of the open document would do, and what that would take. Nothing is written."""
+        self._opened()
+        assert self._document is not None and self._workshop is not None
+        silent = Run(self._document, self._workshop, options, _silent, lambda: False, lambda: None)
+        return silent.plan()
 
     def _note_run(self, run_id: int) -> None:
         self._run = run_id
@@ -259,4 +274,5 @@ class Engine:
         """Let go of everything in memory."""
         if self._workshop is not None:
             self._workshop.bank.use(None)
+        self._loaded.clear()
         self._base = self._chat = self._workshop = self._document = None

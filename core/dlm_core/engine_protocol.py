@@ -18,12 +18,18 @@ DEFAULT_ENGINE = "dlm_core.engine:create_engine"
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How a run starts: `fresh` from new adapters, `resume` from a checkpoint; None: as the document says."""
+    """How a run starts: `fresh` from new adapters, `resume` from a checkpoint; None: as the document says.
+
+    `keep` goes on replaying sections that are gone from the document. After a run, all but what the last
+    `keep_versions` runs committed is removed; None keeps everything.
+    """
 
     fresh: bool = False
     resume: bool = False
     seed: int | None = None
     epochs: int | None = None
+    keep: bool = False
+    keep_versions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,12 @@ class EngineProtocol(Protocol):
     That one: while `train` calls `between_steps`, the host may call `route`, `generate` and `explain`;
     and between two events of `generate` it may call `route`.
     Every method raises `DlmError` for what a person can put right. Events carry an empty `request_id`; the
-    host stamps it. `emit` is set by the host before the first call, for events outside of a return value.
+    host stamps it. `emit` is set by the host before the first call, for events outside of a return value, and
+    `should_stop`, which is asked while a base is fetched.
     """
 
     emit: Emit
+    should_stop: ShouldStop
 
     def open(self, path: Path) -> Ready:
         """Read the document, load its base (BaseProgress through `emit`) and its committed adapters."""

@@ -64,7 +64,14 @@ class RecipeEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
-    """A run is about to start: what it trains, on how much, and under which resolved recipe."""
+    """A run is about to start, or would: what it trains, on how much, and under which resolved recipe.
+
+    `kind` is `full` where an adapter starts over (those in `fresh`), `revision` where all go on from their
+    last versions. `rows` are per adapter; `new`, `changed` and `replayed` count sections per adapter.
+    `untouched` adapters stay as they are, `retired` ones are no longer declared. `estimated_s` in seconds by
+    what earlier runs took, `memory` in bytes; both None where they are not known. A plan that was only asked
+    for has run 0.
+    """
 
     run_id: int
     adapters: tuple[str, ...]
@@ -74,6 +81,16 @@ class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
     epochs: int
     recipe: tuple[RecipeEntry, ...]
     reason: str = ""
+    kind: Literal["full", "revision"] = "full"
+    fresh: tuple[str, ...] = ()
+    new: dict[str, int] = {}
+    changed: dict[str, int] = {}
+    replayed: dict[str, int] = {}
+    untouched: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+    gate: bool = False
+    estimated_s: float | None = None
+    memory: int | None = None
 
 
 class TrainStep(Event, frozen=True, kw_only=True, tag="train_step"):
@@ -156,7 +173,10 @@ class GateTrained(Event, frozen=True, kw_only=True, tag="gate_trained"):
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
-    """The run is over. `versions` has the current version of every adapter; `reason` says why it ended."""
+    """The run is over. `versions` has the current version of every adapter; `reason` says why it ended.
+
+    `retention` has `perplexity`, `perplexity_base` and `kl` on neutral text, as the adapters were committed.
+    """
 
     run_id: int
     status: RunStatus
@@ -165,6 +185,7 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
     seconds: float
     recall: float | None = None
     checkpoint: str | None = None
+    retention: dict[str, float] = {}
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):

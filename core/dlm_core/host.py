@@ -194,6 +194,7 @@ class Host:
         if self._engine is None:
             self._engine = self._factory()
             self._engine.emit = self._emit
+            self._engine.should_stop = lambda: self._inbox.should_stop(self._serving)
         return self._engine
 
     def _opened(self) -> EngineProtocol:

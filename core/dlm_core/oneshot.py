@@ -14,8 +14,18 @@ from typing import Protocol
 
 from dlm_core.document.parse import load
 from dlm_core.engine_protocol import Emit, EngineProtocol, EvalOptions, LossRow, ShouldStop, TrainOptions
-from dlm_core.errors import BaseModelError, UsageError
-from dlm_core.events import BaseProgress, Evaluated, Ready, Reply, Routed, RunEnded, Token
+from dlm_core.errors import BaseModelError, DlmError, UsageError
+from dlm_core.events import (
+    BaseProgress,
+    Evaluated,
+    Failure,
+    Ready,
+    Reply,
+    Routed,
+    RunEnded,
+    RunPlanned,
+    Token,
+)
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
@@ -74,7 +84,11 @@ class Checkup:
 
 
 class OneShotEngine(EngineProtocol, Protocol):
-    """An engine that can also show its rows before it trains on them, and measure what came of it."""
+    """An engine that can also show its rows and its plan before it trains, and measure what came of it."""
+
+    def plan(self, options: TrainOptions) -> RunPlanned:
+        """What a run of the open document would do. Nothing is written."""
+        ...
 
     def mask(self, path: Path) -> Sequence[LossRow]:
         """The rows that the document at `path` would be trained on, in order."""
@@ -214,11 +228,42 @@ def run_train(path: Path, options: TrainOptions, emit: Emit, stop: ShouldStop) -
 
     `stop` is asked at every step. Raises DlmError for what a person can put right.
     """
-    with _opened(path, emit) as (engine, ready):
+    with _opened(path, emit, stop) as (engine, ready):
         emit(ready)
         ended = engine.train(options, emit, stop, between_steps=lambda: None)
         emit(ended)
         return ended
+
+
+def plan_train(path: Path, options: TrainOptions, emit: Emit) -> RunPlanned:
+    """What `run_train` would do, and what that would take. Nothing is written.
+
+    Raises DlmError for what a person can put right.
+    """
+    with _opened(path, emit) as (engine, ready):
+        emit(ready)
+        return engine.plan(options)
+
+
+def watch_train(
+    path: Path, options: TrainOptions, emit: Emit, stop: ShouldStop, saved: Callable[[], bool]
+) -> None:
+    """Train the document at `path`, and again whenever it was saved, on one engine.
+
+    `saved` waits for the next save and answers False once nobody wants to wait any more. What goes wrong with
+    one run is told as a Failure, and the next save tries again. Raises DlmError if the document cannot be
+    opened in the first place.
+    """
+    with _opened(path, emit, stop) as (engine, ready):
+        emit(ready)
+        while True:
+            try:
+                emit(engine.train(options, emit, stop, between_steps=lambda: None))
+            except DlmError as error:
+                emit(Failure(kind=type(error).__name__, message=error.message, hint=error.hint))
+            options = replace(options, fresh=False, resume=False)
+            if stop() or not saved():
+                return
 
 
 def run_prompt(
@@ -233,7 +278,7 @@ def run_prompt(
 
     `stop` is asked at every token. Raises DlmError for what a person can put right.
     """
-    with _opened(path, emit) as (engine, ready):
+    with _opened(path, emit, stop) as (engine, ready):
         yield ready
         yield from engine.generate(messages, choice, sampling, stop)
 
@@ -259,8 +304,11 @@ def loss_rows(path: Path, emit: Emit) -> tuple[LossRow, ...]:
 
 
 @contextmanager
-def _opened(path: Path, emit: Emit) -> Iterator[tuple[EngineProtocol, Ready]]:
+def _opened(
+    path: Path, emit: Emit, stop: ShouldStop = lambda: False
+) -> Iterator[tuple[OneShotEngine, Ready]]:
     with _engine(emit) as engine:
+        engine.should_stop = stop
         with paused_collector():
             ready = engine.open(path)
         yield engine, ready

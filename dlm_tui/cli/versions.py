@@ -1,34 +1,44 @@
 """`dlm versions` and `dlm rollback`: what runs committed, and going back to it."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 import click
+import msgspec
 
 from dlm_core.document import load
 from dlm_core.errors import UsageError
 from dlm_core.store import Snapshot, Store
+from dlm_core.store.history import keep_runs, outcomes
 from dlm_tui.cli.flags import document_argument, json_option
 from dlm_tui.cli.output import local_time, print_json, print_table, utc_time
 
 
 @click.command()
 @document_argument
+@click.option(
+    "--prune", type=click.IntRange(min=1), metavar="N", help="First remove all but what the last N runs made."
+)
 @json_option
-def versions(file: Path, as_json: bool) -> None:
+def versions(file: Path, prune: int | None, as_json: bool) -> None:
     """List what runs of FILE ended in, oldest first; the last one is current.
 
-    Each has a generation, and names the version of every adapter and of the gate.
+    Each has a generation, names the version of every adapter and of the gate, and knows how much of FILE it
+    recalled and how it does on neutral text against the base. --json has all that it came from: hashes of
+    the document and the base, every setting, and the libraries.
     """
     store = Store.open(load(file).dlm_id, create=False)
-    commits = _outcomes(store.versions())
+    if prune is not None and store.exists:
+        removed = keep_runs(store, prune)
+        click.echo(f"removed {len(removed)} folders of older versions", err=True)
+    commits = outcomes(store.versions())
     if as_json:
         print_json({"versions": [_as_document(commit) for commit in commits]})
     elif not commits:
         click.echo("Not trained yet.", err=True)
     else:
-        print_table(("generation#", "when", "run#", "adapters", "gate", ""), map(_row, commits))
+        headings = ("generation#", "when", "run#", "adapters", "gate", "recall#", "perplexity#", "")
+        print_table(headings, map(_row, commits))
 
 
 @click.command()
@@ -45,15 +55,6 @@ def rollback(file: Path, to: int | None) -> None:
     click.echo(
         f"generation {now.generation} is current, with the versions of generation {target}: {_listed(now)}"
     )
-
-
-def _outcomes(commits: Sequence[Snapshot]) -> list[Snapshot]:
-    """The commits without those that the same run completed: adapters come first, their gate follows."""
-    return [
-        commit
-        for commit, following in zip_longest(commits, commits[1:])
-        if following is None or following.run_id != commit.run_id or following.note
-    ]
 
 
 def _before_current(commits: Sequence[Snapshot]) -> int:
@@ -78,8 +79,16 @@ def _row(commit: Snapshot) -> tuple[str, ...]:
         str(commit.run_id),
         _listed(commit),
         commit.gate or "-",
+        "" if commit.recall is None else f"{commit.recall:.1%}",
+        _perplexity(commit),
         commit.note,
     )
+
+
+def _perplexity(commit: Snapshot) -> str:
+    """The change against the base, "" where it was not measured."""
+    base = commit.retention.get("perplexity_base")
+    return f"{commit.retention['perplexity'] / base - 1:+.1%}" if base else ""
 
 
 def _as_document(commit: Snapshot) -> dict[str, object]:
@@ -92,5 +101,9 @@ def _as_document(commit: Snapshot) -> dict[str, object]:
         "document_hash": commit.document_hash,
         "recipe_hash": commit.recipe_hash,
         "base_fingerprint": commit.base_fingerprint,
+        "settings": {key: msgspec.json.decode(value) for key, value in commit.settings.items()},
+        "libraries": commit.libraries,
+        "recall": commit.recall,
+        "retention": commit.retention,
         "note": commit.note,
     }

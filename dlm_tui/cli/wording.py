@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dlm_core.events import (
     BaseProgress,
     Event,
+    Failure,
     GateTrained,
     Log,
     Ready,
@@ -35,6 +36,8 @@ def lines(event: Event) -> list[str]:
             said = _gate(event)
         case RunEnded():
             said = _ended(event)
+        case Failure():
+            said = [f"error: {event.message}", *([f"  hint: {event.hint}"] if event.hint else [])]
         case _:
             said = []
     return [visible(line) for line in said]
@@ -87,14 +90,56 @@ def _base(event: BaseProgress) -> list[str]:
     ]
 
 
+def plan_lines(event: RunPlanned) -> list[str]:
+    """A plan that was asked for, in words, safe for a terminal."""
+    if not event.adapters and not event.gate:
+        return [visible(event.reason)]
+    first, *rest = _planned(event)
+    first = first.removeprefix(f"run {event.run_id} ")
+    return [visible(line) for line in (f"{first[0].upper()}{first[1:]}", *rest)]
+
+
+def plan_head(event: RunPlanned) -> list[str]:
+    """What a run trains, why, and what it takes, without its recipe; safe for a terminal."""
+    trained = ", ".join(f"{name} ({_share(event, name)})" for name in event.adapters)
+    if event.adapters:
+        size = [f"{event.tokens:,} tokens"]
+        if event.fresh or event.kind == "full":
+            size += [f"{event.steps} steps", f"at most {_count(event.epochs, 'epoch')}"]
+        trained += f": {', '.join(size)}"
+    work = [*([trained] if trained else []), *(["the adapter gate"] if event.gate else [])]
+    said = [f"run {event.run_id} trains {'; then '.join(work)}"]
+    said += [f"  {event.reason}"] if event.reason else []
+    if event.untouched:
+        said.append(f"  untouched: {', '.join(event.untouched)}")
+    if event.retired:
+        said.append(f"  no longer declared: {', '.join(event.retired)}")
+    takes = []
+    if event.estimated_s is not None and event.adapters:
+        takes.append(duration(event.estimated_s))
+    if event.memory is not None:
+        takes.append(f"{event.memory / 1e9:.1f} GB of memory")
+    said += [f"  takes about {', '.join(takes)}"] if takes else []
+    return [visible(line) for line in said]
+
+
 def _planned(event: RunPlanned) -> list[str]:
-    rows = ", ".join(f"{name} ({event.rows.get(name, 0)} rows)" for name in event.adapters)
-    size = f"{event.tokens:,} tokens, {event.steps} steps, at most {_count(event.epochs, 'epoch')}"
-    because = [f"  {event.reason}"] if event.reason else []
+    if event.kind == "revision":
+        return plan_head(event)
     settings = [(f"{entry.key} {entry.value}", entry.reason) for entry in event.recipe]
     width = max((len(setting) for setting, _ in settings), default=0)
-    recipe = [f"  {setting:<{width}}  {reason}".rstrip() for setting, reason in settings]
-    return [f"run {event.run_id} trains {rows}: {size}", *because, *recipe]
+    recipe = (f"  {setting:<{width}}  {reason}".rstrip() for setting, reason in settings)
+    return [*plan_head(event), *recipe]
+
+
+def _share(event: RunPlanned, name: str) -> str:
+    """How many rows an adapter learns from, and from what kinds of sections where it goes on."""
+    rows = _count(event.rows.get(name, 0), "row")
+    if name in event.fresh or event.kind == "full":
+        return rows
+    kinds = (("new", event.new), ("changed", event.changed), ("replayed", event.replayed))
+    parts = [f"{counts[name]} {word}" for word, counts in kinds if counts.get(name)]
+    return f"{rows}: {', '.join(parts)}" if parts else rows
 
 
 def _epoch(event: TrainEpoch) -> str:
@@ -133,6 +178,9 @@ def _ended(event: RunEnded) -> list[str]:
     said = [f"run {event.run_id} {event.status} after {duration(event.seconds)}: {event.reason}"]
     if versions:
         said.append(f"  versions: {versions}")
+    if event.retention.get("perplexity_base"):
+        kept = event.retention["perplexity"] / event.retention["perplexity_base"] - 1
+        said.append(f"  perplexity on neutral text {kept:+.1%} against the base")
     if event.checkpoint and "--resume" not in event.reason:
         said.append("  a checkpoint is kept; `dlm train FILE --resume` goes on from it")
     return said

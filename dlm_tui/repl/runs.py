@@ -6,7 +6,7 @@ from msgspec import structs
 
 from dlm_core.events import GateTrained, Log, RunEnded, RunPlanned, TrainEpoch, TrainStep
 from dlm_core.requests import Train
-from dlm_tui.cli.wording import lines
+from dlm_tui.cli.wording import lines, plan_head
 from dlm_tui.repl.link import EngineLink
 
 
@@ -56,7 +56,7 @@ class Runs:
                         self.step = event
                         self._on_change()
                     case RunPlanned():
-                        self._tell([line for line in lines(event) if not line.startswith("  ")])
+                        self._tell(plan_head(event))
                     case TrainEpoch() | GateTrained():
                         self._tell(lines(event))
                     case Log():

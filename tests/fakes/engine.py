@@ -87,6 +87,7 @@ class FakeEngine:
     def __init__(self, script: Script | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self.script = script or Script()
         self.emit: Emit = _no_emit
+        self.should_stop: ShouldStop = lambda: False
         self.calls: list[str] = []
         self.versions = dict.fromkeys(self.script.adapters, "v0001")
         self.runs = 0
@@ -161,6 +162,10 @@ class FakeEngine:
         )
         return Why(routing=self.routing(messages[-1].content, choice), neighbours=neighbours)
 
+    def plan(self, options: TrainOptions) -> RunPlanned:
+        self.calls.append("plan")
+        return self._planned(0, options.epochs or self.script.epochs)
+
     def train(
         self, options: TrainOptions, emit: Emit, stop: ShouldStop, between_steps: Callable[[], None]
     ) -> RunEnded:
@@ -174,17 +179,7 @@ class FakeEngine:
                 run_id=run, status="done", reason="nothing changed", versions=self.versions, seconds=0
             )
         epochs = options.epochs or script.epochs
-        emit(
-            RunPlanned(
-                run_id=run,
-                adapters=script.adapters,
-                rows=dict.fromkeys(script.adapters, 10),
-                tokens=2000,
-                steps=script.steps,
-                epochs=epochs,
-                recipe=(RecipeEntry(key="learning_rate", value="3e-3", reason="auto for a 135M base"),),
-            )
-        )
+        emit(self._planned(run, epochs))
         self.training = run
         try:
             return self._steps(run, epochs, emit, stop, between_steps)
@@ -295,6 +290,17 @@ class FakeEngine:
             versions=self.versions,
             seconds=2.0,
             recall=1.0,
+        )
+
+    def _planned(self, run: int, epochs: int) -> RunPlanned:
+        return RunPlanned(
+            run_id=run,
+            adapters=self.script.adapters,
+            rows=dict.fromkeys(self.script.adapters, 10),
+            tokens=2000,
+            steps=self.script.steps,
+            epochs=epochs,
+            recipe=(RecipeEntry(key="learning_rate", value="3e-3", reason="auto for a 135M base"),),
         )
 
     def _ready(self) -> Ready:

@@ -18,7 +18,7 @@ from dlm_core.errors import NOT_JSON, StoreError
 from dlm_core.store import atomic
 from dlm_core.training.loop import Learned
 
-Phase = Literal["sft", "preference"]
+Phase = Literal["sft", "revision", "preference"]
 _TENSORS = "state.safetensors"
 _PROGRESS = "progress.json"
 _EXTRA = "extra/"

@@ -11,10 +11,11 @@ import torch
 
 from dlm_core.document.cold_start import sample_counts
 from dlm_core.document.model import Document
-from dlm_core.errors import GateTrainingError, StoreError
+from dlm_core.errors import GateTrainingError
 from dlm_core.events import Event, GateStep, GateTrained, Level, Log
 from dlm_core.routing import train as gates
-from dlm_core.routing.gate import AdapterGate, GateMeta, load_gate, save_gate
+from dlm_core.routing.embedding_cache import EmbeddingCache
+from dlm_core.routing.gate import AdapterGate, GateMeta, save_gate
 from dlm_core.store.manifest import Snapshot
 from dlm_core.training.workshop import Workshop
 
@@ -71,9 +72,9 @@ class GatePhase:
         module: AdapterGate | None = None
         embeddings: torch.Tensor | None = None
         try:
-            self._recall_embeddings(snapshot)
             if self.samples:
-                embeddings = self.shop.embedder.embed([s.text for s in self.samples])
+                cache = EmbeddingCache(self.shop.store.paths.gate, self.shop.base.fingerprint)
+                embeddings = cache.embed(self.shop.embedder, [s.text for s in self.samples])
             cold = gates.cold_adapters(counts, config.cold_start_floor)
             if cold:
                 meta = gates.uniform_meta(self.names, counts, config.cold_start_floor, "cold start")
@@ -95,20 +96,6 @@ class GatePhase:
             snapshot = stage.commit(extra={**snapshot.extra, "gate_key": self.key()})
         self._tell(meta)
         return snapshot
-
-    def _recall_embeddings(self, snapshot: Snapshot) -> None:
-        """Take up the embeddings that the last gate of this base was trained on, so that only new questions
-        cost.
-        """
-        folder = snapshot.gate_dir()
-        if folder is None:
-            return
-        try:
-            saved = load_gate(folder, self.names, self.shop.embedder.hidden_size)
-        except StoreError:
-            return
-        if saved.embeddings is not None and saved.meta.base_fingerprint == self.shop.base.fingerprint:
-            self.shop.embedder.recall([q for q, _ in saved.meta.questions], saved.embeddings)
 
     def _fit(self, embeddings: torch.Tensor, counts: Mapping[str, int]) -> tuple[AdapterGate, GateMeta]:
         config = self.document.frontmatter.training.gate

@@ -3,16 +3,16 @@ is recorded.
 """
 
 import hashlib
-import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import torch
 
-from dlm_core.adapters.bank import TrainingPlan
 from dlm_core.adapters.folder import is_transposed, load_adapter, save_adapter
 from dlm_core.adapters.spec import AdapterSpec, spec_from_config
 from dlm_core.adapters.targets import resolve_targets
@@ -28,21 +28,27 @@ from dlm_core.events import (
     RunPlanned,
     RunStatus,
 )
-from dlm_core.store.manifest import SectionRecord, Snapshot
+from dlm_core.store.history import keep_runs
+from dlm_core.store.manifest import Snapshot
 from dlm_core.training import checkpoint
-from dlm_core.training.examples import Row, Rows, build_rows, label_of
-from dlm_core.training.forgetting import METER_TEXTS, ForgettingMeter
+from dlm_core.training.examples import build_rows
+from dlm_core.training.forecast import estimate, memory_needed
 from dlm_core.training.gate_phase import GatePhase
 from dlm_core.training.loop import Learned, Loop
-from dlm_core.training.plan import RunPlan, make_plan
+from dlm_core.training.phases import LoopMaker, measure
+from dlm_core.training.plan import Past, PlannedRows, RunPlan, make_plan, trains
 from dlm_core.training.preference import PreferenceLoop
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import Recipe, resolve
-from dlm_core.training.rehearsal import Rehearsal, bundled, own_texts
+from dlm_core.training.records import kept_records, libraries, merged, section_records
+from dlm_core.training.replay import load_kept, save_kept
+from dlm_core.training.settings import hash_of, settings_of
 from dlm_core.training.workshop import Workshop
 
 METER_INTERVAL_S = 8.0
 CHECKPOINT_INTERVAL_S = 60.0
+_REASONS = {"recall": "every answer was learned", "epochs": "all epochs done"}
+_PHASES = {"sft": "in full", "revision": "of the revision", "preference": "of the preference phase"}
 
 
 class Run:
@@ -69,9 +75,11 @@ class Run:
         self.document, self.shop, self.options = document, workshop, options
         self._tell, self._stop, self._between, self._clock = emit, stop, between_steps, clock
         self.recipe: Recipe = resolve(document, seed=options.seed, epochs=options.epochs)
+        self.settings = settings_of(document, self.recipe, epochs=options.epochs)
         self.names = document.adapter_names
         self._begun = clock()
         self._learned = Learned()
+        self._retention: Mapping[str, float] = {}
         self.accelerator = accelerator_for(workshop.base.placement)
         self.run_id = 0
         self._emit: Callable[[Event], None] = lambda _: None
@@ -88,7 +96,7 @@ class Run:
         with store.writer():
             metrics = store.metrics()
             try:
-                run_id = metrics.start_run(self.document_hash(), self.recipe_hash(), self.shop.base.name)
+                run_id = metrics.start_run(self.document_hash(), hash_of(self.settings), self.shop.base.name)
 
                 def emit(event: Event) -> None:
                     metrics.record(event)
@@ -123,37 +131,18 @@ class Run:
     def document_hash(self) -> str:
         return hashlib.sha256(self.document.text.encode()).hexdigest()
 
-    def recipe_hash(self) -> str:
-        """Hash of everything but the sections that decides what comes out of a training."""
-        training = self.document.frontmatter.training
-        parts = {
-            "recipe": self.recipe.fingerprint(),
-            "adapters": [(n, msgspec.structs.asdict(c)) for n, c in training.adapter_configs().items()],
-            "disel": msgspec.structs.asdict(training.disel),
-            "preference": training.preference,
-            "system": self.document.frontmatter.system_prompt,
-            "sequence_len": training.sequence_len,
-            "rehearsal": training.rehearsal.texts,
-        }
-        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+    def plan(self) -> RunPlanned:
+        """What the run would do, and what that would take. Nothing is written."""
+        snapshot = self.shop.store.snapshot()
+        plan, _ = self._plan(snapshot)
+        rows, _ = self._rows(plan)
+        batches = -(-len(rows.fresh) // (self.recipe.max_rows * self.recipe.grad_accum))
+        return self._planned(plan, rows, batches * self.recipe.epochs)
 
-    def _train(self) -> RunEnded:
-        shop, store = self.shop, self.shop.store
-        shop.bank.use(None)
-        rows = build_rows(self.document, shop.base.chat, shop.base.context_length)
-        if not self.document.frontmatter.training.preference.enabled:
-            rows = replace(rows, preference=())
-        for label in rows.truncated:
-            self._log(
-                "warning",
-                f"{label} is longer than `training.sequence_len` or than the base reads, and was cut",
-                code="truncated",
-            )
-        self.accelerator.wait_for_everyone()  # the first process has tidied up, none has committed
-        snapshot = store.snapshot()
-        gate = GatePhase(
+    def _gate(self) -> GatePhase:
+        return GatePhase(
             self.document,
-            shop,
+            self.shop,
             run_id=self.run_id,
             seed=self.recipe.seed,
             emit=self._emit,
@@ -161,128 +150,148 @@ class Run:
             breathe=self._breathe,
             clock=self._clock,
         )
+
+    def _plan(self, snapshot: Snapshot) -> tuple[RunPlan, Past]:
+        past = Past(snapshot, load_kept(self.shop.store.paths.replay))
         plan = make_plan(
-            rows,
-            self.names,
-            snapshot,
-            recipe_hash=self.recipe_hash(),
-            base_fingerprint=shop.base.fingerprint,
-            gate_key=gate.key(),
+            self.document,
+            past,
+            now=self.settings,
+            base_fingerprint=self.shop.base.fingerprint,
+            gate_key=self._gate().key(),
             fresh=self.options.fresh,
+            keep=self.options.keep,
             seed=self.recipe.seed,
         )
-        if not rows.sft and not rows.preference:
+        return plan, past
+
+    def _rows(self, plan: RunPlan) -> tuple[PlannedRows, Sequence[str]]:
+        """The rows of a plan, and the labels of those that were cut."""
+        here = {s.content_hash for s in self.document.sections}
+        wanted = {s.content_hash: s for s in plan.sections()}
+        sections = [s for s in self.document.sections if s.content_hash in wanted]
+        sections += [s for key, s in wanted.items() if key not in here]
+        part = replace(self.document, sections=tuple(sections))
+        rows = build_rows(part, self.shop.base.chat, self.shop.base.context_length)
+        return plan.pick(rows), rows.truncated
+
+    def _train(self) -> RunEnded:
+        shop, store = self.shop, self.shop.store
+        shop.bank.use(None)
+        self.accelerator.wait_for_everyone()  # the first process has tidied up, none has committed
+        snapshot = store.snapshot()
+        plan, past = self._plan(snapshot)
+        rows, truncated = self._rows(plan)
+        for label in truncated:
+            self._log(
+                "warning",
+                f"{label} is longer than `training.sequence_len` or than the base reads, and was cut",
+                code="truncated",
+            )
+        if not any(trains(s, self.document) for s in self.document.sections):
             raise TrainingError(
                 "the document has nothing to learn: no section has text that is trained",
                 "write a section under a fence",
             )
+        writes = self.accelerator.is_main_process
         if plan.empty:
             self._log("info", plan.reason, "change a section, or train anew with `--fresh`", "nothing_to_do")
+            if writes and plan.bookkeeping:
+                snapshot = self._commit((), plan, past, None)
             return self._ended("done", plan.reason, snapshot)
-        if plan.adapters:
-            outcome, snapshot = self._train_adapters(plan, rows, snapshot)
+        if plan.shares:
+            outcome, snapshot = self._train_adapters(plan, rows, past)
             if outcome is not None:
                 return outcome
-        writes = self.accelerator.is_main_process
+        else:
+            self._emit(self._planned(plan, rows, 0))
+            if writes and plan.bookkeeping:
+                snapshot = self._commit((), plan, past, None)
+        gate = self._gate()
         if writes and gate.wanted and (plan.gate or snapshot.gate is None):
             snapshot = gate.run(snapshot)
+        if writes and self.options.keep_versions:
+            keep_runs(store, self.options.keep_versions)
         return self._ended("done", self._reason, snapshot)
 
     _reason = "gate trained"
 
     def _train_adapters(
-        self, plan: RunPlan, rows: Rows, snapshot: Snapshot
+        self, plan: RunPlan, rows: PlannedRows, past: Past
     ) -> tuple[RunEnded | None, Snapshot]:
-        shop, store, recipe = self.shop, self.shop.store, self.recipe
+        """Train the plan's adapters and commit them; a run that was asked to stop gives its end instead."""
+        shop, snapshot = self.shop, past.snapshot
         adapters = self._adapters(plan, snapshot)
-        key, taken_up = self._checkpoint_key(plan), None
-        if self.options.resume:
-            taken_up = self._checkpoint(key)
-        torch.manual_seed(recipe.seed + self.accelerator.process_index)
-        learn, held_out = _split(plan.rows, recipe.validation_share, recipe.seed)
-        encoder = shop.base.chat
-        neutral = own_texts(self.document.frontmatter.training.rehearsal.texts, self.document.path.parent)
-        rehearsal = None
-        if recipe.rehearse_every:
-            texts = (*neutral, *bundled("rehearsal"))
-            rehearsal = Rehearsal(shop.head, shop.bank, encoder, texts, recipe.seed, shop.device)
+        key = self._checkpoint_key(plan, rows)
+        folder = self._checkpoint(key) if self.options.resume else None
+        at = None if folder is None else checkpoint.standing(folder)
+        torch.manual_seed(self.recipe.seed + self.accelerator.process_index)
+        makers = LoopMaker(self.document, shop, self.recipe, self.run_id, self.accelerator, self._emit)
         self._breathe()
-        meter = ForgettingMeter(shop.head, encoder, bundled("held_out")[:METER_TEXTS], shop.device)
-        rates = {a.spec.name: self._rate(a.spec.name) for a in adapters}
-        reason = "epochs"
-        at = checkpoint.standing(taken_up) if taken_up else None
-        loop: Loop | None = None
-        if learn and (at is None or at.phase == "sft"):
-            loop = Loop(
-                run_id=self.run_id,
-                bank=shop.bank,
-                adapters=adapters,
-                rates=rates,
-                rows=learn,
-                validation=held_out,
-                rehearsal=rehearsal,
-                recipe=recipe,
-                head=shop.head,
-                pad_id=shop.base.tokenizer.pad_token_id or 0,
-                accelerator=self.accelerator,
-                emit=self._emit,
-            )
-            if at is not None and taken_up is not None:
-                loop.learned = at.learned
-                checkpoint.restore(loop, adapters, taken_up)
-                self._log(
-                    "info", f"resumed at step {loop.progress.step} of {loop.total_steps}", code="resumed"
+        phases = makers.phases(rows, adapters, plan.fresh)
+        names = [name for name, _ in phases]
+        begin = names.index(at.phase) if at is not None and at.phase in names else 0
+        if not phases:
+            self._emit(self._planned(plan, rows, 0))
+        for phase, make in phases[begin:]:
+            loop = make()
+            if phase == names[begin]:
+                steps = loop.total_steps if phase == "sft" and isinstance(loop, Loop) else 0
+                self._emit(self._planned(plan, rows, steps))
+            if at is not None and folder is not None and phase == at.phase:
+                checkpoint.restore(loop, adapters, folder)
+                self._log("info", f"resumed at step {loop.progress.step}, {_PHASES[phase]}", code="resumed")
+                self._learned = at.learned
+                if isinstance(loop, Loop):
+                    loop.learned = at.learned
+            if isinstance(loop, PreferenceLoop):
+                reason = loop.run(self._stop, self._between)
+            else:
+                before = self._learned
+
+                def learned(loop: Loop = loop, before: Learned = before) -> Learned:
+                    return merged((before, loop.learned), rows.loss_tokens())
+
+                reason = loop.run(
+                    self._stop, self._between, self._at_epoch(loop, phase, adapters, key, learned)
                 )
-        self._announce(plan, loop)
-        if loop is not None:
-            saved_at = measured_at = self._clock()
-
-            def at_epoch(epoch: int) -> Mapping[str, float]:
-                nonlocal saved_at, measured_at
-                assert loop is not None
-                now = self._clock()
-                if now - saved_at >= CHECKPOINT_INTERVAL_S:
-                    saved_at = now
-                    self._keep(loop, "sft", adapters, loop.learned, key)
-                if now - measured_at < METER_INTERVAL_S and epoch < recipe.epochs:
-                    return {}
-                measured_at = now
-                perplexity, kl = meter.measure_pinned(shop.bank, TrainingPlan(shop.bank, adapters), epoch)
-                return {"perplexity": perplexity, "perplexity_base": meter.base_perplexity, "kl": kl}
-
-            reason = loop.run(self._stop, self._between, at_epoch)
-            self._learned = loop.learned
+                self._learned = learned()
+                self._reason = _REASONS.get(reason, reason)
             if reason == "stopped":
-                return self._stopped(loop, "sft", adapters, key, snapshot), snapshot
-        if plan.preference:
-            pairs = PreferenceLoop(
-                run_id=self.run_id,
-                bank=shop.bank,
-                head=shop.head,
-                adapters=adapters,
-                rates=rates,
-                pairs=plan.preference,
-                config=self.document.frontmatter.training.preference,
-                recipe=recipe,
-                rehearsal=rehearsal,
-                pad_id=shop.base.tokenizer.pad_token_id or 0,
-                accelerator=self.accelerator,
-                emit=self._emit,
-            )
-            if at is not None and at.phase == "preference" and taken_up is not None:
-                self._learned, reason = at.learned, "epochs"
-                checkpoint.restore(pairs, adapters, taken_up)
-                step = pairs.progress.step
-                self._log("info", f"resumed at step {step} of the preference phase", code="resumed")
-            if pairs.run(self._stop, self._between) == "stopped":
-                return self._stopped(pairs, "preference", adapters, key, snapshot), snapshot
+                return self._stopped(loop, phase, adapters, key, snapshot), snapshot
         shop.bank.use(None)
-        self._reason = {"recall": "every answer was learned", "epochs": "all epochs done"}.get(reason, reason)
         if not self.accelerator.is_main_process:
             return None, snapshot
-        committed = self._commit(adapters, snapshot)
-        store.checkpoints.clear()
+        self._retention = measure(shop, adapters, self.recipe.seed)
+        committed = self._commit(adapters, plan, past, self._retention)
+        shop.store.checkpoints.clear()
         return None, committed
+
+    def _at_epoch(
+        self,
+        loop: Loop,
+        phase: checkpoint.Phase,
+        adapters: Sequence[AdapterWeights],
+        key: str,
+        learned: Callable[[], Learned],
+    ) -> Callable[[int], Mapping[str, float]]:
+        """What happens between epochs: now and then a checkpoint, and but for a revision a measurement."""
+        saved_at = measured_at = self._clock()
+        if phase == "sft":
+            self.shop.meter()  # the base's part, before the clock runs
+
+        def at_epoch(epoch: int) -> Mapping[str, float]:
+            nonlocal saved_at, measured_at
+            now = self._clock()
+            if now - saved_at >= CHECKPOINT_INTERVAL_S:
+                saved_at = now
+                self._keep(loop, phase, adapters, learned(), key)
+            if phase != "sft" or (now - measured_at < METER_INTERVAL_S and epoch < self.recipe.epochs):
+                return {}
+            measured_at = now
+            return measure(self.shop, loop.adapters, epoch)
+
+        return at_epoch
 
     def _keep(
         self,
@@ -339,13 +348,9 @@ class Run:
             for name, config in training.adapter_configs().items()
         ]
 
-    def _rate(self, name: str) -> float:
-        own = self.document.frontmatter.training.adapter_configs()[name].learning_rate
-        return self.recipe.learning_rate if own == "auto" else float(own)
-
-    def _checkpoint_key(self, plan: RunPlan) -> str:
-        parts = [self.recipe_hash(), self.shop.base.fingerprint, *plan.adapters]
-        parts += [f"{r.section}:{r.adapter}" for r in plan.rows]
+    def _checkpoint_key(self, plan: RunPlan, rows: PlannedRows) -> str:
+        parts = [hash_of(self.settings), self.shop.base.fingerprint, *plan.adapters]
+        parts += [f"{r.section}:{r.adapter}" for r in rows.sft]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _checkpoint(self, key: str) -> Path:
@@ -357,12 +362,8 @@ class Run:
             raise TrainingError(f"there is no checkpoint to resume: {why}", "train without `--resume`")
         return folder
 
-    def _announce(self, plan: RunPlan, loop: Loop | None) -> None:
-        counts = {name: 0 for name in plan.adapters}
-        for row in plan.rows:
-            counts[row.adapter] = counts.get(row.adapter, 0) + 1
-        for pair in plan.preference:
-            counts[pair.adapter] = counts.get(pair.adapter, 0) + 1
+    def _planned(self, plan: RunPlan, rows: PlannedRows, steps: int) -> RunPlanned:
+        owners = Counter([r.adapter for r in rows.sft] + [p.adapter for p in rows.preference])
         placement = self.shop.base.placement
         entries = (
             *self.recipe.entries,
@@ -373,36 +374,40 @@ class Run:
                 reason=placement.reason,
             ),
         )
-        self._emit(
-            RunPlanned(
-                run_id=self.run_id,
-                adapters=plan.adapters,
-                rows=counts,
-                tokens=sum(len(r.ids) for r in plan.rows),
-                steps=loop.total_steps if loop else 0,
-                epochs=self.recipe.epochs,
-                recipe=entries,
-                reason=plan.reason,
-            )
+        tokens = rows.tokens()
+        kind: Literal["full", "revision"] = "full" if plan.fresh else "revision"
+        return RunPlanned(
+            run_id=self.run_id,
+            adapters=plan.adapters,
+            rows={name: owners[name] for name in plan.adapters},
+            tokens=tokens,
+            steps=steps,
+            epochs=self.recipe.epochs,
+            recipe=entries,
+            reason=plan.reason,
+            kind=kind,
+            fresh=tuple(sorted(plan.fresh)),
+            new={s.adapter: len(s.new) for s in plan.shares},
+            changed={s.adapter: len(s.changed) for s in plan.shares},
+            replayed={s.adapter: len(s.replayed) for s in plan.shares},
+            untouched=plan.untouched,
+            retired=plan.retired,
+            gate=plan.gate and self._gate().wanted,
+            estimated_s=estimate(self.shop.store.paths.metrics, kind, tokens) if rows.sft else None,
+            memory=memory_needed(self.document, self.shop.store.paths.home, self.shop.device),
         )
 
-    def _commit(self, adapters: Sequence[AdapterWeights], snapshot: Snapshot) -> Snapshot:
-        shop = self.shop
+    def _commit(
+        self,
+        adapters: Sequence[AdapterWeights],
+        plan: RunPlan,
+        past: Past,
+        retention: Mapping[str, float] | None,
+    ) -> Snapshot:
+        shop, snapshot = self.shop, past.snapshot
         transposed = is_transposed(shop.base.model)
-        recalls, losses = self._learned.recalls, self._learned.losses
-        before = {r.content_hash: r for r in snapshot.sections}
-        sections = tuple(
-            SectionRecord(
-                content_hash=s.content_hash,
-                kind=s.kind.value,
-                adapter=s.adapter,
-                title=_title(s.text) or label_of(s),
-                questions=len(s.questions) + len(s.preferences),
-                last_loss=losses.get(s.content_hash, _was(before, s.content_hash, "last_loss")),
-                last_recall=recalls.get(s.content_hash, _was(before, s.content_hash, "last_recall")),
-            )
-            for s in self.document.sections
-        )
+        kept = kept_records(plan, self.run_id)
+        same = set(self.names) == set(snapshot.adapters)
         with shop.store.stage(self.run_id) as stage:
             for adapter in adapters:
                 save_adapter(
@@ -412,16 +417,23 @@ class Run:
                     every_layer=shop.bank.layers,
                     transposed=transposed,
                 )
-            same = set(self.names) == set(snapshot.adapters)
-            return stage.commit(
-                sections=sections,
-                recipe_hash=self.recipe_hash(),
+            committed = stage.commit(
+                sections=section_records(self.document, plan, snapshot, self._learned, self.run_id),
+                kept=kept,
+                settings=self.settings,
+                recipe_hash=hash_of(self.settings),
                 base_fingerprint=shop.base.fingerprint,
                 document_hash=self.document_hash(),
+                libraries=libraries(),
+                recall=self._learned.recall,
+                retention=retention,
                 extra={**snapshot.extra, "base": shop.base.name, "recall": self._learned.recall},
                 keep=self.names,
                 keep_gate=same and snapshot.base_fingerprint == shop.base.fingerprint,
             )
+        texts = [*self.document.sections, *(past.texts[r.content_hash] for r in kept)]
+        save_kept(shop.store.paths.replay, texts, past.texts)
+        return committed
 
     def _breathe(self) -> None:
         """Let waiting requests be served; the bank is off again afterwards."""
@@ -442,38 +454,9 @@ class Run:
             versions=dict(snapshot.adapters),
             seconds=self._clock() - self._begun,
             recall=self._learned.recall,
+            retention=dict(self._retention),
             checkpoint=checkpoint_at,
         )
-
-
-def _split(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
-    """Rows to learn and rows to validate on; every adapter keeps at least one row to learn."""
-    held = round(len(rows) * share)
-    order = list(range(len(rows)))
-    random.Random(f"{seed}:validation").shuffle(order)
-    chosen: set[int] = set()
-    left = {name: sum(r.adapter == name for r in rows) for name in {r.adapter for r in rows}}
-    for i in order:
-        if len(chosen) == held:
-            break
-        if left[rows[i].adapter] > 1:
-            left[rows[i].adapter] -= 1
-            chosen.add(i)
-    return [r for i, r in enumerate(rows) if i not in chosen], [rows[i] for i in sorted(chosen)]
-
-
-def _title(text: str) -> str:
-    """The first line of a section that says something."""
-    for line in text.splitlines():
-        words = line.strip()
-        if words and not words.startswith(("###", "<!--")):
-            return words[:80]
-    return ""
-
-
-def _was(before: Mapping[str, SectionRecord], key: str, field: str) -> float | None:
-    record = before.get(key)
-    return None if record is None else getattr(record, field)
 
 
 __all__ = ["Run", "Workshop"]

@@ -1,24 +1,53 @@
-"""What a run works with, in one place."""
+"""What a run works with, in one place, and what the base said of neutral texts, kept from run to run."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from dlm_core.adapters.bank import Bank
 from dlm_core.bases.load import Base
 from dlm_core.routing.embed import Embedder
 from dlm_core.store.store import Store
+from dlm_core.training.forgetting import METER_TEXTS, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.rehearsal import Rehearsal, bundled
+
+
+@dataclass
+class NeutralMemory:
+    """The rehearsal and the forgetting meter of the last run: what the base predicts never changes."""
+
+    rehearsal: tuple[tuple[object, ...], Rehearsal] | None = None
+    meter: ForgettingMeter | None = None
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a run works with: the base in memory, its bank, and the document's store."""
+    """What a run works with: the base in memory, its bank, and the document's store. `neutral` belongs to the
+    base.
+    """
 
     base: Base
     bank: Bank
     head: SelectiveHead
     embedder: Embedder
     store: Store
+    neutral: NeutralMemory = field(default_factory=NeutralMemory)
 
     @property
     def device(self) -> str:
         return self.base.placement.device
+
+    def rehearsal(self, texts: Sequence[str], seed: int) -> Rehearsal:
+        """The rehearsal on these texts, as it was left by an earlier run where it is the same."""
+        key = (tuple(texts), seed)
+        if self.neutral.rehearsal is None or self.neutral.rehearsal[0] != key:
+            made = Rehearsal(self.head, self.bank, self.base.chat, texts, seed, self.device)
+            self.neutral.rehearsal = (key, made)
+        return self.neutral.rehearsal[1]
+
+    def meter(self) -> ForgettingMeter:
+        """The forgetting meter. The bank must be off."""
+        if self.neutral.meter is None:
+            texts = bundled("held_out")[:METER_TEXTS]
+            self.neutral.meter = ForgettingMeter(self.head, self.base.chat, texts, self.device)
+        return self.neutral.meter

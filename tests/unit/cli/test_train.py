@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from dlm_core import oneshot
-from dlm_core.events import RunEnded, TrainEpoch, TrainStep, decode
+from dlm_core.events import RunEnded, RunPlanned, TrainEpoch, TrainStep, decode
+from dlm_tui.cli.wording import lines
+from dlm_tui.saves import Saves
 from tests.fakes.engine import FakeEngine, Script
 from tests.unit.cli.conftest import Run
 
@@ -191,3 +193,63 @@ main()
     assert "openness" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor comes back"
     assert ("\x1b[3" in text) == (not no_color)
+
+
+def test_a_plan_is_data_and_trains_nothing(run: Run, document: Path, engine: FakeEngine) -> None:
+    result = run("train", document, "--plan")
+    assert result.exit_code == 0 and "train" not in engine.calls
+    assert result.stdout.startswith("Trains knowledge (10 rows), tone (10 rows), procedure (10 rows): 2,000")
+    planned = json.loads(run("train", document, "--plan", "--json").stdout)
+    assert planned["rows"] == {"knowledge": 10, "tone": 10, "procedure": 10} and planned["run_id"] == 0
+    assert run("train", document, "--plan", "--watch").exit_code == 2
+
+
+def test_a_revisions_plan_names_what_is_new_what_is_replayed_and_what_stays() -> None:
+    planned = RunPlanned(
+        run_id=3,
+        adapters=("tone",),
+        rows={"tone": 7},
+        tokens=500,
+        steps=0,
+        epochs=12,
+        recipe=(),
+        reason="1 changed section",
+        kind="revision",
+        changed={"tone": 1},
+        replayed={"tone": 6},
+        untouched=("facts",),
+        gate=True,
+        estimated_s=6.2,
+        memory=1_300_000_000,
+    )
+    assert lines(planned) == [
+        "run 3 trains tone (7 rows: 1 changed, 6 replayed): 500 tokens; then the adapter gate",
+        "  1 changed section",
+        "  untouched: facts",
+        "  takes about 6 s, 1.3 GB of memory",
+    ]
+
+
+def test_watching_trains_after_every_save_until_ctrl_c(
+    run: Run, document: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves = iter([True, True, False])
+    monkeypatch.setattr(Saves, "wait", lambda self: next(saves))
+    result = run("train", document, "--watch", "--fresh")
+    assert result.exit_code == 0
+    assert engine.calls.count("train") == 3 and engine.calls.count("close") == 1
+    assert "waiting for the next save of guide.dlm" in result.stderr
+
+
+def test_a_run_that_fails_does_not_end_the_watch(
+    run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves = iter([True, False])
+    monkeypatch.setattr(Saves, "wait", lambda self: next(saves))
+    engine = FakeEngine(Script(train_error="the loss is not a number any more"))
+    monkeypatch.setattr(oneshot, "engine_factory", lambda: engine)
+    result = run("train", document, "--watch")
+    assert result.exit_code == 0 and engine.calls.count("train") == 2
+    assert (
+        result.stderr.count("error: the loss is not a number any more\n  hint: lower the learning rate") == 2
+    )

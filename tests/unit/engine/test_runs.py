@@ -29,6 +29,10 @@ def snapshot(desk: Desk) -> Any:
     return Store.open(DLM_ID, desk.home, create=False).snapshot()
 
 
+def recalls(desk: Desk) -> Any:
+    return [(s.content_hash, s.last_recall, s.last_loss) for s in snapshot(desk).sections]
+
+
 def test_a_run_commits_a_version_of_every_adapter(desk: Desk) -> None:
     ended = desk.open().train()
     assert (ended.status, ended.versions) == ("done", {"facts": "v0001", "tone": "v0001"})
@@ -84,7 +88,7 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one(desk: Desk, after: int
     elsewhere.engine.open(elsewhere.path)
     assert elsewhere.train(resume=True).status == "done"
     assert elsewhere.hashes() == desk.hashes()
-    assert snapshot(elsewhere).sections == snapshot(desk).sections
+    assert recalls(elsewhere) == recalls(desk)
 
 
 @pytest.mark.parametrize("after", [3, 5])
@@ -160,32 +164,24 @@ def test_a_removed_section_alone_trains_nothing(desk: Desk) -> None:
     desk.open().train()
     before = desk.hashes()
     desk.write(BODY.rsplit("::instruction#tone::", 1)[0])
+    assert desk.train().reason == "1 section is gone; nothing to train"
+    assert desk.hashes() == before and len(snapshot(desk).sections) == 3
     assert desk.train().reason == "nothing changed since the last run"
-    assert desk.hashes() == before
 
 
 @pytest.mark.parametrize(
     "change",
-    [
-        {"warmup_ratio": 0.5},
-        {"system_prompt": "Be brief."},
-        {"seed": 7},
-        {"adapters": {"facts": {"lora_r": 4}, "tone": {}}},
-        {"adapters": {"facts": {}, "tone": {}, "extra": {}}},
-        {"adapters": {"facts": {}}},
-    ],
+    [{"warmup_ratio": 0.5}, {"system_prompt": "Be brief."}, {"seed": 7}],
     ids=lambda c: next(iter(c)),
 )
 def test_a_changed_recipe_trains_everything_anew(desk: Desk, change: dict[str, Any]) -> None:
     desk.open().train()
-    body = BODY if "tone" in change.get("adapters", {"tone": 0}) else BODY.replace("#tone", "#facts")
-    desk.write(body, **change)
+    desk.write(BODY, **change)
     ended = desk.train()
     planned = desk.of(RunPlanned)[-1]
-    assert planned.reason == "the recipe changed" and sum(planned.rows.values()) == 4
-    names = set(change.get("adapters", {"facts": 0, "tone": 0}))
-    assert set(planned.adapters) == set(ended.versions) == names
-    assert all(ended.versions[n] == "v0002" for n in names - {"extra"})
+    assert planned.reason.startswith(f"the recipe changed: `{next(iter(change))}`")
+    assert planned.rows == {"facts": 2, "tone": 2}
+    assert ended.versions == {"facts": "v0002", "tone": "v0002"}
 
 
 def test_untagged_answers_follow_the_adapter_that_is_declared_first(desk: Desk) -> None:
@@ -194,7 +190,8 @@ def test_untagged_answers_follow_the_adapter_that_is_declared_first(desk: Desk) 
     assert desk.of(RunPlanned)[-1].rows == {"facts": 3, "tone": 2}
     desk.write(body, adapters={"tone": {}, "facts": {}})
     desk.train()
-    assert desk.of(RunPlanned)[-1].rows == {"facts": 2, "tone": 3}
+    planned = desk.of(RunPlanned)[-1]
+    assert planned.rows == {"tone": 3} and planned.new == {"tone": 1} and planned.untouched == ("facts",)
 
 
 def test_fresh_starts_over(desk: Desk) -> None:

@@ -1,0 +1,165 @@
+"""Learning an edit: a few steps from an adapter's last version, on what changed and beside it what was there.
+
+Every step takes a row that changed, the same row with its question worn, and earlier rows in turn. As soon as
+the changed rows are nearly predicted, everything the run goes through is checked under the weights as they
+are. What is not predicted, an earlier row that was damaged too, is *open* and comes up in the next steps;
+once nothing is open, the run ends.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dlm_core.document.model import SectionKind
+from dlm_core.events import TrainEpoch
+from dlm_core.training.augment import wear
+from dlm_core.training.examples import Row
+from dlm_core.training.loop import Counters, Learned, Loop, Progress
+from dlm_core.training.processes import share
+from dlm_core.training.recipe import Recipe
+
+RATE_SHARE = 1 / 3  # of the recipe's rate: steps that teach a new row and move the others little
+MOST_ROUNDS = 24
+_PROSE_ROUNDS = 4  # prose is never predicted whole; more rounds mostly forget
+_CHECK_AT = 0.9  # of an open row's tokens, whole and worn, as they were predicted before its last step
+_CHECK_EVERY = 4  # rounds, at the latest
+_MEND_RATE = 0.5  # where only a token here and there is left: smaller steps …
+_MEND_ROWS = 2  # … over larger batches, or mending one row damages the next
+
+
+def revising(recipe: Recipe) -> Recipe:
+    """The recipe of a revision: a constant, smaller rate, and an end that is not planned but found."""
+    return replace(
+        recipe,
+        learning_rate=recipe.learning_rate * RATE_SHARE,
+        epochs=MOST_ROUNDS,
+        scheduler="constant",
+        warmup_ratio=0.0,
+        grad_accum=1,
+    )
+
+
+@dataclass
+class RevisionProgress(Progress):
+    """As `Progress`; `known` is what was last seen of each section's recall, 0..1."""
+
+    known: dict[str, float] = field(default_factory=dict)
+
+
+class Revision(Loop):
+    """Supervised training of adapters that go on from their last version.
+
+    Args:
+        changed: rows that are new or changed.
+        replayed: earlier rows of the same adapters.
+        others: as for `Loop`, without `rows` and `validation`.
+    """
+
+    def __init__(self, *, changed: Sequence[Row], replayed: Sequence[Row], **others: Any) -> None:
+        super().__init__(rows=[*changed, *replayed], validation=[], **others)
+        self.progress: RevisionProgress = RevisionProgress()
+        self._round = (-1, 0)
+        self._peaks = [group["peak_lr"] for group in self.optimiser.param_groups]
+        self._new = {(r.section, r.adapter) for r in changed}
+        order = random.Random(f"{self.recipe.seed}:companions")
+        self._companions: dict[str, list[Row]] = {}
+        for row in order.sample(list(replayed), len(replayed)):
+            self._companions.setdefault(row.adapter, []).append(row)
+
+    def _open(self, epoch: int) -> list[Row]:
+        """The rows to teach in a round."""
+        found = []
+        for row in self.rows:
+            new = (row.section, row.adapter) in self._new
+            if row.kind is SectionKind.PROSE:
+                if new and epoch < _PROSE_ROUNDS:
+                    found.append(row)
+            elif self.progress.known.get(row.section, 0.0 if new else 1.0) < 1.0:
+                found.append(row)
+        return found
+
+    def epoch_batches(self, epoch: int) -> list[list[Row]]:
+        """This process's batches of a round; one still to come is taken to be like the present one.
+
+        A row that is far from learned has a batch of its own, with its worn copy; what room is left there
+        goes to rows that lack a token or two, and then to earlier rows in turn.
+        """
+        rows = self._open(self.progress.epoch)
+        random.Random(f"{self.recipe.seed}:round:{epoch}").shuffle(rows)
+        taught = [row for row in rows if self._far(row)]
+        mended = [row for row in rows if not self._far(row)]
+        worn = wear(taught, self.recipe.question_wear, self._near, self.recipe.seed, epoch)
+        size = max(2, self.recipe.max_rows)
+        at = epoch * len(taught) * size
+        batches: list[list[Row]] = []
+        for row, faded in zip(taught, worn, strict=True):
+            batch = [row] if faded.ids == row.ids else [row, faded]
+            while len(batch) < size and mended:
+                batch.append(mended.pop())
+            company = self._companions.get(row.adapter, [])
+            for _ in range(min(size - len(batch), len(company))):
+                batch.append(company[at % len(company)])
+                at += 1
+            batches.append(self._within_budget(batch))
+        while mended:
+            batch = self._within_budget(mended[: _MEND_ROWS * size])
+            batches.append(batch)
+            del mended[: len(batch)]
+        for group, peak in zip(self.optimiser.param_groups, self._peaks, strict=True):
+            group["peak_lr"] = peak if taught else peak * _MEND_RATE
+        self._round = (self.progress.epoch, len(batches))
+        return [batches[i] for i in share(self.accelerator, len(batches))] if batches else []
+
+    def _far(self, row: Row) -> bool:
+        """Whether a new row is far from learned; one that is earlier only ever lacks a little."""
+        new = (row.section, row.adapter) in self._new
+        return new and self.progress.known.get(row.section, 0.0) < _CHECK_AT
+
+    def _within_budget(self, batch: list[Row]) -> list[Row]:
+        """As many of the rows, from the first, as a batch may hold."""
+        longest = 0
+        for count, row in enumerate(batch):
+            longest = max(longest, len(row.ids))
+            if count and longest * (count + 1) > self.recipe.token_budget:
+                return batch[:count]
+        return batch
+
+    @property
+    def total_steps(self) -> int:
+        """Steps so far, and those of the rounds that may follow; most revisions end long before."""
+        progress = self.progress
+        if self._round[0] != progress.epoch:
+            self.epoch_batches(progress.epoch)
+        return progress.step - progress.batch + (self.recipe.epochs - progress.epoch) * self._round[1]
+
+    def _end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> None:
+        progress, recipe = self.progress, self.recipe
+        counters, sections = self._seen()
+        taught = {row.section for row in self._open(progress.epoch) if row.kind is not SectionKind.PROSE}
+        progress.known |= sections.recalls()
+        progress.epoch += 1
+        progress.batch = 0
+        prose = any(row.kind is SectionKind.PROSE for row in self._open(progress.epoch))
+        learned = not prose and all(progress.known.get(key, 0.0) >= _CHECK_AT for key in taught)
+        if learned or progress.epoch % _CHECK_EVERY == 0 or progress.epoch == recipe.epochs:
+            counters, sections = self._verify()
+            progress.known |= sections.recalls()
+            if not self._open(progress.epoch):
+                progress.finished = "recall"
+        forgetting = at_epoch(progress.epoch)
+        self.emit(
+            TrainEpoch(
+                run_id=self.run_id,
+                epoch=progress.epoch,
+                epochs=recipe.epochs,
+                loss=counters.mean_loss,
+                recall=counters.recall,
+                recalls=counters.recalls(),
+                perplexity=forgetting.get("perplexity"),
+                perplexity_base=forgetting.get("perplexity_base"),
+                kl=forgetting.get("kl"),
+            )
+        )
+        self.learned = Learned(counters.recall, sections.recalls(), sections.losses())
+        progress.counters, progress.sections = Counters(), Counters()
