@@ -19,6 +19,7 @@ from dlm_core.bases.sources import find_base
 from dlm_core.document.model import Document
 from dlm_core.document.parse import load
 from dlm_core.engine_protocol import (
+    CompareOptions,
     Emit,
     EvalOptions,
     LossRow,
@@ -27,9 +28,11 @@ from dlm_core.engine_protocol import (
     TrainOptions,
 )
 from dlm_core.errors import AdapterError, DlmError, StoreError
+from dlm_core.evaluation.compare import compare
 from dlm_core.evaluation.examine import evaluate
 from dlm_core.events import Evaluated, Event, Log, Ready, Reply, Routed, RunEnded, RunPlanned, Token, Why
 from dlm_core.inference.chat import Chat, ServingSet
+from dlm_core.reports import Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate, load_gate
@@ -269,6 +272,13 @@ class Engine:
         chat = self._opened()
         assert self._document is not None and self._workshop is not None
         return evaluate(self._document, chat, self._workshop.head, self._workshop.store, options, emit, stop)
+
+    def compare(self, path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
+        """Train methods on the rows of the document at `path` and measure them; see
+        `dlm_core.evaluation.compare`. What was open is let go of first: one base is in memory at a time.
+        """
+        self.close()
+        return compare(load(path), self.home, self.device, options, emit, stop)
 
     def close(self) -> None:
         """Let go of everything in memory."""

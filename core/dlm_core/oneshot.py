@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Protocol
 
 from dlm_core.document.parse import load
-from dlm_core.engine_protocol import Emit, EngineProtocol, EvalOptions, LossRow, ShouldStop, TrainOptions
+from dlm_core.engine_protocol import (
+    CompareOptions,
+    Emit,
+    EngineProtocol,
+    EvalOptions,
+    LossRow,
+    ShouldStop,
+    TrainOptions,
+)
 from dlm_core.errors import BaseModelError, DlmError, UsageError
 from dlm_core.events import (
     BaseProgress,
@@ -26,6 +34,7 @@ from dlm_core.events import (
     RunPlanned,
     Token,
 )
+from dlm_core.reports import Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
@@ -96,6 +105,10 @@ class OneShotEngine(EngineProtocol, Protocol):
 
     def evaluate(self, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:
         """Measure the committed versions of the open document, and record the figures in its store."""
+        ...
+
+    def compare(self, path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
+        """Train several methods on the rows of the document at `path`, and measure them."""
         ...
 
 
@@ -292,6 +305,15 @@ def run_eval(path: Path, options: EvalOptions, emit: Emit, stop: ShouldStop) -> 
     with _engine(emit) as engine:
         emit(engine.open(path))
         return engine.evaluate(options, emit, stop)
+
+
+def run_compare(path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
+    """Train several methods on the rows of the document at `path`, and measure what each learned and kept.
+
+    `stop` is asked at every step. Raises DlmError for what a person can put right.
+    """
+    with _engine(emit) as engine:
+        return engine.compare(path, options, emit, stop)
 
 
 def loss_rows(path: Path, emit: Emit) -> tuple[LossRow, ...]:

@@ -37,6 +37,7 @@ COMMANDS = {
     "open": Entry("dlm_tui.cli.workbench:open_", "Open the workbench: editor, training and chat."),
     "serve": Entry("dlm_tui.cli.serve:serve", "Offer the workbench in a browser."),
     "eval": Entry("dlm_tui.cli.eval:eval_", "Measure what was learned, and what the base has kept."),
+    "compare": Entry("dlm_tui.cli.compare:compare", "Compare methods of training on a document."),
     "show": Entry("dlm_tui.cli.show:show", "Show sections, versions, runs and the gate of a document."),
     "versions": Entry("dlm_tui.cli.versions:versions", "List the versions of every adapter."),
     "rollback": Entry("dlm_tui.cli.versions:rollback", "Make earlier versions the current ones."),

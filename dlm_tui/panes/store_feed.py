@@ -6,7 +6,7 @@ from pathlib import Path
 from dlm_core.errors import StoreError
 from dlm_core.events import Event
 from dlm_core.store.manifest import Snapshot
-from dlm_core.store.metrics_reader import MetricsReader, RunRecord
+from dlm_core.store.metrics_reader import EvaluationRecord, MetricsReader, RunRecord
 from dlm_core.store.paths import StorePaths, dlm_home
 from dlm_core.store.store import Store
 from dlm_tui.panes.run_view import RunView
@@ -31,6 +31,7 @@ class StoreFeed:
         self._cursor = 0
         self._over = False
         self._seen: tuple[int, ...] = ()
+        self._seen_evaluation: tuple[int, ...] = ()
 
     def look(self) -> News | None:
         """News of the newest run, None where nothing happened. The first look gives the newest run whole.
@@ -56,6 +57,18 @@ class StoreFeed:
         self._cursor, self._over = followed.cursor, followed.over
         self._seen = marks if followed.over else ()
         return News(newest, followed.events, fresh) if followed.events or fresh or followed.over else None
+
+    def evaluation(self) -> EvaluationRecord | None:
+        """The last evaluation if the record changed since this was asked before, else None.
+
+        Raises:
+            StoreError: the record of runs cannot be read.
+        """
+        marks = self._marks()
+        if marks == self._seen_evaluation:
+            return None
+        self._seen_evaluation = marks
+        return self._reader.evaluation()
 
     def runs(self) -> list[RunRecord]:
         """All runs, newest first."""

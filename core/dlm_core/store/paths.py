@@ -104,6 +104,11 @@ class StorePaths:
     def exports(self) -> Path:
         return self.root / "exports"
 
+    @property
+    def comparison(self) -> Path:
+        """The report of the last comparison of methods."""
+        return self.root / "comparison.json"
+
     def adapter(self, name: str) -> Path:
         """The folder of one adapter, with a folder per version in it."""
         if _NAME.fullmatch(name) is None:

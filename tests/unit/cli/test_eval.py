@@ -9,52 +9,11 @@ from dlm_core import oneshot
 from dlm_core.document import load
 from dlm_core.engine_protocol import EvalOptions
 from dlm_core.events import Evaluated
-from dlm_core.reports import (
-    AdapterRecall,
-    Drift,
-    Evaluation,
-    OpennessFigures,
-    Recall,
-    Retention,
-    RoutingFigures,
-    TextRetention,
-)
 from dlm_core.store import Store
 from tests.fakes.engine import FakeEngine
+from tests.fakes.reports import EVALUATION
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_store_commands import ADAPTERS, commit
-
-OWN = AdapterRecall(
-    verbatim=1.0, verbatim_base=0.0, paraphrase_f1=0.75, paraphrase_f1_base=0.125, questions=2, probes=3
-)
-FOUND = Evaluation(
-    version="g2",
-    recall=Recall(
-        verbatim=1.0,
-        paraphrase_f1=0.75,
-        per_adapter=dict.fromkeys(ADAPTERS, OWN),
-        verbatim_base=0.0,
-        paraphrase_f1_base=0.125,
-    ),
-    routing=RoutingFigures(
-        accuracy=8 / 9,
-        loo_accuracy=0.9,
-        confusion={"knowledge": {"knowledge": 3}, "tone": {"tone": 2, "procedure": 1}},
-        per_adapter={"knowledge": 1.0, "tone": 2 / 3},
-    ),
-    retention=Retention(
-        perplexity_base=20.0,
-        perplexity=20.5,
-        kl=0.01,
-        per_adapter=dict.fromkeys(ADAPTERS, Drift(perplexity=21.0, kl=0.02)),
-        tokens=1000,
-        own=TextRetention(perplexity_base=10.0, perplexity=9.0, kl=0.01, per_adapter={}, tokens=50),
-    ),
-    openness=dict.fromkeys(ADAPTERS, OpennessFigures(inside=0.4, outside=0.1)),
-    questions=6,
-    probes=9,
-    seconds=65.0,
-)
 
 
 class Evaluating(FakeEngine):
@@ -64,7 +23,7 @@ class Evaluating(FakeEngine):
 
     def evaluate(self, options: EvalOptions, emit: object, stop: object) -> Evaluated:
         self.options = options
-        return Evaluated(run_id=1, document_hash="x", evaluation=FOUND)
+        return Evaluated(run_id=1, document_hash="x", evaluation=EVALUATION)
 
 
 @pytest.fixture
@@ -109,7 +68,7 @@ def test_show_has_the_last_evaluation_and_says_when_it_is_of_earlier_versions(
     assert json.loads(run("show", document, "--json").stdout)["evaluation"] is None
     commit(document, *ADAPTERS)
     with Store.open(load(document).dlm_id, create=False).metrics() as metrics:
-        metrics.record(Evaluated(run_id=1, document_hash="x", evaluation=FOUND))
+        metrics.record(Evaluated(run_id=1, document_hash="x", evaluation=EVALUATION))
     line = next(t for t in run("show", document).stdout.splitlines() if t.startswith("evaluated"))
     assert "verbatim 100%, paraphrase 0.75 (base 0.12), routing 89%, perplexity +2.5%" in line
     assert "earlier" not in line

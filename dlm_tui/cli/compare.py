@@ -1,0 +1,226 @@
+"""`dlm compare`: methods side by side on one document, by what each learned and what the base kept."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from dlm_core import oneshot
+from dlm_core.document import load
+from dlm_core.engine_protocol import CompareOptions
+from dlm_core.errors import DlmError
+from dlm_core.reports import METHODS, Comparison, Method, Trial
+from dlm_core.safetext import visible, visible_line
+from dlm_tui.cli import comparison_charts as charts
+from dlm_tui.cli.eval import existing_file
+from dlm_tui.cli.flags import document_argument, json_option
+from dlm_tui.cli.output import as_json as json_text
+from dlm_tui.cli.output import print_json, print_table
+from dlm_tui.cli.progress import open_view
+from dlm_tui.cli.wording import percent
+from dlm_tui.signs import can_show_unicode
+
+
+class Methods(click.ParamType):
+    """Method names with commas between them, each once."""
+
+    name = "methods"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Method, ...]:
+        if isinstance(value, tuple):
+            return value
+        named = [name.strip() for name in str(value).split(",") if name.strip()]
+        chosen = tuple(m for m in METHODS if m in named)
+        unknown = [name for name in named if name not in METHODS]
+        if unknown or not chosen:
+            what = f"there is no method {unknown[0]!r}" if unknown else "no method is named"
+            self.fail(f"{what}; methods are {', '.join(METHODS)}", param, ctx)
+        return chosen
+
+
+class Rate(click.ParamType):
+    """`METHOD=RATE`."""
+
+    name = "rate"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Method, float]:
+        if isinstance(value, tuple):
+            return value
+        name, _, number = str(value).partition("=")
+        method = next((m for m in METHODS if m == name.strip()), None)
+        try:
+            rate = float(number)
+        except ValueError:
+            rate = 0.0
+        if method is None or not 0 < rate < 1:
+            self.fail(f"{value!r} is not METHOD=RATE, such as lora=2e-3", param, ctx)
+        return method, rate
+
+
+@click.command()
+@document_argument
+@click.option(
+    "--methods",
+    type=Methods(),
+    metavar="NAME,…",
+    default=",".join(METHODS),
+    show_default=True,
+    help="Rank-gated LoRA, LoRA, LoRA on MLP layers alone, DoRA, AdaLoRA, every weight.",
+)
+@click.option("--epochs", type=click.IntRange(1, 10_000), help="At most; by default as the document says.")
+@click.option(
+    "--rate",
+    "rates",
+    type=Rate(),
+    multiple=True,
+    metavar="METHOD=RATE",
+    help="Train a method at this rate alone instead of searching; may be given several times.",
+)
+@click.option(
+    "--rehearsal",
+    type=click.Choice(["off", "on", "both"]),
+    default="both",
+    show_default=True,
+    help="Train without rehearsal, with it, or once each.",
+)
+@click.option("--probes", type=existing_file, help="Reworded questions, as for `dlm eval`.")
+@click.option("--fresh", is_flag=True, help="Train again what the store's last report has already.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder for the report: comparison.json, and comparison.svg and .png.",
+)
+@json_option
+def compare(
+    file: Path,
+    methods: tuple[Method, ...],
+    epochs: int | None,
+    rates: Sequence[tuple[Method, float]],
+    rehearsal: str,
+    probes: Path | None,
+    fresh: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Train several methods on FILE's rows, and compare what each learned with what the base kept.
+
+    Every method trains one adapter (full: the base itself) on a fresh base: same rows, batches, schedule,
+    stop rule and seed, each at several learning rates. This takes minutes a training. Ctrl-C ends it at
+    once; the trainings that are done are kept, and the same command goes on from there. FILE's versions
+    stay as they are.
+    """
+    load(file)
+    options = CompareOptions(
+        methods=methods,
+        epochs=epochs,
+        rates=dict(rates),
+        rehearsal=rehearsal,  # type: ignore[arg-type]  # one of the three, says click
+        probes=probes,
+        fresh=fresh,
+    )
+    with open_view(quiet=True) as view:
+        found = oneshot.run_compare(file, options, view.show, lambda: False)
+    if output is not None:
+        _write(found, output)
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+def _print(found: Comparison) -> None:
+    click.echo(
+        visible_line(
+            f"{found.document} on {found.base}: {found.rows} rows, {found.questions} questions, "
+            f"{found.probes} probes, {found.neutral_tokens:,} tokens of neutral text"
+        )
+    )
+    settings = ", ".join(f"{name} {value}" for name, value in found.settings.items())
+    click.echo(visible_line(settings) + "\n")
+    _print_table(found, rehearsal=False)
+    _print_table(found, rehearsal=True)
+    if len(found.chosen()) > 1:
+        for line in charts.text_chart(found, unicode=can_show_unicode(sys.stdout)):
+            click.echo(line)
+    if found.notes:
+        click.echo("")
+    for note in found.notes:
+        click.echo(visible(f"* {note}"))
+
+
+def _print_table(found: Comparison, *, rehearsal: bool) -> None:
+    """The chosen trials without or with rehearsal, below the bare base; nothing where there are none."""
+    rows = [_row(trial, found) for trial in found.chosen() if trial.rehearsal is rehearsal]
+    if not rows:
+        return
+    base = found.learned_base
+    figures = (percent(base.verbatim), _two(base.paraphrase_f1), _two(base.loss), _two(base.loss_probes))
+    click.echo("with rehearsal" if rehearsal else "without rehearsal")
+    print_table(
+        (
+            "method",
+            "rate#",
+            "verbatim#",
+            "paraphrase#",
+            "loss#",
+            "on probes#",
+            "perplexity#",
+            "change#",
+            "KL#",
+            "epochs#",
+            "time#",
+            "trained#",
+        ),
+        [("base", "", *figures, f"{found.perplexity_base:.2f}", "", "", "", "", ""), *rows],
+    )
+    click.echo("")
+
+
+def _row(trial: Trial, found: Comparison) -> tuple[str, ...]:
+    learned, kept = trial.learned, trial.kept
+    return (
+        trial.method,
+        f"{trial.learning_rate:g}",
+        percent(learned.verbatim),
+        _two(learned.paraphrase_f1),
+        _two(learned.loss),
+        _two(learned.loss_probes),
+        f"{kept.perplexity:.2f}",
+        f"{kept.perplexity / found.perplexity_base - 1:+.1%}",
+        f"{kept.kl:.3f}",
+        str(trial.epochs),
+        f"{trial.seconds:.0f} s",
+        _count(trial.parameters),
+    )
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e6:.1f} M" if parameters >= 100_000 else f"{parameters:,}"
+
+
+def _write(found: Comparison, folder: Path) -> None:
+    """The report in `folder`; what was written is said on stderr."""
+    shown = visible_line(str(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "comparison.json").write_text(json_text(found, indent=2) + "\n", encoding="utf-8")
+        pictures = charts.save_pictures(found, folder)
+    except OSError as error:
+        raise DlmError(
+            f"the report cannot be written to {shown}: {error.strerror or error}",
+            "choose another folder; the store has the report, so that nothing is trained again",
+        ) from error
+    written = ", ".join(("comparison.json", *(path.name for path in pictures)))
+    click.echo(f"wrote {written} to {shown}", err=True)
+    if not pictures:
+        click.echo("no pictures: they need `pip install 'dlm-workbench[charts]'`", err=True)

@@ -1,0 +1,126 @@
+"""`dlm compare`: its tables, chart, files and JSON; a scripted engine answers."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dlm_core import oneshot
+from dlm_core.engine_protocol import CompareOptions
+from dlm_core.reports import METHODS, Comparison, Drift, Learned, Method, Trial
+from dlm_tui.cli import comparison_charts as charts
+from tests.fakes.engine import FakeEngine
+from tests.unit.cli.conftest import Run
+
+
+def trial(method: Method, rate: float, perplexity: float, *, f1: float = 0.5, **more: object) -> Trial:
+    learned = Learned(verbatim=1.0, paraphrase_f1=f1, token_recall=1.0, loss=0.01, loss_probes=1.5)
+    plain = {"rehearsal": False, "epochs": 9, "steps": 90, "seconds": 70.0, "parameters": 2_400_000}
+    values = plain | {"ended": "recall", "chosen": True} | more
+    kept = Drift(perplexity=perplexity, kl=0.1)
+    return Trial(method=method, learning_rate=rate, learned=learned, kept=kept, **values)  # type: ignore[arg-type]
+
+
+FOUND = Comparison(
+    document="guide.dlm",
+    base="smollm2-135m",
+    key="k",
+    device="cpu",
+    settings={"rank": "8", "seed": "42"},
+    rows=6,
+    tokens=300,
+    questions=6,
+    probes=4,
+    neutral_tokens=1000,
+    perplexity_base=20.0,
+    learned_base=Learned(verbatim=0.0, paraphrase_f1=0.1, token_recall=0.3, loss=4.0, loss_probes=4.2),
+    trials=(
+        trial("full", 1e-4, 30.0, f1=0.7),
+        trial("disel", 3e-3, 21.0, f1=0.6),
+        trial("disel", 6e-3, 25.0, chosen=False),
+        trial("disel", 3e-3, 20.2, f1=0.65, rehearsal=True),
+    ),
+    notes=("one run each",),
+)
+
+
+class Comparing(FakeEngine):
+    """Finds the same whatever it is asked, and remembers with what it was asked."""
+
+    options = CompareOptions()
+
+    def compare(self, path: Path, options: CompareOptions, emit: object, stop: object) -> Comparison:
+        self.options = options
+        return FOUND
+
+
+@pytest.fixture
+def comparing(monkeypatch: pytest.MonkeyPatch) -> Comparing:
+    engine = Comparing()
+    monkeypatch.setattr(oneshot, "engine_factory", lambda: engine)
+    return engine
+
+
+def test_tables_have_the_chosen_rates_in_order_below_the_base(
+    run: Run, document: Path, comparing: Comparing
+) -> None:
+    shown = run("compare", document)
+    assert shown.exit_code == 0, shown.stderr
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    figures = ["100%", "0.60", "0.01", "1.50", "21.00", "+5.0%", "0.100", "9", "70", "s", "2.4", "M"]
+    assert ["disel", "0.003", *figures] in rows
+    assert ["base", "0%", "0.10", "4.00", "4.20", "20.00"] in rows
+    named = [row[0] for row in rows if row and row[0] in METHODS]
+    assert named == ["disel", "full", "disel"], "without rehearsal, then with it"
+    assert "a disel, f full; capitals: with rehearsal" in shown.stdout
+    assert "* one run each" in shown.stdout
+
+
+def test_options_are_handed_on(run: Run, document: Path, comparing: Comparing) -> None:
+    given = ("--methods", "lora,disel", "--epochs", 3, "--rate", "lora=2e-3", "--rehearsal", "off", "--fresh")
+    assert run("compare", document, *given).exit_code == 0
+    assert comparing.options == CompareOptions(
+        methods=("disel", "lora"), epochs=3, rates={"lora": 2e-3}, rehearsal="off", fresh=True
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--methods", "lora,qlora"), ("--methods", ","), ("--rate", "lora=x"), ("--rate", "2e-3")]
+)
+def test_a_wrong_method_or_rate_is_a_misuse(
+    run: Run, document: Path, comparing: Comparing, wrong: tuple[str, str]
+) -> None:
+    refused = run("compare", document, *wrong)
+    assert refused.exit_code == 2 and "Error:" in refused.stderr
+
+
+def test_the_report_is_written_where_it_is_asked_for(
+    run: Run, document: Path, tmp_path: Path, comparing: Comparing
+) -> None:
+    folder = tmp_path / "report"
+    shown = run("compare", document, "-o", folder, "--json")
+    assert msgspec.json.decode(shown.stdout, type=Comparison) == FOUND
+    assert json.loads((folder / "comparison.json").read_text()) == json.loads(shown.stdout)
+    assert "comparison.json" in shown.stderr
+    blocked = run("compare", document, "-o", document)
+    assert blocked.exit_code != 0 and "guide.dlm" in blocked.stderr
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the charts extra is not there")
+def test_pictures_are_the_same_for_the_same_comparison(tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    svg, png = charts.save_pictures(FOUND, tmp_path)
+    again, _ = charts.save_pictures(FOUND, tmp_path / "again")
+    assert svg.read_bytes() == again.read_bytes() and b"paraphrase recall" in svg.read_bytes()
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_the_extra_there_is_a_chart_of_text_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert charts.save_pictures(FOUND, tmp_path) == []
+    lines = charts.text_chart(FOUND, unicode=False)
+    assert "\n".join(lines).isascii() and lines[-1].startswith("a disel, f full")
