@@ -2,6 +2,7 @@
 call this.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -32,6 +33,9 @@ from dlm_core.evaluation.compare import compare
 from dlm_core.evaluation.examine import evaluate
 from dlm_core.events import Evaluated, Event, Log, Ready, Reply, Routed, RunEnded, RunPlanned, Token, Why
 from dlm_core.inference.chat import Chat, ServingSet
+from dlm_core.inference.draft import Passage, Passages
+from dlm_core.inference.lean import LeanBase, PromptStates, take_over
+from dlm_core.inference.products import chosen_precision
 from dlm_core.reports import Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.routing.embed import Embedder
@@ -70,6 +74,7 @@ class Engine:
         self._document: Document | None = None
         self._base: Base | None = None
         self._base_name = ""
+        self._lean: LeanBase | None = None
         self._workshop: Workshop | None = None
         self._chat: Chat | None = None
         self._load_s = 0.0
@@ -93,8 +98,20 @@ class Engine:
             serving,
             document.frontmatter.system_prompt,
             self._load_s,
+            lean=self._lean,
+            passages=self._passages,
         )
         return self._ready()
+
+    def _passages(self) -> Passages:
+        """What the open document teaches, for drafting; nothing where its rows cannot be made."""
+        assert self._document is not None and self._base is not None
+        try:
+            rows = build_rows(self._document, self._base.chat, self._base.context_length)
+        except DlmError:
+            return Passages(())
+        taught = [*rows.sft, *(pair.chosen for pair in rows.preference)]
+        return Passages(Passage(row.ids, row.loss.index(True)) for row in taught if True in row.loss)
 
     def reload(self) -> Ready:
         if self._document is None:
@@ -111,7 +128,7 @@ class Engine:
         name = document.frontmatter.base_model
         if self._base is not None and self._base_name == name:
             return
-        self._base = self._chat = self._workshop = None
+        self._base = self._chat = self._workshop = self._lean = None
         self._loaded.clear()
         ref = parse_base_name(name, document.path.parent)
         folder = find_base(ref, home=self.home, report=self.emit, stop=self.should_stop)
@@ -119,7 +136,9 @@ class Engine:
         base = load_base(folder, placement, self.emit)
         bank = Bank(base.model)
         pad = base.tokenizer.pad_token_id or 0
-        embedder = Embedder(base.model, base.chat, pad, placement.device)
+        self._lean = take_over(base.model, chosen_precision(os.environ))
+        state = PromptStates(self._lean) if self._lean is not None else None
+        embedder = Embedder(base.model, base.chat, pad, placement.device, state=state)
         store = Store.open(document.dlm_id, self.home, create=False)
         self._workshop = Workshop(base, bank, SelectiveHead(base.model), embedder, store)
         self._base, self._base_name = base, name
@@ -285,4 +304,4 @@ class Engine:
         if self._workshop is not None:
             self._workshop.bank.use(None)
         self._loaded.clear()
-        self._base = self._chat = self._workshop = self._document = None
+        self._base = self._chat = self._workshop = self._document = self._lean = None

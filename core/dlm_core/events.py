@@ -221,13 +221,18 @@ class AdapterOpenness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds, and tokens per second of the decode after the first token."""
+    """Seconds, and tokens per second of the decode after the first token.
+
+    `drafted` tokens were proposed from the document's own answers while decoding, `accepted` of them stood.
+    """
 
     load_s: float
     route_s: float
     first_token_s: float
     tokens_per_s: float
     tokens: int
+    drafted: int = 0
+    accepted: int = 0
 
 
 class Reply(Event, frozen=True, kw_only=True, tag="reply"):

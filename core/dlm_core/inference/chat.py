@@ -3,18 +3,22 @@ adapters.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from dlm_core.adapters.bank import Bank, ServingPlan
-from dlm_core.adapters.openness import OpennessRecorder, adapter_means, per_rank
+from dlm_core.adapters.bank import NEGLIGIBLE, Bank
+from dlm_core.adapters.openness import per_rank
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.bases.load import Base
 from dlm_core.errors import UsageError
-from dlm_core.events import AdapterOpenness, Neighbour, Reply, Routed, Routing, Timing, Token, Why
+from dlm_core.events import AdapterOpenness, Neighbour, Reply, Routed, Timing, Token, Why
+from dlm_core.inference.decoders import Decoders, RoutedDecoder
+from dlm_core.inference.draft import Drafter, Passages
 from dlm_core.inference.generate import Finish, KeyValueCache, Stopwatch, generate
+from dlm_core.inference.heat import Heat
+from dlm_core.inference.lean import LeanBase
 from dlm_core.inference.sampling import Sampler
 from dlm_core.inference.stream import TextStream
 from dlm_core.requests import Message, RoutingChoice, Sampling
@@ -22,7 +26,9 @@ from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate
 from dlm_core.routing.modes import decide
 
-_PLANS_KEPT = 4
+
+def _no_passages() -> Passages:
+    return Passages(())
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Chat:
     Args:
         system: the document's system prompt, used where a conversation brings none of its own.
         load_s: what loading took; repeated in every reply's timing.
+        lean: the base's lean forward, None where it has none and transformers' own is run.
+        passages: asked once per serving set for what the document teaches, to draft replies from.
     """
 
     def __init__(
@@ -55,18 +63,24 @@ class Chat:
         system: str | None,
         load_s: float,
         clock: Callable[[], float] = time.perf_counter,
+        *,
+        lean: LeanBase | None = None,
+        passages: Callable[[], Passages] = _no_passages,
     ) -> None:
-        self.base, self.bank, self.embedder = base, bank, embedder
-        self.serving, self.system, self.load_s = serving, system, load_s
+        self.base, self.bank, self.embedder, self.lean = base, bank, embedder, lean
+        self.load_s = load_s
         self._clock = clock
         self._cache = KeyValueCache()
-        self._plans: dict[Hashable, ServingPlan] = {}
+        self._find_passages = passages
+        self.drafting = True
+        self.serve(serving, system)
 
     def serve(self, serving: ServingSet, system: str | None) -> None:
         """Swap in other versions; keys, values and plans of the old ones are dropped."""
         self.serving, self.system = serving, system
         self._cache.drop()
-        self._plans.clear()
+        self._decoders = Decoders(self.base.model, self.bank, self.lean, serving.adapters)
+        self._passages: Passages | None = None
 
     def route(self, messages: Sequence[Message], choice: RoutingChoice) -> Routed:
         """The routing of the conversation's last user message, and what finding it cost."""
@@ -121,31 +135,17 @@ class Chat:
         routed = self.route(messages, choice)
         yield routed
         ids, dropped = self._prompt(messages, sampling)
-        plan = self._plan(routed.routing)
-        recorder = OpennessRecorder(plan.layout) if plan is not None and plan.layout.width() else None
+        weights = routed.routing.weights
         sampler, text = Sampler(sampling), TextStream(self.base.tokenizer)
         limit = min(sampling.max_tokens, self.base.context_length - len(ids))
-        shares: dict[str, float] = {}
-        of_reply = False
-
-        def after_forward(_: int) -> None:
-            nonlocal shares, of_reply
-            if recorder is None or plan is None:
-                return
-            if watch.tokens and not of_reply:
-                recorder.reset()  # the reply counts; one without a second token has only its prompt
-                of_reply = True
-            flat = recorder.flush()
-            if flat is not None:
-                shares = adapter_means(plan.layout, flat, [a.spec.name for a in plan.adapters])
-
-        if plan is not None:
-            plan.recorder = recorder
-        key = (self.serving.version, tuple(sorted(routed.routing.weights.items())))
-        self.bank.use(plan)
+        draft = self._draft(ids)
+        key = (self.serving.version, tuple(sorted(weights.items())))
         finish: Finish = "interrupted"
+        decoder = self.decoder(weights)
+        used = [a for a in self.serving.adapters if abs(weights.get(a.spec.name, 0.0)) > NEGLIGIBLE]
+        heat = Heat(decoder.layout, [a.spec.name for a in used])
         steps = generate(
-            self.base.model,
+            decoder,
             ids,
             sampler,
             limit=limit,
@@ -153,7 +153,7 @@ class Chat:
             cache=self._cache,
             key=key,
             stop=stop,
-            after_forward=after_forward,
+            draft=draft,
         )
         try:
             for step in steps:
@@ -161,42 +161,45 @@ class Chat:
                     finish = step.finish
                 elif step.token is not None:
                     watch.token()
-                    yield Token(text=text.push(step.token), openness=shares)
+                    if decoder.layout is not None:
+                        heat.token(decoder.openness(step.first, step.last))
+                    yield Token(text=text.push(step.token), openness=heat.shares)
         finally:
             steps.close()
-            if plan is not None:
-                plan.recorder = None
-            self.bank.use(None)
+            decoder.close()
         rest = text.finish()
         if rest:
-            yield Token(text=rest, openness=shares)
+            yield Token(text=rest, openness=heat.shares)
         yield Reply(
             reply=text.text,
             finish_reason=finish,
             routing=routed.routing,
-            openness=self._openness(plan, recorder),
+            openness=self._openness(used, heat),
             timing=Timing(
                 load_s=self.load_s,
                 route_s=routed.route_s,
                 first_token_s=watch.first_token_s,
                 tokens_per_s=watch.tokens_per_s,
                 tokens=watch.tokens,
+                drafted=draft.proposed if draft is not None else 0,
+                accepted=draft.accepted if draft is not None else 0,
             ),
             version=self.serving.version,
             prompt_tokens=len(ids),
             dropped_turns=dropped,
         )
 
-    def _plan(self, routing: Routing) -> ServingPlan | None:
-        """The plan for a routing; the last few are kept, since people ask twice under the same one."""
-        if not any(routing.weights.values()):
+    def decoder(self, weights: Mapping[str, float]) -> RoutedDecoder:
+        """The serving set under one routing, for one reply; the caller closes it."""
+        return self._decoders.under(weights)
+
+    def _draft(self, prompt: Sequence[int]) -> Drafter | None:
+        """A drafter for one reply; none on transformers' forward, where more rows cost more."""
+        if self.lean is None or not self.drafting or not self.serving.adapters:
             return None
-        key = tuple(sorted(routing.weights.items()))
-        if key not in self._plans:
-            while len(self._plans) >= _PLANS_KEPT:
-                self._plans.pop(next(iter(self._plans)))
-            self._plans[key] = ServingPlan(self.bank, self.serving.adapters, routing.weights)
-        return self._plans[key]
+        if self._passages is None:
+            self._passages = self._find_passages()
+        return Drafter(self._passages, prompt)
 
     def _prompt(self, messages: Sequence[Message], sampling: Sampling) -> tuple[list[int], int]:
         """Prompt ids, and how many turns had to be left out, oldest first, to leave room for a reply."""
@@ -220,18 +223,14 @@ class Chat:
             while dropped + 1 < len(turns) and turns[dropped].role != "user":
                 dropped += 1
 
-    def _openness(
-        self, plan: ServingPlan | None, recorder: OpennessRecorder | None
-    ) -> dict[str, AdapterOpenness]:
-        if plan is None:
-            return {}
+    def _openness(self, used: Sequence[AdapterWeights], heat: Heat) -> dict[str, AdapterOpenness]:
         found: dict[str, AdapterOpenness] = {}
-        for adapter in plan.adapters:
+        for adapter in used:
             name = adapter.spec.name
-            if recorder is None or adapter.spec.gate is None:
+            if heat.layout is None or adapter.spec.gate is None:
                 found[name] = AdapterOpenness(mean=1.0, per_layer=())
                 continue
-            layers = per_rank(plan.layout, recorder.mean(), name)
+            layers = per_rank(heat.layout, heat.mean(), name)
             ranks = {
                 i: [sum(r) / len(r) for r in zip(*modules, strict=True)] for i, modules in layers.items()
             }

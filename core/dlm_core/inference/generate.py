@@ -3,12 +3,17 @@ is right.
 
 Keys and values depend on every weight that made them. They are reused only for the same adapters under the
 same routing, and only for the ids that both prompts begin with.
+
+Where a draft is at hand, its tokens are read together with the last one, and each position's token is drawn
+as it always is. What was drawn stands; only what was read after a token that is not the draft's was read in
+vain. For a draft that is certain of itself this is rejection sampling: a proposed token passes with its own
+probability, and where it does not, what was drawn instead follows the rest (arXiv 2211.17192).
 """
 
 import time
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -21,10 +26,47 @@ _PREFILL_CHUNK = 512
 
 @dataclass(frozen=True)
 class Step:
-    """One drawn token; `finish` is set on the last step, whose token is None."""
+    """One drawn token; `finish` is set on the last step, whose token is None.
+
+    Rows `first` to `last` (excluded) of the last forward are those that led to the token: all of a prompt, or
+    the one before it.
+    """
 
     token: int | None
     finish: Finish | None = None
+    first: int = 0
+    last: int = 1
+
+
+class Decoder(Protocol):
+    """A model under one routing, with the keys and values of one conversation.
+
+    `past` is what a `KeyValueCache` keeps. Two logits that lie nearer than `lead` may change places with the
+    number of ids read at once.
+    """
+
+    past: Any
+    lead: float
+
+    def forward(self, ids: Sequence[int], read: int) -> Tensor:
+        """Logits [read, vocabulary] of the last `read` of `ids`, which follow what `past` holds."""
+        ...
+
+    def forget(self, count: int) -> None:
+        """Drop the last `count` positions of `past`."""
+        ...
+
+
+class Draft(Protocol):
+    """Who proposes how a reply may go on."""
+
+    def propose(self, ids: Sequence[int], room: int) -> list[int]:
+        """Up to `room` ids that may follow `ids`; none where there is no good guess."""
+        ...
+
+    def judged(self, proposed: int, accepted: int) -> None:
+        """So many of the last proposal were drawn."""
+        ...
 
 
 class KeyValueCache:
@@ -44,12 +86,7 @@ class KeyValueCache:
         past, known, self._past = self._past, self._ids, None
         if past is None or key != self._key:
             return None, 0
-        common = 0
-        for a, b in zip(known, ids, strict=False):
-            if a != b:
-                break
-            common += 1
-        common = min(common, len(ids) - 1)
+        common = shared_beginning(known, ids)
         if common < 1:
             return None, 0
         if common < len(known):
@@ -69,8 +106,18 @@ class KeyValueCache:
         self._key, self._ids, self._past = None, [], None
 
 
+def shared_beginning(known: Sequence[int], ids: Sequence[int]) -> int:
+    """How many ids both begin with, at least one of `ids` left over."""
+    common = 0
+    for a, b in zip(known, ids, strict=False):
+        if a != b:
+            break
+        common += 1
+    return min(common, len(ids) - 1)
+
+
 def generate(
-    model: Any,
+    decoder: Decoder,
     ids: Sequence[int],
     sampler: Sampler,
     *,
@@ -79,56 +126,78 @@ def generate(
     cache: KeyValueCache,
     key: Hashable,
     stop: Callable[[], bool],
-    after_forward: Callable[[int], None] = lambda _: None,
+    draft: Draft | None = None,
 ) -> Generator[Step, None, None]:
-    """Draw up to `limit` tokens after `ids`; the caller has set the bank's plan and holds it until the end.
+    """Draw up to `limit` tokens after `ids`.
 
     Args:
-        key: names the weights (versions and routing) that the plan applies.
-        stop: asked before every forward.
-        after_forward: called with the number of tokens of each forward (for openness).
+        key: names the weights (versions and routing) that the decoder applies.
+        stop: asked before every forward and every token.
+        draft: proposes tokens; greedy replies are the same with it as without, and so are sampled ones.
 
     Raises nothing of its own. The cache keeps what was computed, also after an interruption.
     """
-    device = next(model.parameters()).device
-    past, known = cache.take(key, ids)
-    done = list(ids[:known])
+    decoder.past, known = cache.take(key, ids)
+    done = list(ids[:known])  # what `past` holds
     pending = list(ids[known:])
     produced: list[int] = []
+    alone = False  # the next token is to be read by itself
     try:
         while True:
-            logits: Tensor | None = None
-            while pending:
-                if stop():
+            while len(pending) > _PREFILL_CHUNK and not stop():
+                decoder.forward(pending[:_PREFILL_CHUNK], 1)
+                done += pending[:_PREFILL_CHUNK]
+                del pending[:_PREFILL_CHUNK]
+            if stop():
+                yield Step(None, "interrupted")
+                return
+            proposed: list[int] = []
+            if draft is not None and produced and not alone:
+                proposed = draft.propose(done + pending, limit - len(produced) - 1)
+            alone = False
+            rows = [*pending, *proposed]
+            logits = decoder.forward(rows, len(proposed) + 1)
+            done += rows
+            accepted = 0
+            for position, here in enumerate(logits):
+                later = len(proposed) - position
+                if position and stop():
                     yield Step(None, "interrupted")
                     return
-                part, pending = pending[:_PREFILL_CHUNK], pending[_PREFILL_CHUNK:]
-                # Closed before the next yield: what a generator switches stays switched for its caller.
-                with torch.inference_mode():
-                    out = model(
-                        input_ids=torch.tensor([part], device=device),
-                        past_key_values=past,
-                        use_cache=True,
-                        logits_to_keep=1,
-                    )
-                    past, logits = out.past_key_values, out.logits[0, -1]
-                done += part
-                after_forward(len(part))
-            assert logits is not None
-            with torch.inference_mode():
-                token = sampler.draw(logits, produced)
-            if token in end_tokens:
-                yield Step(None, "stop")
-                return
-            produced.append(token)
-            yield Step(token)
-            if len(produced) >= limit:
-                yield Step(None, "length")
-                return
-            pending = [token]
+                with torch.inference_mode():  # closed before the next yield: the caller's mode stays his own
+                    if proposed and sampler.undecided(here, produced, decoder.lead):
+                        token, alone = done[-later - 1], True
+                        later += 1
+                    else:
+                        token = sampler.draw(here, produced)
+                if not alone:
+                    if token in end_tokens:
+                        accepted += position < len(proposed) and token == proposed[position]
+                        _judge(draft, proposed, accepted)
+                        yield Step(None, "stop")
+                        return
+                    produced.append(token)
+                    yield Step(token, None, *((position, position + 1) if proposed else (0, len(rows))))
+                    if len(produced) >= limit:
+                        yield Step(None, "length")
+                        return
+                    if position < len(proposed) and token == proposed[position]:
+                        accepted += 1
+                        continue
+                if later:
+                    decoder.forget(later)
+                    del done[-later:]
+                pending = [token]
+                break
+            _judge(draft, proposed, accepted)
     finally:
-        if past is not None:
-            cache.keep(key, done, past)
+        if decoder.past is not None:
+            cache.keep(key, done, decoder.past)
+
+
+def _judge(draft: Draft | None, proposed: Sequence[int], accepted: int) -> None:
+    if draft is not None and proposed:
+        draft.judged(len(proposed), accepted)
 
 
 class Stopwatch:

@@ -23,6 +23,21 @@ class Sampler:
 
     def draw(self, logits: Tensor, seen: list[int]) -> int:
         """The next token id from logits [vocabulary]; `seen` are the ids a repetition penalty looks at."""
+        logits = self._weighed(logits, seen)
+        if self.sampling.temperature == 0:
+            return int(logits.argmax())
+        probabilities = torch.softmax(filtered(logits / self.sampling.temperature, self.sampling), -1)
+        return int(torch.multinomial(probabilities, 1, generator=self._generator))
+
+    def undecided(self, logits: Tensor, seen: list[int], lead: float) -> bool:
+        """Whether a greedy choice hangs on less than `lead`; never where tokens are drawn by chance."""
+        if self.sampling.temperature != 0:
+            return False
+        logits = self._weighed(logits, seen)
+        return int((logits > logits.max() - lead).sum()) > 1
+
+    def _weighed(self, logits: Tensor, seen: list[int]) -> Tensor:
+        """Logits on the CPU, those of `seen` ids pushed down by the repetition penalty."""
         logits = logits.float().cpu()
         penalty = self.sampling.repetition_penalty
         if penalty != 1.0 and seen:
@@ -30,10 +45,7 @@ class Sampler:
             picked = logits[ids]
             logits = logits.clone()
             logits[ids] = torch.where(picked > 0, picked / penalty, picked * penalty)
-        if self.sampling.temperature == 0:
-            return int(logits.argmax())
-        probabilities = torch.softmax(filtered(logits / self.sampling.temperature, self.sampling), -1)
-        return int(torch.multinomial(probabilities, 1, generator=self._generator))
+        return logits
 
 
 def filtered(logits: Tensor, sampling: Sampling) -> Tensor:

@@ -1,0 +1,65 @@
+"""Pages of a weights' file that were read and are not needed for now.
+
+safetensors maps its file into memory, and what is read stays resident until the system wants the room.
+Whoever has made another form of the weights can say at once that these pages may go; a later read brings
+them back.
+"""
+
+import ctypes
+import functools
+import mmap
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from torch import Tensor
+
+_PAGEOUT = 21  # MADV_PAGEOUT: unlike MADV_DONTNEED it never loses what was written
+
+
+def let_go(tensors: Iterable[Tensor]) -> None:
+    """Release the resident pages of those `tensors` that are mapped from a file. Does nothing elsewhere than
+    on Linux, and nothing to memory of the process's own (which would go to swap).
+    """
+    advise = _madvise()
+    if advise is None:
+        return
+    mapped = _mapped()
+    for tensor in tensors:
+        begin, size = tensor.data_ptr(), tensor.numel() * tensor.element_size()
+        if not any(low <= begin and begin + size <= high for low, high in mapped):
+            continue
+        first = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE
+        whole = (begin + size - first) // mmap.PAGESIZE * mmap.PAGESIZE
+        if whole > 0:
+            advise(ctypes.c_void_p(first), ctypes.c_size_t(whole), ctypes.c_int(_PAGEOUT))
+
+
+@functools.cache
+def _madvise() -> Callable[..., int] | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        advise: Callable[..., int] = ctypes.CDLL(None).madvise
+        return advise
+    except (OSError, AttributeError):
+        return None
+
+
+def _mapped() -> list[tuple[int, int]]:
+    """Address ranges that are mapped from a file."""
+    found: list[tuple[int, int]] = []
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        parts = line.split(maxsplit=5)
+        if len(parts) == 6 and parts[5].startswith("/"):
+            low, high = parts[0].split("-")
+            begin, end = int(low, 16), int(high, 16)
+            if found and found[-1][1] == begin:
+                found[-1] = (found[-1][0], end)
+            else:
+                found.append((begin, end))
+    return found

@@ -1,0 +1,254 @@
+"""The forward of a llama-shaped base with little around its products: a few rows of ids in, logits out.
+
+transformers spends more time between the products of one token than some machines spend on them. Here
+layers that read the same input share one product, keys and values lie in one block of memory that grows by
+doubling, logits are made for the positions that are asked for, and everything else is a handful of
+operations per layer.
+
+    n = rms_norm(h)          y = [q k v] n  (+ adapters)       h += o( attention(rope(q), rope(k), v) )
+    n = rms_norm(h)          y = [gate up] n  (+ adapters)     h += down( silu(gate) · up )
+
+It holds for float32 on the CPU. `take_over` compares its logits with transformers' own before anything
+trusts them.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlm_core.bases.llama_shape import Block, LlamaShape, find
+from dlm_core.bases.pages import let_go
+from dlm_core.inference.generate import shared_beginning
+from dlm_core.inference.products import LEAD, Precision, Product, product
+
+_FIRST_CAPACITY = 256
+_PROBE = 8  # tokens of the comparison with transformers
+_TOLERANCE = {"float32": 1e-3, "int8": 0.5}
+"""Largest difference in logits, relative to their spread, up to which the lean forward is trusted."""
+
+_log = logging.getLogger(__name__)
+
+
+class Additions(Protocol):
+    """What adapters add to the products of one layer, in place."""
+
+    def qkv(self, layer: int, x: Tensor, y: Tensor) -> None: ...
+    def o(self, layer: int, x: Tensor, y: Tensor) -> None: ...
+    def gate_up(self, layer: int, x: Tensor, y: Tensor) -> None: ...
+    def down(self, layer: int, x: Tensor, y: Tensor) -> None: ...
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One block's products and norms."""
+
+    qkv: Product
+    o: Product
+    gate_up: Product
+    down: Product
+    input_norm: Tensor
+    mlp_norm: Tensor
+    q_norm: Tensor | None
+    k_norm: Tensor | None
+
+
+class KeysValues:
+    """Keys and values of one sequence, [layers, 2 · kv_heads, capacity, head_dim]; `length` positions of it
+    are valid.
+    """
+
+    def __init__(self, layers: int, heads: int, head_dim: int) -> None:
+        self._shape = (layers, heads, head_dim)
+        self.length = 0
+        self.memory = torch.empty(layers, heads, 0, head_dim)
+
+    def crop(self, change: int) -> None:
+        """Forget the last -`change` positions."""
+        self.length += change
+
+    def get_seq_length(self) -> int:
+        """How many positions are valid."""
+        return self.length
+
+    def reserve(self, positions: int) -> None:
+        """Make room for `positions` in all, keeping what is there."""
+        if positions <= self.memory.shape[2]:
+            return
+        layers, heads, head_dim = self._shape
+        capacity = max(_FIRST_CAPACITY, 1 << (positions - 1).bit_length())
+        grown = torch.empty(layers, heads, capacity, head_dim)
+        grown[:, :, : self.length] = self.memory[:, :, : self.length]
+        self.memory = grown
+
+
+class LeanBase:
+    """The base's weights as products, and the forward over them."""
+
+    def __init__(
+        self, shape: LlamaShape, layers: Sequence[Layer], head: Product, precision: Precision
+    ) -> None:
+        self.shape, self.precision = shape, precision
+        self._layers, self._head = tuple(layers), head
+        self.lead = LEAD[precision]
+
+    def keys_values(self) -> KeysValues:
+        """Empty memory for one sequence."""
+        return KeysValues(len(self._layers), 2 * self.shape.kv_heads, self.shape.head_dim)
+
+    @torch.inference_mode()
+    def logits(self, ids: Sequence[int], memory: KeysValues, adapters: Additions | None, read: int) -> Tensor:
+        """Logits [read, vocabulary] of the last `read` of `ids`, which follow what `memory` holds.
+
+        Keys and values of all `ids` are added to the memory.
+        """
+        return self._head(self._norm(self._run(ids, memory, adapters)[len(ids) - read :], self.shape.norm))
+
+    @torch.inference_mode()
+    def states(self, ids: Sequence[int], memory: KeysValues) -> Tensor:
+        """The state [hidden] at the last id after the final norm, as transformers' decoder gives it."""
+        return self._norm(self._run(ids, memory, None)[-1:], self.shape.norm)[0].clone()
+
+    def _run(self, ids: Sequence[int], memory: KeysValues, adapters: Additions | None) -> Tensor:
+        shape, rows, start = self.shape, len(ids), memory.length
+        end = start + rows
+        memory.reserve(end)
+        kv, group, size = shape.kv_heads, shape.heads // shape.kv_heads, shape.head_dim
+        rotated = shape.heads + kv
+        h = functional.embedding(torch.tensor(ids), shape.embedding)
+        cosine, sine = self._rope(h, start, end)
+        mask = None if rows == 1 else torch.ones(rows, end, dtype=torch.bool).tril_(start)
+        for number, layer in enumerate(self._layers):
+            n = self._norm(h, layer.input_norm)
+            y = layer.qkv(n)
+            if adapters is not None:
+                adapters.qkv(number, n, y)
+            heads = y.view(rows, rotated + kv, size)
+            if layer.q_norm is not None and layer.k_norm is not None:
+                heads[:, : shape.heads] = self._norm(heads[:, : shape.heads], layer.q_norm)
+                heads[:, shape.heads : rotated] = self._norm(heads[:, shape.heads : rotated], layer.k_norm)
+            halves = heads[:, :rotated].view(rows, rotated, 2, size // 2)
+            torch.addcmul(halves * cosine, halves.flip(2), sine, out=halves)
+            past = memory.memory[number]
+            past[:, start:end] = heads[:, shape.heads :].transpose(0, 1)
+            seen = past.view(2, kv, 1, -1, size)[:, :, :, :end].expand(2, kv, group, end, size)
+            asked = heads[:, : shape.heads].view(rows, kv, group, size).permute(1, 2, 0, 3)
+            mixed = functional.scaled_dot_product_attention(asked, seen[0], seen[1], attn_mask=mask)
+            mixed = mixed.permute(2, 0, 1, 3).reshape(rows, shape.heads * size)
+            y = layer.o(mixed)
+            if adapters is not None:
+                adapters.o(number, mixed, y)
+            h += y
+            n = self._norm(h, layer.mlp_norm)
+            y = layer.gate_up(n)
+            if adapters is not None:
+                adapters.gate_up(number, n, y)
+            gate, up = y.chunk(2, -1)
+            wide = functional.silu(gate).mul_(up)
+            y = layer.down(wide)
+            if adapters is not None:
+                adapters.down(number, wide, y)
+            h += y
+        memory.length = end
+        return h
+
+    def _norm(self, h: Tensor, weight: Tensor) -> Tensor:
+        """RMSNorm (arXiv 1910.07467) over the last dimension; the fused operator costs twice the time."""
+        length = torch.linalg.vector_norm(h, dim=-1, keepdim=True)
+        return (h * weight).mul_(length.square_().div_(h.shape[-1]).add_(self.shape.eps).rsqrt_())
+
+    def _rope(self, h: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines [rows, 1, 2, head_dim / 2], so that rope(x) = x · cos + swap(x) · sin."""
+        cosine, sine = self.shape.rope(h, torch.arange(start, end).unsqueeze(0))
+        rows, half = end - start, self.shape.head_dim // 2
+        sine = sine.view(rows, 1, 2, half) * torch.tensor([-1.0, 1.0]).view(1, 1, 2, 1)
+        return cosine.view(rows, 1, 2, half), sine
+
+
+class PromptStates:
+    """Last states of one prompt after the other, adapters off. Keys and values of the beginning that a prompt
+    shares with the one before it are kept: while a person types, that is all but the last words.
+    """
+
+    def __init__(self, base: LeanBase) -> None:
+        self._base = base
+        self._memory = base.keys_values()
+        self._ids: list[int] = []
+
+    def __call__(self, ids: Sequence[int]) -> Tensor:
+        """The state [hidden] at the last of `ids`."""
+        known = max(0, shared_beginning(self._ids, ids))
+        self._memory.length = known
+        self._ids = []  # nothing is known if the forward fails half-way
+        state = self._base.states(ids[known:], self._memory)
+        self._ids = list(ids)
+        return state
+
+
+def take_over(model: nn.Module, precision: Precision = "float32") -> LeanBase | None:
+    """The lean forward of `model`, or None where it has another shape, sits elsewhere than in float32 on the
+    CPU, or does not agree with its lean forward. Adapters must be off.
+
+    Weights are packed block by block, right after transformers' own forward has run each; pages of the
+    weights' file that were read for it are let go, so that memory holds one copy.
+    """
+    shape = find(model)
+    if shape is None or any(p.device.type != "cpu" or p.dtype != torch.float32 for p in model.parameters()):
+        return None
+    inner: Any = model.model
+    layers: list[Layer] = []
+
+    def ran(*_: Any) -> None:
+        block = shape.blocks[len(layers)]
+        layers.append(_layer(block, precision))
+        let_go(p.weight for p in block.projections)
+
+    ids = torch.arange(_PROBE) * 7 % min(len(shape.embedding), 97) + 3
+    ids %= len(shape.embedding)
+    hooks = [layer.register_forward_hook(ran) for layer in inner.layers]
+    try:
+        with torch.no_grad():
+            wanted: Tensor = model(input_ids=ids.unsqueeze(0), use_cache=False, logits_to_keep=2).logits[0]
+            head = product([shape.head], shape.head_bias, precision)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    let_go([shape.head])
+    lean = LeanBase(shape, layers, head, precision)
+    memory = lean.keys_values()
+    rows = ids.tolist()
+    before = lean.logits(rows[:-1], memory, None, 1)
+    found = torch.cat([before, lean.logits(rows[-1:], memory, None, 1)])
+    difference = float((found - wanted).abs().max() / wanted.std().clamp_min(1e-6))
+    if not difference <= _TOLERANCE[precision]:
+        _log.warning("lean forward differs from transformers' by %.2g of the logits' spread", difference)
+        return None
+    return lean
+
+
+def _layer(block: Block, precision: Precision) -> Layer:
+    def of(*names: str) -> Product:
+        parts = [getattr(block, name) for name in names]
+        biases = [part.bias for part in parts]
+        bias = None
+        if any(b is not None for b in biases):
+            zeros = [
+                torch.zeros(p.weight.shape[0]) if b is None else b for p, b in zip(parts, biases, strict=True)
+            ]
+            bias = torch.cat(zeros)
+        return product([part.weight for part in parts], bias, precision)
+
+    return Layer(
+        qkv=of("q", "k", "v"),
+        o=of("o"),
+        gate_up=of("gate", "up"),
+        down=of("down"),
+        input_norm=block.input_norm,
+        mlp_norm=block.mlp_norm,
+        q_norm=block.q_norm,
+        k_norm=block.k_norm,
+    )

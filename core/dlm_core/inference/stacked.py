@@ -1,0 +1,179 @@
+"""A document's adapters in the form that the lean forward reads: per group of layers three small operations.
+
+    t = [A_1 … A_n | W_g1 … W_gn] x + [0 | b_g]      one product, biases included
+    h = glu(t) = A x ⊙ sigmoid(W_g x + b_g)          one operation for all ranks
+    y += B h                                         B holds scales and routing weights
+
+An adapter without gates takes part with W_g = 0 and a bias at which the sigmoid is exactly 1. Gates with a
+bottleneck or a normalised logit are multiplied out. Groups are the layers that read the same input: q, k and
+v; o; gate and up; down. B of a group is block-diagonal over its layers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dlm_core.adapters.bank import NEGLIGIBLE
+from dlm_core.adapters.openness import OpennessLayout
+from dlm_core.adapters.weights import AdapterWeights, LayerWeights
+from dlm_core.bases.llama_shape import Block, LlamaShape, Projection
+
+Part = Literal["qkv", "o", "gate_up", "down"]
+PARTS: tuple[Part, ...] = ("qkv", "o", "gate_up", "down")
+_OPEN = 40.0  # sigmoid(40) is 1 in float32
+
+
+@dataclass(frozen=True)
+class Column:
+    """One rank of one adapter on one layer, in the order of a group's columns."""
+
+    module: str
+    adapter: str
+    rank: int
+    gated: bool
+    factor: float
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One group's tensors: `read` [d_in, 2R], `bias` [2R], `write` [R, d_out] without routing weights."""
+
+    read: Tensor
+    bias: Tensor
+    write: Tensor
+    columns: tuple[Column, ...]
+
+
+class Stacks:
+    """All groups of the adapters of one serving set, stacked once; routing weights come in `routed`."""
+
+    def __init__(self, shape: LlamaShape, adapters: Sequence[AdapterWeights]) -> None:
+        self.adapters = tuple(adapters)
+        with torch.no_grad():
+            self.groups: list[dict[Part, Stack]] = [_block(block, adapters) for block in shape.blocks]
+        self.layout, self.order = self._openness()
+
+    def _openness(self) -> tuple[OpennessLayout, Tensor]:
+        """The layout of the gated ranks by module, and where each stands in the flat row of columns."""
+        at = 0
+        places: dict[str, dict[str, list[int]]] = {}
+        for group in self.groups:
+            for part in PARTS:
+                for column in group[part].columns if part in group else ():
+                    if column.gated:
+                        places.setdefault(column.module, {}).setdefault(column.adapter, []).append(at)
+                    at += 1
+        columns = {m: tuple((a, len(at)) for a, at in found.items()) for m, found in places.items()}
+        order = [i for found in places.values() for ranks in found.values() for i in ranks]
+        return OpennessLayout(columns), torch.tensor(order, dtype=torch.long)
+
+    def routed(self, weights: Mapping[str, float]) -> "Routed":
+        """These adapters under one routing."""
+        return Routed(self, weights)
+
+
+class Routed:
+    """Stacks with routing weights in B: what a lean forward adds. Keeps the gates of the last forward."""
+
+    def __init__(self, stacks: Stacks, weights: Mapping[str, float]) -> None:
+        self._stacks = stacks
+        self.layout = stacks.layout
+        self._seen: list[Tensor] = []
+        self._groups: list[dict[Part, tuple[Tensor, Tensor, Tensor]]] = []
+        with torch.inference_mode():
+            for group in stacks.groups:
+                found: dict[Part, tuple[Tensor, Tensor, Tensor]] = {}
+                for part, stack in group.items():
+                    factors = torch.tensor([c.factor * weights[c.adapter] for c in stack.columns])
+                    found[part] = stack.read, stack.bias, stack.write * factors.unsqueeze(1)
+                self._groups.append(found)
+
+    def qkv(self, layer: int, x: Tensor, y: Tensor) -> None:
+        self._seen.clear() if layer == 0 else None
+        self._add(layer, "qkv", x, y)
+
+    def o(self, layer: int, x: Tensor, y: Tensor) -> None:
+        self._add(layer, "o", x, y)
+
+    def gate_up(self, layer: int, x: Tensor, y: Tensor) -> None:
+        self._add(layer, "gate_up", x, y)
+
+    def down(self, layer: int, x: Tensor, y: Tensor) -> None:
+        self._add(layer, "down", x, y)
+
+    def _add(self, layer: int, part: Part, x: Tensor, y: Tensor) -> None:
+        stack = self._groups[layer].get(part)
+        if stack is None:
+            return
+        read, bias, write = stack
+        both = torch.addmm(bias, x, read)
+        self._seen.append(both)
+        y.addmm_(torch.nn.functional.glu(both, -1), write)
+
+    def openness(self, first: int, last: int) -> Tensor:
+        """Mean gate values [width], in the layout's order, over rows `first` to `last` (excluded) of the last
+        forward.
+        """
+        with torch.inference_mode():
+            gates = torch.cat([both[first:last].chunk(2, -1)[1] for both in self._seen], -1)
+            values = torch.sigmoid(gates.index_select(1, self._stacks.order))
+            return values[0] if last - first == 1 else values.mean(0)
+
+
+def active(adapters: Sequence[AdapterWeights], weights: Mapping[str, float]) -> tuple[AdapterWeights, ...]:
+    """The adapters that a routing gives weight to; others cost nothing."""
+    return tuple(a for a in adapters if abs(weights.get(a.spec.name, 0.0)) > NEGLIGIBLE)
+
+
+def _block(block: Block, adapters: Sequence[AdapterWeights]) -> dict[Part, Stack]:
+    groups: dict[Part, tuple[Projection, ...]] = {
+        "qkv": (block.q, block.k, block.v),
+        "o": (block.o,),
+        "gate_up": (block.gate, block.up),
+        "down": (block.down,),
+    }
+    found = {part: _stack(members, adapters) for part, members in groups.items()}
+    return {part: stack for part, stack in found.items() if stack is not None}
+
+
+def _stack(members: Sequence[Projection], adapters: Sequence[AdapterWeights]) -> Stack | None:
+    reads: list[Tensor] = []
+    gates: list[Tensor] = []
+    biases: list[Tensor] = []
+    columns: list[Column] = []
+    blocks: list[Tensor] = []
+    for member in members:
+        width, d_in = member.weight.shape
+        outs = [torch.empty(0, width)]
+        for adapter in adapters:
+            if member.name not in adapter.layers:
+                continue
+            spec, weights = adapter.spec, adapter.layers[member.name]
+            gate, bias = _gate(adapter, weights, d_in)
+            reads.append(weights.a)
+            gates.append(gate)
+            biases.append(bias)
+            outs.append(weights.b.t())
+            columns += [
+                Column(member.name, spec.name, r, spec.gate is not None, spec.scale) for r in range(spec.rank)
+            ]
+        blocks.append(torch.cat(outs))
+    if not columns:
+        return None
+    read = torch.cat([*reads, *gates]).float().t().contiguous()
+    bias = torch.cat([torch.zeros(len(columns)), *biases]).float()
+    return Stack(read, bias, torch.block_diag(*blocks).float(), tuple(columns))
+
+
+def _gate(adapter: AdapterWeights, weights: LayerWeights, d_in: int) -> tuple[Tensor, Tensor]:
+    """W_g [rank, d_in] and b_g [rank] as one affine map, bottleneck and normalisation multiplied out."""
+    spec = adapter.spec
+    projection, bias = weights.gate_projection, weights.gate_bias
+    if spec.gate is None or projection is None or bias is None:
+        return torch.zeros(spec.rank, d_in), torch.full((spec.rank,), _OPEN)
+    whole = projection if weights.gate_up is None else weights.gate_up @ projection
+    scale = spec.gate.logit_scale(d_in)
+    return whole * scale, bias * scale
