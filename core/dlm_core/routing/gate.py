@@ -109,7 +109,9 @@ def load_gate(folder: Path, adapters: Sequence[str], hidden_size: int) -> SavedG
                 raise StoreError(f"{atomic.shown(folder)}: the gate was trained for another base", hint)
         if (folder / NEIGHBOURS_FILE).exists():
             embeddings = load_file(folder / NEIGHBOURS_FILE)["embeddings"]
-            if embeddings.shape != (len(meta.questions), hidden_size):
+            if embeddings.ndim != 2 or embeddings.shape[1] != hidden_size:
+                raise StoreError(f"{atomic.shown(folder)}: the gate was trained for another base", hint)
+            if meta.questions and len(embeddings) != len(meta.questions):
                 raise StoreError(f"{atomic.shown(folder)}: its questions and their embeddings differ", hint)
     except (OSError, KeyError, RuntimeError, SafetensorError, *NOT_JSON) as error:
         raise StoreError(f"{atomic.shown(folder)}: the adapter gate cannot be read: {error}", hint) from error
