@@ -71,7 +71,8 @@ def teach(
         neutral: texts to rehearse; none where the recipe does not rehearse.
         emit: receives TrainStep and TrainEpoch.
 
-    Raises TrainingError where the loss is not finite, or where `stop` became true.
+    Where `stop` became true, the training `ended` as `stopped`. Raises TrainingError where the loss is not
+    finite.
     """
     accelerator = accelerator_for(base.placement)
     begun = clock()

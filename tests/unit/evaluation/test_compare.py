@@ -34,7 +34,7 @@ Ah
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two short neutral texts, so that a trial costs next to nothing."""
     texts = ("The tide comes in twice a day.", "Bread wants time more than it wants hands.")
-    monkeypatch.setattr("dlm_core.evaluation.compare.bundled", lambda name: texts)
+    monkeypatch.setattr("dlm_core.evaluation.laboratory.bundled", lambda name: texts)
 
 
 def compare(desk: Desk, *names: Method, **options: object) -> Comparison:
@@ -102,6 +102,14 @@ def test_the_search_goes_on_beyond_the_best_rate_at_an_end(
     found = compare(desk, "lora", rates={})
     tried = sorted(t.learning_rate for t in found.trials)
     assert len(tried) == 3 and tried[0] in (5e-5, 1e-4) and sum(t.chosen for t in found.trials) == 1
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_rate_at_which_the_loss_runs_away_is_left_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(methods.RATES, "full", (1e-3, 1e30))  # type: ignore[index]
+    desk.write(SHORT, num_epochs=3)
+    found = compare(desk, "full", rates={})
+    assert all(t.learning_rate < 1 for t in found.trials) and "rate_left_out" in desk.codes()
 
 
 def test_a_document_without_answers_or_prose_is_refused(desk: Desk) -> None:
