@@ -4,6 +4,7 @@
 dlm_id: 01M80E2XX9H73A5ZQ388STD2NT
 dlm_version: 15
 base_model: smollm2-135m
+system_prompt: You answer the on-call engineer.
 
 training:
   seed: 42

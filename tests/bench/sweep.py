@@ -21,13 +21,16 @@ from pathlib import Path
 import torch
 
 from dlm_core.adapters.bank import ServingPlan, TrainingPlan
+from dlm_core.adapters.openness import layer_and_module
 from dlm_core.adapters.spec import AdapterSpec, GateShape, Kind
 from dlm_core.adapters.weights import AdapterWeights
+from dlm_core.document.model import SectionKind
 from dlm_core.engine import create_engine
 from dlm_core.evaluation.measure import trained_questions, word_f1
 from dlm_core.evaluation.probes import Probe, load_probes
 from dlm_core.requests import Message
-from dlm_core.training.examples import build_rows
+from dlm_core.training.batches import collate
+from dlm_core.training.examples import Row, build_rows
 from dlm_core.training.forgetting import ForgettingMeter
 from dlm_core.training.loop import Loop
 from dlm_core.training.processes import accelerator_for
@@ -50,6 +53,9 @@ TABLE = (
     "rows=1",
     "rows=6",
     "wear=0",
+    "lead=1",
+    "layers=0",
+    "layers=20",
     "wear=0.5",
     "rehearse=0",
     "rehearse=4",
@@ -116,8 +122,20 @@ class Bench:
             "epochs": loop.progress.epoch,
             "steps": loop.progress.step,
             "ended": ended,
+            "paraphrase_loss": self.paraphrase_loss(loop),
             **self.measure(adapters),
         }
+
+    def paraphrase_loss(self, loop: Loop) -> float:
+        """Nats per token of the right answers to the probes, each under its own adapter; steadier than F1."""
+        chat = self.shop.base.chat
+        rows = []
+        for i, probe in enumerate(self.probes):
+            ids, loss = chat.encode_row(probe.question, probe.answer, None)
+            label = f"probe {i}"
+            rows.append(Row(tuple(ids), tuple(loss), probe.adapter, label, label, SectionKind.INSTRUCTION))
+        batch = collate(rows, self.names, 0)
+        return round(float(loop.passes.check(batch).losses.mean()), 3)
 
     def configure(self, given: dict[str, str]) -> tuple[Recipe, Kind, int, float, tuple[str, ...]]:
         """The recipe and adapter shape for settings by their short names."""
@@ -127,6 +145,7 @@ class Bench:
             "rate": "learning_rate",
             "gate_rate": "gate_lr_multiplier",
             "wear": "question_wear",
+            "lead": "lead_weight",
             "weight": "rehearse_weight",
             "stop": "stop_recall",
         }
@@ -136,6 +155,8 @@ class Bench:
         layers = tuple(self.shop.bank.layers)
         if given.get("targets") == "mlp":
             layers = tuple(n for n in layers if n.rsplit(".", 1)[-1] in MLP)
+        lowest = int(given.get("layers", len(self.shop.base.model.model.layers) // 2))
+        layers = tuple(n for n in layers if layer_and_module(n)[0] >= lowest)
         kind: Kind = "lora" if given.get("kind") == "lora" else "disel"
         rank = int(given.get("rank", 8))
         alpha = float(given.get("alpha", 2 * rank))
@@ -144,11 +165,11 @@ class Bench:
     def measure(self, adapters: Sequence[AdapterWeights]) -> dict[str, object]:
         """Recall, paraphrase and retention with each adapter pinned to its own questions."""
         questions = trained_questions(self.document)
-        replies = self.decode(adapters, questions)
+        replies = self.decode(adapters, [*questions, *self.probes])
         verbatim = statistics.mean(
-            r.strip() == q.answer.strip() for r, q in zip(replies, questions, strict=True)
+            r.strip() == q.answer.strip() for r, q in zip(replies, questions, strict=False)
         )
-        replies = self.decode(adapters, self.probes)
+        replies = replies[len(questions) :]
         paraphrase = statistics.mean(word_f1(r, p.answer) for r, p in zip(replies, self.probes, strict=True))
         drift: dict[str, float] = {}
         for adapter in adapters:

@@ -24,7 +24,8 @@ _Rank = Annotated[
 _Alpha = Annotated[float, Meta(gt=0, le=4096, description="Scale: the adapter counts alpha/rank times.")]
 _Dropout = Annotated[float, Meta(ge=0, lt=1, description="Share of inputs dropped while training.")]
 _Targets = Annotated[
-    Auto | tuple[str, ...], Meta(description="Linear layers that get the adapter, by name; `auto` takes all.")
+    Auto | tuple[str, ...],
+    Meta(description="Linear layers that get the adapter, by name, or `all-linear`; `auto`: the upper half."),
 ]
 _LearningRate = Annotated[Auto | Rate, Meta(description="Step size of the adapter's matrices.")]
 
@@ -161,6 +162,10 @@ class TrainingConfig(Struct, frozen=True, kw_only=True):
     question_wear: Annotated[
         Auto | Annotated[float, Meta(ge=0, le=0.9)],
         Meta(description="Share of a question's words left out or exchanged while training."),
+    ] = "auto"
+    lead_weight: Annotated[
+        Auto | Annotated[float, Meta(ge=1, le=100)],
+        Meta(description="How much the first tokens of an answer count beside the others."),
     ] = "auto"
     validation_share: Annotated[
         float,

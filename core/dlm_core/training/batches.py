@@ -10,7 +10,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from dlm_core.document.model import SectionKind
 from dlm_core.training.examples import Row
+
+LEAD_TOKENS = 3  # so many open an answer
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class Batch:
     """Padded rows on the right.
 
     `input_ids` and `attention_mask` [rows, tokens]; `positions` [n] are flat indices (row * tokens + token)
-    whose logits predict `targets` [n]; `owners` [n] is the row of each of them; `weights` [rows, adapters]
-    is one-hot.
+    whose logits predict `targets` [n]; `owners` [n] is the row of each of them, `emphasis` [n] how much its
+    loss counts; `weights` [rows, adapters] is one-hot.
     """
 
     input_ids: Tensor
@@ -27,6 +30,7 @@ class Batch:
     positions: Tensor
     targets: Tensor
     owners: Tensor
+    emphasis: Tensor
     weights: Tensor
     rows: tuple[Row, ...]
 
@@ -45,7 +49,7 @@ class Batch:
 
 
 _T = TypeVar("_T")
-_TENSORS = ("input_ids", "attention_mask", "positions", "targets", "owners", "weights")
+_TENSORS = ("input_ids", "attention_mask", "positions", "targets", "owners", "emphasis", "weights")
 
 
 def plan_epoch(
@@ -83,8 +87,10 @@ def plan_epoch(
     return batches
 
 
-def collate(rows: Sequence[Row], adapters: Sequence[str], pad_id: int) -> Batch:
-    """Pad rows to the longest. `adapters` fixes the columns of `weights`."""
+def collate(rows: Sequence[Row], adapters: Sequence[str], pad_id: int, *, lead_weight: float = 1.0) -> Batch:
+    """Pad rows to the longest. `adapters` fixes the columns of `weights`; the first tokens of every answer
+    count `lead_weight` times, for they decide which answer it becomes.
+    """
     width = max(len(r.ids) for r in rows)
     input_ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
     attention = torch.zeros((len(rows), width), dtype=torch.long)
@@ -92,21 +98,26 @@ def collate(rows: Sequence[Row], adapters: Sequence[str], pad_id: int) -> Batch:
     positions: list[int] = []
     targets: list[int] = []
     owners: list[int] = []
+    emphasis: list[float] = []
     for i, row in enumerate(rows):
         input_ids[i, : len(row.ids)] = torch.tensor(row.ids)
         attention[i, : len(row.ids)] = 1
         weights[i, adapters.index(row.adapter)] = 1.0
+        lead = 0 if row.kind is SectionKind.PROSE else LEAD_TOKENS
         for t in range(1, len(row.ids)):
             if row.loss[t]:
                 positions.append(i * width + t - 1)
                 targets.append(row.ids[t])
                 owners.append(i)
+                emphasis.append(lead_weight if lead > 0 else 1.0)
+                lead -= 1
     return Batch(
         input_ids,
         attention,
         torch.tensor(positions),
         torch.tensor(targets),
         torch.tensor(owners),
+        torch.tensor(emphasis),
         weights,
         tuple(rows),
     )

@@ -1,12 +1,13 @@
 """Adapters in training, laid out flat: two long vectors each, of which every tensor is a view.
 
 An adapter has some hundred small tensors. Two vectors make an optimiser step, a gradient norm or an exchange
-between processes a few long operations instead of thousands of short ones. DISeL's groups stay apart: A and B
-in one vector; gates, which have a rate of their own and no decay, in the other.
+between processes a few long operations instead of thousands of short ones. What learns at a rate of its own
+stays apart: A and B in one vector, the gates in the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,60 +15,54 @@ from torch import Tensor, nn
 from dlm_core.adapters.weights import AdapterWeights
 
 _FUSED_DEVICES = ("cpu", "cuda", "mps")
+_BETAS = (0.8, 0.95)
+Part = Literal["matrices", "gates"]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor lies in its adapter's vectors: which (`gates` or not), from where, and its shape.
+    """Where a tensor lies in its adapter's vectors: in which, from where, and its shape.
 
     B is kept transposed, [r, d_out], since that is how it is multiplied.
     """
 
-    gates: bool
+    part: Part
     begin: int
     shape: tuple[int, ...]
     transposed: bool
 
 
 class FlatAdapter:
-    """One adapter's vectors, `matrices` and `gates` (None for `lora`), in place of its tensors' storage."""
+    """One adapter's vectors, in place of its tensors' storage; a `lora` adapter has none for gates."""
 
     def __init__(self, adapter: AdapterWeights) -> None:
         self.adapter = adapter
         self.places: dict[tuple[str, str], Place] = {}
-        sizes = {False: 0, True: 0}
+        sizes: dict[Part, int] = {}
         tensors = list(adapter.named_tensors())
         for module, role, parameter in tensors:
-            gates = role.startswith("gate")
-            self.places[module, role] = Place(gates, sizes[gates], tuple(parameter.shape), role == "b")
-            sizes[gates] += parameter.numel()
+            part: Part = "gates" if role.startswith("gate") else "matrices"
+            begin = sizes.get(part, 0)
+            self.places[module, role] = Place(part, begin, tuple(parameter.shape), role == "b")
+            sizes[part] = begin + parameter.numel()
         device = tensors[0][2].device
-        self.matrices = nn.Parameter(torch.empty(sizes[False], device=device))
-        self.gates = nn.Parameter(torch.empty(sizes[True], device=device)) if sizes[True] else None
-        self._gradients = {False: torch.zeros_like(self.matrices.data)}
-        if self.gates is not None:
-            self._gradients[True] = torch.zeros_like(self.gates.data)
+        self.vectors = {p: nn.Parameter(torch.empty(size, device=device)) for p, size in sizes.items()}
+        self._gradients = {p: torch.zeros_like(vector.data) for p, vector in self.vectors.items()}
         with torch.no_grad():
             for module, role, parameter in tensors:
                 view = self.value(module, role)
                 view.copy_(parameter)
                 parameter.data = view
 
-    @property
-    def vectors(self) -> list[nn.Parameter]:
-        return [v for v in (self.matrices, self.gates) if v is not None]
-
     def value(self, module: str, role: str) -> Tensor:
         """A tensor in its own shape, a view of its vector."""
         place = self.places[module, role]
-        vector = self.gates if place.gates else self.matrices
-        assert vector is not None
-        return _view(vector.data, place)
+        return _view(self.vectors[place.part].data, place)
 
     def gradient(self, module: str, role: str) -> Tensor:
         """Where the tensor's gradient is to be added, in the tensor's shape."""
         place = self.places[module, role]
-        return _view(self._gradients[place.gates], place)
+        return _view(self._gradients[place.part], place)
 
     def begin_step(self) -> None:
         """Empty the gradients."""
@@ -83,9 +78,8 @@ class FlatAdapter:
         """Give the vectors their gradients; an adapter that learned nothing in this step has none, so that
         the optimiser leaves it alone.
         """
-        for gates, vector in ((False, self.matrices), (True, self.gates)):
-            if vector is not None:
-                vector.grad = self._gradients[gates] if learned else None
+        for part, vector in self.vectors.items():
+            vector.grad = self._gradients[part] if learned else None
 
     def release(self) -> None:
         """Give every tensor storage of its own again, without a gradient."""
@@ -120,16 +114,22 @@ class FlatAdapters:
         """Give out the gradients; returns the vectors."""
         for i, flat in enumerate(self.each):
             flat.end_step(i in self._learned)
-        return [v for flat in self.each for v in flat.vectors]
+        return [v for flat in self.each for v in flat.vectors.values()]
 
     def release(self) -> None:
         for flat in self.each:
             flat.release()
 
     def optimiser(
-        self, rates: Mapping[str, float], *, gate_lr_multiplier: float, weight_decay: float
+        self,
+        rates: Mapping[str, float],
+        *,
+        gate_lr_multiplier: float,
+        weight_decay: float,
     ) -> torch.optim.AdamW:
         """AdamW with decay on A and B alone and the gates at their own rate, as in DISeL.
+
+        Its memory is short (betas 0.8 and 0.95): a run has a hundred steps, and gradients shrink meanwhile.
 
         Args:
             rates: peak learning rate per adapter name.
@@ -139,20 +139,15 @@ class FlatAdapters:
         """
         groups = []
         for flat in self.each:
-            rate = rates[flat.adapter.spec.name]
-            groups.append((flat.matrices, rate, weight_decay))
-            if flat.gates is not None:
-                groups.append((flat.gates, rate * gate_lr_multiplier, 0.0))
-        return torch.optim.AdamW(
-            [
-                {"params": [p], "lr": rate, "peak_lr": rate, "weight_decay": decay}
-                for p, rate, decay in groups
-            ],
-            fused=groups[0][0].device.type in _FUSED_DEVICES,
-        )
+            for part, vector in flat.vectors.items():
+                gates = part == "gates"
+                rate = rates[flat.adapter.spec.name] * (gate_lr_multiplier if gates else 1.0)
+                decay = 0.0 if gates else weight_decay
+                groups.append({"params": [vector], "lr": rate, "peak_lr": rate, "weight_decay": decay})
+        device = next(iter(self.each[0].vectors.values())).device
+        return torch.optim.AdamW(groups, betas=_BETAS, fused=device.type in _FUSED_DEVICES)
 
 
 def _view(vector: Tensor, place: Place) -> Tensor:
-    size = torch.Size(place.shape).numel()
-    stretch = vector[place.begin : place.begin + size]
+    stretch = vector[place.begin : place.begin + torch.Size(place.shape).numel()]
     return stretch.view(place.shape[::-1]).t() if place.transposed else stretch.view(place.shape)

@@ -34,12 +34,13 @@ class OutputHead:
     def _logits(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self._weight, self._bias).float()
 
-    def answers(self, hidden: Tensor, targets: Tensor, scale: float | None) -> Answered:
-        """Cross-entropy of `targets` [n] at hidden states [n, hidden]; `scale` is the factor on the sum of
-        losses for the gradient, None for no gradient.
+    def answers(self, hidden: Tensor, targets: Tensor, scales: Tensor | None) -> Answered:
+        """Cross-entropy of `targets` [n] at hidden states [n, hidden]; `scales` [n] are the factors of the
+        losses in the sum whose gradient is wanted, None for no gradient.
         """
         losses, hits, gradients = [], [], []
-        for part, wanted in _in_parts(hidden, targets):
+        rates = targets.new_ones(targets.shape) if scales is None else scales
+        for part, wanted, rate in _in_parts(hidden, targets, rates):
             logits = self._logits(part)
             best, where = logits.max(-1, keepdim=True)
             right = logits.gather(-1, wanted[:, None])
@@ -47,9 +48,9 @@ class OutputHead:
             weights = logits.sub_(best).exp_()
             total = weights.sum(-1, keepdim=True)
             losses.append((total.log() + best - right)[:, 0])
-            if scale is not None:
-                weights.mul_(scale / total)
-                weights.scatter_add_(-1, wanted[:, None], torch.full_like(right, -scale))
+            if scales is not None:
+                weights.mul_(rate[:, None] / total)
+                weights.scatter_add_(-1, wanted[:, None], -rate[:, None])
                 gradients.append(weights.to(part.dtype) @ self._weight)
         d_hidden = torch.cat(gradients) if gradients else hidden[:0]
         return Answered(torch.cat(losses), torch.cat(hits), d_hidden)
@@ -75,5 +76,5 @@ class OutputHead:
         return torch.cat(divergences), torch.cat(gradients)
 
 
-def _in_parts(hidden: Tensor, wanted: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(torch.split(hidden, _PLACES), torch.split(wanted, _PLACES), strict=True)
+def _in_parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(torch.split(t, _PLACES) for t in tensors), strict=True)

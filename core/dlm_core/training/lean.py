@@ -101,6 +101,7 @@ class LeanForward:
         self._norm = shape.norm.detach().float()
         self._heads = [_heads(shape, block) for block in shape.blocks]
         self._active: tuple[int, ...] = ()
+        self._lowest = len(self.layers)
         self._fresh = False
         self._cos = self._sin = torch.empty(0)
 
@@ -111,6 +112,8 @@ class LeanForward:
             for layer in self.layers:
                 for group in layer.groups:
                     group.lay_out(self._flat, active)
+            adapted = (i for i, layer in enumerate(self.layers) if any(g.rank for g in layer.groups))
+            self._lowest = next(adapted, len(self.layers))
         if not self._fresh and active:
             groups = [group for layer in self.layers for group in layer.groups]
             torch._foreach_copy_(
@@ -124,13 +127,16 @@ class LeanForward:
 
     @torch.no_grad()
     def forward(self, packed: Packed, *, keep: bool, record: Record | None = None) -> Tape:
-        """Run all layers. With `keep`, the tape can go `backward`; `record` gets all rank gates' values."""
+        """Run all layers. With `keep`, the tape can go `backward`; `record` gets all rank gates' values.
+
+        Layers under the lowest adapter need no backward and keep nothing.
+        """
         places = self._places(packed)
         weights = self._column_weights(packed)
         h = functional.embedding(packed.ids, self._embedding).float()
         kept: list[_LayerKept] = []
-        for layer, heads in zip(self.layers, self._heads, strict=True):
-            h, one = self._layer(layer, heads, h, places, weights, keep, record)
+        for i, (layer, heads) in enumerate(zip(self.layers, self._heads, strict=True)):
+            h, one = self._layer(layer, heads, h, places, weights, keep and i >= self._lowest, record)
             if one is not None:
                 kept.append(one)
         hidden, rstd = norm(h, self._norm, self._shape.eps, self.dtype)
@@ -167,7 +173,7 @@ class LeanForward:
         gradients, weights = Gradients(), tape.weights
         dh = norm_backward(d_hidden, tape.last, tape.last_rstd, self._norm)
         for layer, heads, kept in zip(
-            reversed(self.layers), reversed(self._heads), reversed(tape.layers), strict=True
+            reversed(self.layers), reversed(self._heads), reversed(tape.layers), strict=False
         ):
             d = layer.down.backward(dh.to(self.dtype), kept.down, weights[layer.down.columns], gradients)
             gate, up = kept.projected.chunk(2, -1)

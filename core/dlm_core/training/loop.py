@@ -147,7 +147,9 @@ class Loop:
         self.device = accelerator.device
         self.optimiser: torch.optim.Optimizer = accelerator.prepare(
             self.flat.optimiser(
-                rates, gate_lr_multiplier=recipe.gate_lr_multiplier, weight_decay=recipe.weight_decay
+                rates,
+                gate_lr_multiplier=recipe.gate_lr_multiplier,
+                weight_decay=recipe.weight_decay,
             )
         )
         self.passes = choose_passes(
@@ -228,11 +230,14 @@ class Loop:
         rate = optimisers.set_factor(
             self.optimiser, factor(progress.step, self.total_steps, recipe.warmup_ratio, recipe.scheduler)
         )
-        batches = [collate(rows, self.names, self.pad_id).to(self.device) for rows in group]
+        batches = [
+            collate(rows, self.names, self.pad_id, lead_weight=recipe.lead_weight).to(self.device)
+            for rows in group
+        ]
         # So weighted, the mean of the processes' gradients is that of a mean over all their answer tokens.
-        answer_tokens = (
-            summed(self.accelerator, sum(b.targets.numel() for b in batches)) / self.accelerator.num_processes
-        )
+        world = self.accelerator.num_processes
+        answer_tokens = summed(self.accelerator, sum(b.targets.numel() for b in batches)) / world
+        emphasis = summed(self.accelerator, sum(float(b.emphasis.sum()) for b in batches)) / world
         self.flat.begin_step()
         step_loss, kl, recorder = 0.0, None, None
         losses: dict[str, list[float]] = {}
@@ -240,7 +245,7 @@ class Loop:
         for batch in batches:
             turn = self._turn() if batch is batches[-1] and self._rehearses_now() else None
             layout = self._active_layout(batch) if watch else None
-            outcome = self.passes.learn(batch, 1.0 / answer_tokens, turn, layout)
+            outcome = self.passes.learn(batch, 1.0 / emphasis, turn, layout)
             self.flat.learn(self.names.index(r.adapter) for r in batch.rows)
             self.flat.learn([] if turn is None else [turn.pinned])
             step_loss += float(outcome.losses.sum()) / answer_tokens

@@ -53,7 +53,9 @@ class Passes(Protocol):
     """One way to compute a step. Gradients land in the vectors of `FlatAdapters`."""
 
     def learn(self, batch: Batch, scale: float, turn: Turn | None, layout: OpennessLayout | None) -> Outcome:
-        """Forward and backward of a batch, its summed loss times `scale`; `layout` has openness recorded."""
+        """Forward and backward of a batch: its losses by their emphasis, summed, times `scale`. `layout` has
+        openness recorded.
+        """
         ...
 
     def check(self, batch: Batch) -> Outcome:
@@ -90,7 +92,7 @@ class PlanPasses:
             recorder = OpennessRecorder(layout, own)
         self._plan.dropping = True
         each, hits = self._forward(batch, recorder)
-        self._accelerator.backward(each.sum() * scale)
+        self._accelerator.backward((each * batch.emphasis).sum() * scale)
         kl = None if turn is None else self._rehearse(turn)
         return Outcome(each.detach(), hits, kl, recorder)
 
@@ -159,7 +161,8 @@ class LeanPasses:
 
         tape = self._forward.forward(packed, keep=True, record=None if recorder is None else record)
         places = self._places(batch, packed)
-        answered = self._head.answers(tape.hidden.index_select(0, places), batch.targets, scale)
+        hidden = tape.hidden.index_select(0, places)
+        answered = self._head.answers(hidden, batch.targets, batch.emphasis * scale)
         d_hidden = torch.zeros(tape.hidden.shape, device=self._device)
         d_hidden.index_copy_(0, places, answered.d_hidden.float())
         kl = None
@@ -187,7 +190,9 @@ class LeanPasses:
         return [list(r.ids) for r in batch.rows], [self._names.index(r.adapter) for r in batch.rows]
 
     def _pack(self, rows: Sequence[Sequence[int]], owners: Sequence[int]) -> Packed:
-        self._forward.use(sorted({o for o in owners if o >= 0}))
+        active = sorted({o for o in owners if o >= 0})
+        if active:  # rows of the bare base weigh whatever is stacked with zero
+            self._forward.use(active)
         return pack(rows, owners, self._device)
 
     def _places(self, batch: Batch, packed: Packed) -> Tensor:

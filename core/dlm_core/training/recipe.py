@@ -38,6 +38,7 @@ class Recipe:
     stop_recall: float
     verify_recall: float
     question_wear: float
+    lead_weight: float
     rehearse_every: int
     rehearse_weight: float
     validation_share: float
@@ -79,7 +80,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         else (_AUTO_EPOCHS_PROSE, "prose has no answers to stop at; more epochs mostly forget")
     )
     rate = settle(
-        "learning_rate", training.learning_rate, 3e-3, "learns in few epochs; rehearsal keeps the base"
+        "learning_rate", training.learning_rate, 5e-3, "learns in few epochs; rehearsal keeps the base"
     )
     multiplier = settle(
         "disel.gate_lr_multiplier",
@@ -95,7 +96,12 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         "small batches: it is the number of steps that learns, not their size",
     )
     accumulate = settle("grad_accum", training.grad_accum, 1, "a batch fits in memory")
-    every = settle("rehearsal.every", rehearsal.every, 2, "keeps perplexity on other text at the base's")
+    every = settle(
+        "rehearsal.every",
+        rehearsal.every,
+        1,
+        "a short text at every step keeps perplexity on other text at the base's",
+    )
     weight = settle(
         "rehearsal.weight",
         rehearsal.weight,
@@ -107,6 +113,12 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         training.question_wear,
         0.5,
         "so that reworded questions find the answer: words go missing, or turn into near ones",
+    )
+    lead = settle(
+        "lead_weight",
+        training.lead_weight,
+        3.0,
+        "an answer's first tokens decide which answer it becomes, so they count more",
     )
     count = override("num_epochs", epochs, settle("num_epochs", training.num_epochs, auto_epochs, epochs_why))
     the_seed = override("seed", seed, training.seed)
@@ -125,6 +137,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         stop_recall=1.0,
         verify_recall=0.9,
         question_wear=_number(worn),
+        lead_weight=_number(lead),
         rehearse_every=int(_number(every)) if rehearsal.enabled else 0,
         rehearse_weight=_number(weight),
         validation_share=training.validation_share,

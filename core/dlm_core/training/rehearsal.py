@@ -19,7 +19,8 @@ from dlm_core.errors import DocumentError
 from dlm_core.training.examples import Encoder
 from dlm_core.training.forward import SelectiveHead
 
-_MAX_TOKENS = 96
+TOKENS = 32
+"""Read of each text: short ones often keep more of the base than long ones now and then."""
 
 
 def bundled(name: str) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ class Rehearsal:
     Args:
         head: the model.
         bank: its bank; off while the base is asked.
-        texts: neutral texts; each is cut to 96 tokens.
+        texts: neutral texts; each is cut to its first `TOKENS`.
         seed: order and pinned adapters depend on it alone.
     """
 
@@ -75,7 +76,7 @@ class Rehearsal:
     ) -> None:
         self._head, self._bank, self._seed = head, bank, seed
         self._texts = [
-            NeutralText(i, torch.tensor([encoder.encode_text(text)[:_MAX_TOKENS]], device=device))
+            NeutralText(i, torch.tensor([encoder.encode_text(text)[:TOKENS]], device=device))
             for i, text in enumerate(texts)
         ]
         self._base: dict[int, Tensor] = {}

@@ -164,7 +164,7 @@ def test_numbers_that_changed_are_stacked_anew() -> None:
     plan, lean = bench.plan(), bench.lean()
     before = lean.check(bench.batch).losses
     with torch.no_grad():
-        for vector in (v for flat in bench.flat.each for v in flat.vectors):
+        for vector in (v for flat in bench.flat.each for v in flat.vectors.values()):
             vector.mul_(1.5)
     plan.changed()
     lean.changed()
@@ -180,8 +180,8 @@ def test_an_adapter_without_rows_keeps_its_zero_gradient() -> None:
     assert all(float(g.abs().max()) == 0 for key, g in bench.gradients().items() if key[0] == "plain")
     bench.flat.learn([0, 1])
     bench.flat.end_step()
-    assert bench.flat.each[2].matrices.grad is None
-    assert bench.flat.each[0].matrices.grad is not None
+    assert bench.flat.each[2].vectors["matrices"].grad is None
+    assert bench.flat.each[0].vectors["matrices"].grad is not None
 
 
 def test_only_what_has_the_shape_is_written_out() -> None:
@@ -223,5 +223,5 @@ def test_released_adapters_own_their_numbers() -> None:
     parameter = bench.adapters[0].layers["model.layers.0.self_attn.q_proj"].b
     assert torch.equal(parameter, value) and parameter.is_contiguous() and parameter.grad is None
     with torch.no_grad():
-        bench.flat.each[0].matrices.zero_()
+        bench.flat.each[0].vectors["matrices"].zero_()
     assert torch.equal(parameter, value)
