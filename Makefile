@@ -1,6 +1,6 @@
 # make demo   set everything up, train a sample document and use it
 # make test   set everything up, then lint, types, import contracts and all tests
-# make check  the part of that which takes a minute or so: no real base, and few rounds of what proves more by many
+# make check  the quick part of that: no real base, and few rounds of what proves more by many
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,6 +10,8 @@ SMALL_TESTS := tests/unit tests/tui tests/faults
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q
 SPREAD := OMP_NUM_THREADS=1 $(PYTEST) -n $(WORKERS) --dist worksteal
+# What runs side by side tells of itself as a whole, where make can see to that.
+IN_ORDER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: demo test check lint types contracts unit slow e2e install install-dev clean
 .DELETE_ON_ERROR:
@@ -20,7 +22,7 @@ demo: install
 test: check slow e2e
 
 check: install-dev
-	@$(MAKE) --no-print-directory --jobs --output-sync=target lint types contracts unit
+	@$(MAKE) --no-print-directory --jobs $(IN_ORDER) lint types contracts unit
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
