@@ -216,3 +216,12 @@ def _live_together(scope: Scope) -> Iterable[Scope]:
 
 def _keys(keys: str) -> list[str]:
     return [key.strip() for key in keys.split(",") if key.strip()]
+
+
+def readable(key: str) -> str:
+    """A key as people write it: `Ctrl+G`, `F5`, `Alt+.`."""
+    names = {"full_stop": ".", "comma": ",", "underscore": "_", "@": "Space", "escape": "Esc"}
+    parts = [names.get(part, part) for part in key.strip().split("+")]
+    if key == "ctrl+underscore":
+        return "Ctrl+/"
+    return "+".join(part.upper() if len(part) == 1 else part.capitalize() for part in parts)

@@ -1,32 +1,53 @@
-"""The workbench as an application: themes, settings, which screen is shown, and an orderly end."""
+"""The workbench as an application: its first frame, themes, settings, which screen is shown, an orderly end.
+
+What the first frame does not need is imported after it: it stands half a second earlier for it.
+"""
 
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 
-from dlm_core.client import EngineClient
 from dlm_core.safetext import visible_line
-from dlm_tui.actions import keymap
-from dlm_tui.screens.help import readable
-from dlm_tui.screens.palette import ActionProvider, ThemeProvider
-from dlm_tui.screens.start import StartScreen
-from dlm_tui.screens.workbench import Workbench
+from dlm_tui import sweeping
+from dlm_tui.actions import keymap, readable
+from dlm_tui.screens.curtain import Curtain
 from dlm_tui.settings import Loaded, State, load_settings, load_state, remember_document, save_state
-from dlm_tui.themes import Library, WorkbenchTheme, fingerprint, load_library
+from dlm_tui.themes import Library, WorkbenchTheme, fingerprint, load_first, load_library
 from dlm_tui.widgets.looks import Looks
+
+if TYPE_CHECKING:
+    from dlm_core.client import EngineClient
+    from dlm_tui.screens.start import StartScreen
+    from dlm_tui.screens.workbench import Workbench
 
 THEME_WATCH_S = 2.0
 """How often theme files are looked at for changes."""
+SETTLE_S = 2.0
+"""After the workbench is shown, when it counts as standing (see `sweeping`)."""
 _FAREWELL_SIGNALS = ("SIGTERM", "SIGHUP")
 
-ClientFactory = Callable[[], EngineClient]
+ClientFactory = Callable[[], "EngineClient"]
+
+
+def _actions() -> type[Provider]:
+    from dlm_tui.screens.palette import ActionProvider
+
+    return ActionProvider
+
+
+def _themes() -> type[Provider]:
+    from dlm_tui.screens.palette import ThemeProvider
+
+    return ThemeProvider
 
 
 class WorkbenchApp(App[int]):
@@ -34,7 +55,7 @@ class WorkbenchApp(App[int]):
 
     TITLE = "dlm"
     BINDINGS: ClassVar[list[BindingType]] = []
-    COMMANDS = {ActionProvider, ThemeProvider}  # noqa: RUF012  (Textual declares it so)
+    COMMANDS = {_actions, _themes}  # noqa: RUF012  (Textual declares it so)
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
@@ -49,31 +70,60 @@ class WorkbenchApp(App[int]):
     ) -> None:
         self.loaded = loaded or load_settings()
         self.state = state or load_state()
-        self.library: Library = load_library()
-        self.workbench_theme: WorkbenchTheme = self.library.get(
-            self.state.theme or self.loaded.settings.theme
-        )
+        name = self.state.theme or self.loaded.settings.theme
+        first = load_first(name)
+        self.library = Library({first.name: first}) if first is not None else load_library()
+        self.workbench_theme: WorkbenchTheme = first or self.library.get(name)
         self.looks = Looks((), self.workbench_theme)
-        self._client_factory = client or (lambda: EngineClient(engine=engine))
+        self._engine, self._client_factory = engine, client
         self._path = path
-        self._fingerprint = fingerprint()
+        self._fingerprint: object = None
         self._bench: Workbench | None = None
         super().__init__()
         self.animation_level = "none"
+        self.typed_at = 0.0
+        """When the last key was pressed (`time.monotonic`): what can wait, waits for a pause."""
+
+    def get_default_screen(self) -> Curtain:
+        """The first frame, below everything that comes after it."""
+        return Curtain(self._path)
 
     def on_mount(self) -> None:
         self._register_themes()
+        self._handle_signals()
+        self.call_after_refresh(self._rise)
+
+    def _rise(self) -> None:
+        """The first frame stands: bring up what it is the curtain of."""
         keys, problems = keymap(self.loaded.settings.keys)
         self.set_keymap(keys)
-        problems = [*self.loaded.problems, *problems, *self.library.problems]
-        if problems:
-            self.notify("\n".join(problems), title="Settings", severity="warning", timeout=20, markup=False)
-        self._handle_signals()
-        self.set_interval(THEME_WATCH_S, self._watch_themes)
         if self._path is None:
             self.action_start()
         else:
             self.open_document(self._path)
+        self._fingerprint = fingerprint()
+        self.library = load_library()
+        self._register_themes()
+        problems = [*self.loaded.problems, *problems, *self.library.problems]
+        if problems:
+            self.notify("\n".join(problems), title="Settings", severity="warning", timeout=20, markup=False)
+        self.set_interval(THEME_WATCH_S, self._watch_themes)
+        self.set_timer(SETTLE_S, sweeping.settle)
+        self.set_interval(sweeping.EVERY_S, lambda: sweeping.sweep(time.monotonic() - self.typed_at))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Remember when a key was pressed; the rest is Textual's."""
+        if isinstance(event, events.Key):
+            self.typed_at = time.monotonic()
+        await super().on_event(event)
+
+    def on_workbench_opened(self) -> None:
+        """The document is on screen: what was typed before it goes into it."""
+        curtain = self.screen_stack[0]
+        if isinstance(curtain, Curtain):
+            early, curtain.keys = curtain.keys, []
+            for key in early:
+                self.post_message(events.Key(key.key, key.character))
 
     def get_key_display(self, binding: Binding) -> str:
         """A key as the footer shows it."""
@@ -83,17 +133,28 @@ class WorkbenchApp(App[int]):
 
     def open_document(self, path: Path) -> None:
         """Show the workbench on `path`, with an engine of its own."""
+        from dlm_tui.screens.workbench import Workbench
+
         remember_document(self.state, path)
         save_state(self.state)
-        self._bench = Workbench(path, self._client_factory(), self.loaded.settings, self.state)
+        self._bench = Workbench(path, self._client(), self.loaded.settings, self.state)
         self._show(self._bench)
+
+    def _client(self) -> "EngineClient":
+        if self._client_factory is not None:
+            return self._client_factory()
+        from dlm_core.client import EngineClient
+
+        return EngineClient(engine=self._engine)
 
     def action_start(self) -> None:
         """Show the list of documents."""
+        from dlm_tui.screens.start import StartScreen
+
         self.call_later(self._close_bench)
         self._show(StartScreen(self.state.recent))
 
-    def _show(self, screen: Workbench | StartScreen) -> None:
+    def _show(self, screen: "Workbench | StartScreen") -> None:
         if len(self.screen_stack) > 1:
             self.switch_screen(screen)
         else:
@@ -104,8 +165,8 @@ class WorkbenchApp(App[int]):
         if bench is not None:
             await bench.leave()
 
-    @on(StartScreen.Chosen)
-    def _chosen(self, message: StartScreen.Chosen) -> None:
+    def on_start_screen_chosen(self, message: "StartScreen.Chosen") -> None:
+        """A document was chosen on the start screen."""
         self.open_document(message.path)
 
     def set_adapters(self, names: tuple[str, ...]) -> None:
@@ -190,5 +251,5 @@ def run_app(path: Path | None, *, engine: str | None = None) -> int:
     if path is not None and path.is_dir():
         print(f"{visible_line(str(path))} is a folder; give a .dlm file")
         return 2
-    app = WorkbenchApp(path, engine=engine)
-    return app.run() or 0
+    with sweeping.held_off():
+        return WorkbenchApp(path, engine=engine).run() or 0

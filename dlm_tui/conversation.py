@@ -1,6 +1,7 @@
 """The state of a chat without a screen: turns, routing, sampling, system prompt; kept as JSON or Markdown."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,13 +21,44 @@ from dlm_tui.routing_flags import check_adapter, parse_mix
 
 FORMAT = 1
 MAX_FILE_BYTES = 32 * 1024 * 1024
+TURNS_WITH_TOKENS = 20
 _MARK = "<!-- dlm: "
 _ESCAPED = re.compile(r"^(\\*)(?=<!-- dlm: )", re.MULTILINE)
 _UNESCAPED = re.compile(r"^\\(\\*)(?=<!-- dlm: )", re.MULTILINE)
 
 
+class TokenOpenness(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply token by token: `pieces` of text, and every adapter's openness at each."""
+
+    pieces: tuple[str, ...] = ()
+    openness: dict[str, tuple[float, ...]] = {}
+
+    @classmethod
+    def of(cls, said: Sequence[tuple[str, Mapping[str, float]]]) -> "TokenOpenness":
+        """What was told of each token; an adapter that was not told of has -1 there."""
+        names = dict.fromkeys(name for _, openness in said for name in openness)
+        return cls(
+            pieces=tuple(text for text, _ in said),
+            openness={
+                name: tuple(round(openness.get(name, -1.0), 4) for _, openness in said) for name in names
+            },
+        )
+
+    @property
+    def said(self) -> list[tuple[str, dict[str, float]]]:
+        """The same as it was told."""
+        return [
+            (piece, {name: values[n] for name, values in self.openness.items() if values[n] >= 0})
+            for n, piece in enumerate(self.pieces)
+            if all(n < len(values) for values in self.openness.values())
+        ]
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One reply as it is kept: the text, and all that was told about how it came about."""
+    """One reply as it is kept: the text, and all that was told about how it came about.
+
+    `tokens` is kept in JSON only, and for the last replies alone (see `Conversation.save`).
+    """
 
     text: str
     finish_reason: Literal["stop", "length", "interrupted"]
@@ -36,10 +68,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     during_run: int | None = None
     dropped_turns: int = 0
+    tokens: TokenOpenness = TokenOpenness()
 
     @classmethod
-    def of(cls, reply: Reply) -> "Answer":
-        """The answer that the engine's reply is."""
+    def of(cls, reply: Reply, said: Sequence[tuple[str, Mapping[str, float]]] = ()) -> "Answer":
+        """The answer that the engine's reply is; `said` is what each token added, with openness at it."""
         return cls(
             text=reply.reply,
             finish_reason=reply.finish_reason,
@@ -49,6 +82,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             version=reply.version,
             during_run=reply.during_run,
             dropped_turns=reply.dropped_turns,
+            tokens=TokenOpenness.of(said),
         )
 
 
@@ -127,6 +161,8 @@ class Conversation:
     def save(self, path: Path) -> None:
         """Write the conversation as `.json` or `.md`.
 
+        JSON keeps the openness token by token for the last replies, Markdown for none.
+
         Raises:
             UsageError: another ending, or the file is there already.
             DlmError: it cannot be written.
@@ -140,6 +176,7 @@ class Conversation:
         )
         match path.suffix.lower():
             case ".json":
+                saved = msgspec.structs.replace(saved, turns=_lightened(self.turns))
                 text = msgspec.json.format(msgspec.json.encode(saved), indent=2).decode() + "\n"
             case ".md" | ".markdown":
                 text = _markdown(saved)
@@ -234,6 +271,21 @@ def describe(choice: RoutingChoice) -> str:
             return "bare base: all adapters off"
 
 
+def _lightened(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The turns, with openness by token for the last ones only: it takes more room than all the rest."""
+    early = max(0, len(turns) - TURNS_WITH_TOKENS)
+    light = TokenOpenness()
+    replace = msgspec.structs.replace
+    return tuple(
+        replace(
+            turn,
+            answer=replace(turn.answer, tokens=light) if number < early else turn.answer,
+            others=tuple(replace(other, tokens=light) for other in turn.others),
+        )
+        for number, turn in enumerate(turns)
+    )
+
+
 def _set_system(conversation: Conversation, argument: str) -> str:
     if argument:
         conversation.system = None if argument.lower() == "none" else argument
@@ -257,7 +309,7 @@ def _markdown(saved: _Saved) -> str:
 def _answer_part(kind: str, title: str, answer: Answer) -> str:
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in answer.routing.weights.items())
     routing = f"*{answer.routing.mode}: {weights}*" if weights else f"*{answer.routing.mode}*"
-    mark = _mark(kind, msgspec.structs.replace(answer, text=""))
+    mark = _mark(kind, msgspec.structs.replace(answer, text="", tokens=TokenOpenness()))
     return f"{mark}\n### {title}\n{routing}\n\n{_escape(answer.text)}\n"
 
 

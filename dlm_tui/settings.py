@@ -17,6 +17,7 @@ from dlm_core.errors import NOT_JSON
 SETTINGS_FILENAME = "settings.yaml"
 STATE_FILENAME = "workbench.json"
 MAX_RECENT = 20
+_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +79,7 @@ def load_settings(folder: Path | None = None) -> Loaded:
     """Read the settings file. A value that is wrong is named and left at its default; the others count."""
     path = (folder or config_home()) / SETTINGS_FILENAME
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_YamlLoader)
     except FileNotFoundError:
         return Loaded(Settings())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

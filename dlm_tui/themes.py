@@ -1,8 +1,10 @@
 """Themes: one YAML file each, validated, turned into what the frame, the editor and the plots paint with."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,22 +16,31 @@ from rich.errors import StyleSyntaxError
 from rich.style import Style
 from textual.theme import Theme as TextualTheme
 
-from dlm_core.document.highlight import HighlightKind
 from dlm_tui.settings import config_home
 
 DEFAULT_THEME = "ink"
+RAMP_STEPS = 96
 _ANSI_NAMES = (
     "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white",
     "bright_black", "bright_red", "bright_green", "bright_yellow",
     "bright_blue", "bright_magenta", "bright_cyan", "bright_white",
 )  # fmt: skip
+_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _COLOR_RULE = "a colour is `#rrggbb`, or in a theme with `ansi: true` one of default, " + ", ".join(
     _ANSI_NAMES
 )
 
-SYNTAX_TOKENS = tuple(kind.value for kind in HighlightKind)
-"""The kinds of stretch an editor line may hold; a theme styles each."""
+
+@cache
+def syntax_tokens() -> tuple[str, ...]:
+    """The kinds of stretch an editor line may hold; a theme styles each.
+
+    Imported when it is asked for: the first frame is painted without the parser.
+    """
+    from dlm_core.document.highlight import HighlightKind
+
+    return tuple(kind.value for kind in HighlightKind)
 
 
 class Palette(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,9 +111,7 @@ class WorkbenchTheme:
         value = min(1.0, max(0.0, value))
         if self.spec.ansi:
             return stops[min(len(stops) - 1, int(value * len(stops)))]
-        position = value * (len(stops) - 1)
-        index = min(len(stops) - 2, int(position))
-        return _mix(stops[index], stops[index + 1], position - index)
+        return _ramp(stops)[round(value * RAMP_STEPS)]
 
     def to_textual(self) -> TextualTheme:
         """The same theme as Textual wants it."""
@@ -162,20 +171,36 @@ def fingerprint(folders: Sequence[Path] | None = None) -> tuple[tuple[str, int, 
     return tuple(marks)
 
 
-def load_theme(path: Path) -> tuple[WorkbenchTheme | None, list[str]]:
-    """Read one theme file: the theme, or None with every problem in it."""
+def load_first(name: str) -> WorkbenchTheme | None:
+    """The theme called `name` by its file's name alone, its syntax unchecked: for the first frame."""
+    for folder in reversed(theme_folders()):
+        path = folder / f"{name}.yaml"
+        if name and path.is_file():
+            theme, _ = load_theme(path, tokens=None)
+            return theme if theme is not None and theme.name == name else None
+    return None
+
+
+def load_theme(
+    path: Path, tokens: Callable[[], tuple[str, ...]] | None = syntax_tokens
+) -> tuple[WorkbenchTheme | None, list[str]]:
+    """Read one theme file: the theme, or None with every problem in it.
+
+    Args:
+        tokens: answers what `syntax` may style; None leaves that unchecked.
+    """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_YamlLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         return None, [f"theme {path.name}: cannot be read ({str(error).splitlines()[0]})"]
     if not isinstance(raw, dict):
         return None, [f"theme {path.name}: expected keys and values"]
     problems: list[str] = []
     accepted = _convert_fields(raw, problems)
-    spec = _checked(accepted, problems) if not problems else None
+    spec = _checked(accepted, problems, tokens) if not problems else None
     if spec is None:
         return None, [f"theme {path.name}: {problem}" for problem in problems]
-    syntax = {token: Style.parse(spec.syntax.get(token, "")) for token in SYNTAX_TOKENS}
+    syntax = defaultdict(Style, {token: Style.parse(style) for token, style in spec.syntax.items()})
     return WorkbenchTheme(spec, path, syntax), []
 
 
@@ -194,7 +219,9 @@ def _convert_fields(raw: dict[Any, Any], problems: list[str]) -> dict[str, Any]:
     return accepted
 
 
-def _checked(accepted: dict[str, Any], problems: list[str]) -> ThemeSpec | None:
+def _checked(
+    accepted: dict[str, Any], problems: list[str], tokens: Callable[[], tuple[str, ...]] | None
+) -> ThemeSpec | None:
     spec = ThemeSpec(**accepted)
     colors = [(f"colors.{key}", value) for key, value in msgspec.structs.asdict(spec.colors).items()]
     colors += [(f"adapters[{i}]", value) for i, value in enumerate(spec.adapters)]
@@ -204,8 +231,8 @@ def _checked(accepted: dict[str, Any], problems: list[str]) -> ThemeSpec | None:
         if not _is_color(value, spec.ansi):
             problems.append(f"`{place}`: {value!r} is no colour; {_COLOR_RULE}")
     for token, style in spec.syntax.items():
-        if token not in SYNTAX_TOKENS:
-            problems.append(f"`syntax.{token}` styles nothing; there are {', '.join(SYNTAX_TOKENS)}")
+        if tokens is not None and token not in tokens():
+            problems.append(f"`syntax.{token}` styles nothing; there are {', '.join(tokens())}")
             continue
         try:
             Style.parse(style)
@@ -226,6 +253,17 @@ def _textual_color(value: str) -> str:
 
 def _theme_files(folders: Iterable[Path]) -> list[Path]:
     return [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.yaml"))]
+
+
+@lru_cache(maxsize=64)
+def _ramp(stops: tuple[str, ...]) -> tuple[str, ...]:
+    """The colours from the first stop to the last in `RAMP_STEPS` even steps."""
+    colors = []
+    for step in range(RAMP_STEPS + 1):
+        position = step / RAMP_STEPS * (len(stops) - 1)
+        index = min(len(stops) - 2, int(position))
+        colors.append(_mix(stops[index], stops[index + 1], position - index))
+    return tuple(colors)
 
 
 def _mix(low: str, high: str, share: float) -> str:

@@ -283,7 +283,7 @@ class Engine:
         for row in (*rows.sft, *(r for p in rows.preference for r in (p.chosen, p.rejected))):
             texts = [self._base.tokenizer.decode([i]) for i in row.ids]
             tokens = tuple(LossToken(t, loss) for t, loss in zip(texts, row.loss, strict=True))
-            found.append(LossRow(section=row.label, adapter=row.adapter, tokens=tokens))
+            found.append(LossRow(row.label, row.adapter, tokens, row.section))
         return tuple(found)
 
     def evaluate(self, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:

@@ -69,11 +69,15 @@ class LossToken:
 
 @dataclass(frozen=True)
 class LossRow:
-    """One training row: the section it comes from, the adapter it trains, and its tokens in order."""
+    """One training row: the section it comes from, the adapter it trains, and its tokens in order.
+
+    `section` is a short name for people, `content_hash` that of the section.
+    """
 
     section: str
     adapter: str
     tokens: tuple[LossToken, ...]
+    content_hash: str = ""
 
 
 class EngineProtocol(Protocol):
@@ -109,6 +113,10 @@ class EngineProtocol(Protocol):
 
     def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
         """The routing of `messages` and the `nearest` trained questions."""
+        ...
+
+    def mask(self, path: Path) -> Sequence[LossRow]:
+        """The rows a training of the document at `path` would learn from, token by token."""
         ...
 
     def train(

@@ -284,6 +284,23 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     evaluation: Evaluation
 
 
+class MaskedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One training row: its section's content hash, its adapter, its tokens as text, and which carry loss."""
+
+    section: str
+    adapter: str
+    pieces: tuple[str, ...]
+    loss: tuple[bool, ...]
+
+
+class Masked(Event, frozen=True, kw_only=True, tag="masked"):
+    """What a training of the document would learn, token by token: instruction and prose rows in file order,
+    then preferences, the chosen row before the rejected one.
+    """
+
+    rows: tuple[MaskedRow, ...]
+
+
 class Failure(Event, frozen=True, kw_only=True, tag="failure"):
     """A request failed; `message` and `hint` are for the person, `kind` is the error class."""
 
@@ -298,7 +315,7 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 AnyEvent = (
     Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | GateStep | GateTrained
-    | RunEnded | Routed | Token | Reply | Why | Working | Evaluated | Failure | Done
+    | RunEnded | Routed | Token | Reply | Why | Working | Evaluated | Masked | Failure | Done
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -73,6 +73,12 @@ class Explain(Request, frozen=True, kw_only=True, tag="explain"):
     nearest: Annotated[int, Meta(ge=1, le=100)] = 5
 
 
+class Mask(Request, frozen=True, kw_only=True, tag="mask"):
+    """Which tokens of the document at `path`, as it stands on disk, carry loss. Answers Masked."""
+
+    path: str
+
+
 class Train(Request, frozen=True, kw_only=True, tag="train"):
     """Train the document as it stands on disk. Answers RunPlanned, TrainStep…, RunEnded."""
 
@@ -92,7 +98,7 @@ class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
     """Save what can be resumed and leave."""
 
 
-AnyRequest = Open | Reload | Route | Generate | Explain | Train | Stop | Shutdown
+AnyRequest = Open | Reload | Route | Generate | Explain | Mask | Train | Stop | Shutdown
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)

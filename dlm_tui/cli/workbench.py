@@ -14,9 +14,13 @@ def open_(file: Path | None) -> None:
     """Open FILE in the workbench; without one, choose from recent and sample documents."""
     if not on_a_terminal():
         raise UsageError("the workbench needs a terminal", "`dlm repl` and `dlm prompt` do without one")
-    from dlm_tui.app import run_app
+    from dlm_tui import sweeping
 
-    raise click.exceptions.Exit(run_app(file))
+    with sweeping.held_off():
+        from dlm_tui.app import run_app
+
+        code = run_app(file)
+    raise click.exceptions.Exit(code)
 
 
 def on_a_terminal() -> bool:

@@ -1,6 +1,5 @@
 """The chat pane: questions and replies, the routing of the next one as it is typed, slash commands."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
@@ -26,10 +25,11 @@ from dlm_core.requests import Message as Said
 from dlm_tui.actions import bindings
 from dlm_tui.commands import COMMANDS, Invocation, find, parse_again, parse_train, read_line, shown_params
 from dlm_tui.conversation import Answer, Conversation, apply, describe
+from dlm_tui.panes.history import ChatHistory
 from dlm_tui.panes.pane import Pane
 from dlm_tui.screens.choices import Choice, ChoiceScreen
 from dlm_tui.widgets.chat_input import ChatInput
-from dlm_tui.widgets.reply_view import NoteView, QuestionView, ReplyView
+from dlm_tui.widgets.reply_view import Comparison, NoteView, QuestionView, ReplyView
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 
 COMPARE_SEED = 7
@@ -73,7 +73,7 @@ class ChatPane(Pane):
         self._route_timer: Timer | None = None
         self._route_id = ""
         self._reply_id = ""
-        self._history: Path | None = None
+        self.history = ChatHistory(self._history_trouble)
         self._waiting: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -104,18 +104,16 @@ class ChatPane(Pane):
 
     async def open_history(self, path: Path) -> None:
         """Bring back what was said about this document, and keep it there from now on."""
-        self._history = path
-        if path.exists():
-            try:
-                self.conversation.load(path)
-            except DlmError as error:
-                await self._note(error.message, error=True)
+        try:
+            await self.history.open(path, self.conversation)
+        except DlmError as error:
+            await self._note(error.message, error=True)
         await self._show_turns()
         self.query_one(ChatInput).remember([turn.question for turn in self.conversation.turns])
         self._choice_changed()
 
     async def _show_turns(self) -> None:
-        await self._talk.remove_children("QuestionView, ReplyView, NoteView, .comparison")
+        await self._talk.remove_children("QuestionView, ReplyView, NoteView, Comparison")
         turns = self.conversation.turns
         shown: list[Widget] = []
         if len(turns) > SHOWN_TURNS:
@@ -214,7 +212,7 @@ class ChatPane(Pane):
                     case Token():
                         await view.grow(event.text, event.openness)
                     case Reply():
-                        answer = Answer.of(event)
+                        answer = Answer.of(event, view.pieces)
                         await view.finish(answer)
                     case _:
                         pass
@@ -280,7 +278,7 @@ class ChatPane(Pane):
         seed = self.conversation.sampling.seed
         seed = COMPARE_SEED if seed is None else seed
         left, right = ReplyView(asked), ReplyView(asked)
-        row = Horizontal(left, right, classes="comparison")
+        row = Comparison(left, right)
         await self._talk.mount(NoteView(f"compared, seed {seed}: {asked[-1].content}"), row)
         self._talk.anchor()
         await self._stream_into(left, asked, self.conversation.choice, seed)
@@ -354,7 +352,9 @@ class ChatPane(Pane):
         muted = Style(color=self.looks.theme.spec.colors.secondary)
         text = Text(end="", no_wrap=True, overflow="ellipsis")
         text.append(describe(self.conversation.choice), style="bold")
-        text.append("   F7 gate  Alt+N pin", style=muted)
+        hint = "   F7 gate  Alt+N pin"
+        if text.cell_len + len(hint) <= self.size.width - 2:
+            text.append(hint, style=muted)
         self.query_one("#next-mode", Static).update(text)
         state = "" if self.ready else "the base is loading"
         self.tell("replying, Escape stops" if self.busy else state)
@@ -470,20 +470,10 @@ class ChatPane(Pane):
         empty.update(text)
 
     def _save_history(self) -> None:
-        if self._history is None:
-            return
-        conversation, path = self.conversation, self._history
-        asyncio.get_running_loop()
-        temporary = path.with_name(f".{path.stem}.new.json")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary.unlink(missing_ok=True)
-            conversation.save(temporary)
-            temporary.chmod(0o600)
-            temporary.replace(path)
-        except (OSError, DlmError) as error:
-            self.notify(f"The chat's history cannot be kept: {error}", severity="warning", markup=False)
-            self._history = None
+        self.history.keep(self.conversation)
+
+    def _history_trouble(self, sentence: str) -> None:
+        self.notify(sentence, severity="warning", markup=False)
 
 
 def _choice_of(answer: str) -> RoutingChoice:

@@ -1,6 +1,7 @@
 """The dashboard's words and numbers as styled text: pure functions from a run to what stands on screen."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,13 +10,15 @@ from rich.text import Text
 
 from dlm_core.events import RunEnded
 from dlm_core.safetext import visible, visible_line
+from dlm_core.store.metrics_reader import EvaluationRecord
 from dlm_tui.bars import bar
-from dlm_tui.panes.run_view import COLLAPSE_SHARE, Concern, RunView, smoothed
+from dlm_tui.panes.run_view import COLLAPSE_SHARE, Concern, RunView, Series
 from dlm_tui.themes import WorkbenchTheme
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.plot import Curve, Guide, Scene
 
 LEVEL_SIGNS: Mapping[str, str] = {"info": "·", "warning": "⚠", "error": "✖"}
+OVERLAY_SIGN = "○"
 FORGETTING_FULL = 0.05
 """A rise of perplexity that fills the forgetting meter: 5 %."""
 
@@ -67,7 +70,8 @@ def status_text(
     elif run.planned is not None:
         plan = run.planned
         rows = sum(plan.rows.values())
-        text.append(f"\n{rows} rows, {plan.tokens:,} tokens, {plan.steps} steps", style=muted)
+        steps = f", {plan.steps} steps" if plan.steps else ""  # a revision ends when a check says so
+        text.append(f"\n{rows} rows, {plan.tokens:,} tokens{steps}", style=muted)
     return text
 
 
@@ -90,35 +94,43 @@ def loss_scene(
     spec = looks.theme.spec
     curves: list[Curve] = []
     if overlay is not None and len(overlay.loss):
-        curves.append(Curve(tuple(overlay.loss.xs), tuple(smoothed(overlay.loss.ys)), spec.plot_axis, "○"))
+        curves.append(_curve(overlay.loss, spec.plot_axis, OVERLAY_SIGN, smooth=True))
     if raw and smooth:
-        curves.append(Curve(tuple(run.loss.xs), tuple(run.loss.ys), spec.plot_axis))
+        curves.append(_curve(run.loss, spec.plot_axis))
     if len(run.losses) != 1:
-        ys = smoothed(run.loss.ys) if smooth else run.loss.ys
-        curves.append(Curve(tuple(run.loss.xs), tuple(ys), spec.plot_all, "∗"))
+        curves.append(_curve(run.loss, spec.plot_all, "∗", smooth=smooth))
     for name in looks.ordered(tuple(run.losses)):
-        series = run.losses[name]
-        ys = smoothed(series.ys) if smooth else series.ys
-        curves.append(Curve(tuple(series.xs), tuple(ys), looks.color(name), looks.sign(name)))
+        curves.append(_curve(run.losses[name], looks.color(name), looks.sign(name), smooth=smooth))
     return Scene(tuple(curves), y_floor=0.0)
 
 
-def loss_legend(run: RunView | None, looks: Looks, width: int, *, raw: bool, smooth: bool) -> Text:
+def _curve(series: Series, color: str, sign: str = "", *, smooth: bool = False) -> Curve:
+    return Curve(tuple(series.xs), tuple(series.smooth if smooth else series.ys), color, sign)
+
+
+def loss_legend(
+    run: RunView | None, looks: Looks, width: int, *, raw: bool, smooth: bool, overlay: RunView | None = None
+) -> Text:
     """What the curves are, each with its latest value."""
     if run is None or not len(run.loss):
         return Text(end="")
+    spec = looks.theme.spec
     pieces = []
     for name in looks.ordered(tuple(run.losses)):
-        ys = run.losses[name].ys
-        value = smoothed(ys)[-1] if smooth else ys[-1]
-        pieces.append(looks.label(name).append(f" {value:.3f}", style="bold"))
+        pieces.append(looks.label(name).append(f" {_latest(run.losses[name], smooth):.3f}", style="bold"))
     if len(run.losses) != 1:
-        value = smoothed(run.loss.ys)[-1] if smooth else run.loss.ys[-1]
-        both = Text(end="").append("∗ all", style=looks.theme.spec.plot_all)
-        pieces.append(both.append(f" {value:.3f}", style="bold"))
+        both = Text(end="").append("∗ all", style=spec.plot_all)
+        pieces.append(both.append(f" {_latest(run.loss, smooth):.3f}", style="bold"))
+    if overlay is not None and len(overlay.loss):
+        other = Text(end="").append(f"{OVERLAY_SIGN} run {overlay.run_id}", style=spec.plot_axis)
+        pieces.append(other.append(f" {_latest(overlay.loss, True):.3f}", style="bold"))
     words = "smoothed, raw behind" if raw and smooth else "smoothed" if smooth else "raw"
-    pieces.append(Text(end="").append(words, style=Style(color=looks.theme.spec.plot_axis)))
+    pieces.append(Text(end="").append(words, style=Style(color=spec.plot_axis)))
     return flowed(pieces, width)
+
+
+def _latest(series: Series, smooth: bool) -> float:
+    return series.smooth[-1] if smooth else series.ys[-1]
 
 
 def flowed(pieces: Sequence[Text], width: int) -> Text:
@@ -154,23 +166,24 @@ def max_entropy(run: RunView) -> float:
     return math.log(len(run.adapters)) if len(run.adapters) > 1 else 0.0
 
 
-def gate_legend(run: RunView | None, theme: WorkbenchTheme) -> Text:
-    """The gate's figures: entropy against uniform, accuracies."""
+def gate_legend(run: RunView | None, theme: WorkbenchTheme, width: int) -> Text:
+    """The gate's figures: entropy against the two marked lines, and accuracies."""
     muted = Style(color=theme.spec.colors.secondary)
-    text = Text(no_wrap=True, overflow="ellipsis", end="")
+    pieces: list[Text] = []
     if run is None:
-        return text
+        return Text(end="")
     if run.gate_last is not None:
-        text.append(f"entropy {run.gate_last.entropy:.3f}", style="bold")
         uniform = max_entropy(run)
-        text.append(f" of {uniform:.2f} uniform, {uniform * COLLAPSE_SHARE:.2f} collapse", style=muted)
+        pieces.append(Text(end="").append(f"entropy {run.gate_last.entropy:.3f}", style="bold"))
+        lines = f"┈ uniform {uniform:.2f}, collapse {uniform * COLLAPSE_SHARE:.2f}"
+        pieces.append(Text(end="").append(lines, style=muted))
     if run.gate is not None:
-        text.append("  " if text else "").append(run.gate.mode, style="bold")
+        pieces.append(Text(end="").append(run.gate.mode, style="bold"))
         if run.gate.train_accuracy is not None:
-            text.append(f"  trained {run.gate.train_accuracy:.0%}", style=muted)
+            pieces.append(Text(end="").append(f"accuracy {run.gate.train_accuracy:.0%}", style=muted))
         if run.gate.loo_accuracy is not None:
-            text.append(f"  left out {run.gate.loo_accuracy:.0%}", style=muted)
-    return text
+            pieces.append(Text(end="").append(f"leave-one-out {run.gate.loo_accuracy:.0%}", style=muted))
+    return flowed(pieces, width)
 
 
 def mean_weights_text(run: RunView | None, looks: Looks, width: int) -> Text:
@@ -181,7 +194,7 @@ def mean_weights_text(run: RunView | None, looks: Looks, width: int) -> Text:
     lines = []
     for name in looks.ordered(tuple(gate.mean_weights)):
         weight, samples = gate.mean_weights[name], gate.sample_counts.get(name, 0)
-        tail = f" {weight:.2f} {samples:>3} samples"
+        tail = f" {weight:.2f} {samples:>3} " + ("samples" if width >= 44 else "Q")
         line = looks.label(name, 14)
         line.append(" ").append(bar(weight, max(3, width - 15 - len(tail))), style=looks.style(name))
         lines.append(line.append(tail))
@@ -226,12 +239,33 @@ def forgetting_text(
     if perplexity is None or not base:
         return Text("forgetting is not measured yet", style=theme.spec.plot_axis, end="")
     rise = perplexity / base - 1
-    color = colors.success if rise <= 0.01 else colors.warning if rise <= 0.02 else colors.error
+    color = colors.success if rise < 0.0105 else colors.warning if rise <= 0.02 else colors.error
     text = Text("forgetting".ljust(14) + " ", end="", no_wrap=True, overflow="ellipsis")
     text.append(bar(rise / FORGETTING_FULL, max(3, width - 22)), style=color)
     text.append(f" {rise:+.1%}", style=Style(color=color, bold=True))
     detail = f"\nperplexity {perplexity:.2f}, base {base:.2f}" + (f", KL {kl:.4f}" if kl is not None else "")
     return text.append(detail, style=Style(color=colors.secondary))
+
+
+def evaluation_text(record: EvaluationRecord, looks: Looks, width: int) -> Text:
+    """The last `dlm eval`: when and of what, then its figures, the bare base's beside them."""
+    found = record.evaluated.evaluation
+    recall, kept = found.recall, found.retention
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.at))
+    figures = []
+    if recall.verbatim is not None:
+        figures.append(("verbatim", f"{recall.verbatim:.0%}", recall.verbatim_base, "{:.0%}"))
+    if recall.paraphrase_f1 is not None:
+        figures.append(("paraphrase", f"{recall.paraphrase_f1:.2f}", recall.paraphrase_f1_base, "{:.2f}"))
+    if found.routing.accuracy is not None:
+        figures.append(("routing", f"{found.routing.accuracy:.0%}", None, ""))
+    figures.append(("perplexity", f"{kept.perplexity / kept.perplexity_base - 1:+.1%}", None, ""))
+    muted = Style(color=looks.theme.spec.colors.secondary)
+    pieces = [Text(f"evaluated {when}, {visible_line(found.version)}", style=muted, end="")]
+    for name, value, base, form in figures:
+        piece = Text(end="").append(f"{name} ").append(value, style="bold")
+        pieces.append(piece if base is None else piece.append(f" base {form.format(base)}", style=muted))
+    return flowed(pieces, width)
 
 
 def concerns_text(concerns: Sequence[Concern], looks: Looks) -> Text:

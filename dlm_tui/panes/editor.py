@@ -1,7 +1,6 @@
 """The document pane: the text, its problems, its outline, finding, completing, saving."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -12,21 +11,25 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Static, TextArea
+from textual.widgets import TextArea
 
 from dlm_core.document import Diagnostic, Document, Parsed, SectionKind, parse_text
 from dlm_core.errors import DlmError
+from dlm_core.events import MaskedRow
 from dlm_core.safetext import visible_line
 from dlm_core.store import SectionRecord
 from dlm_tui.actions import bindings
 from dlm_tui.panes import completion, drafts
 from dlm_tui.panes.drafts import Draft, Drafts, OnDisk
+from dlm_tui.panes.editing import append_section, insert_section, put_right, toggle_comment
 from dlm_tui.panes.finder import Finder
+from dlm_tui.panes.loss_preview import laid_over, place_text
 from dlm_tui.panes.pane import Pane
 from dlm_tui.screens.choices import Choice, ChoiceScreen, LineScreen
 from dlm_tui.section_states import SectionState, section_states
+from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.document_area import DocumentArea
-from dlm_tui.widgets.drawer import REMEDY, Content, Drawer, problem_text
+from dlm_tui.widgets.drawer import Content, Drawer, problem_text
 from dlm_tui.widgets.find_bar import FindBar
 
 WATCH_S = 1.0
@@ -52,6 +55,9 @@ class EditorPane(Pane):
     class Saved(Message):
         """The document was written to disk."""
 
+    class MaskWanted(Message):
+        """The person wants to see which tokens carry loss."""
+
     class Dirtied(Message):
         """Whether there is unsaved work changed."""
 
@@ -74,16 +80,18 @@ class EditorPane(Pane):
         self._draft_timer: Timer | None = None
         self._unsaved = False
         self._asking = False
+        self._mask: tuple[MaskedRow, ...] = ()
         self._records: tuple[SectionRecord, ...] = ()
         self._drawer = Drawer()
         self._find_bar = FindBar(id="find-bar")
+        self._place_line = Block(id="problem-line")
         self._finder = Finder(self.area, self._find_bar)
 
     def compose(self) -> ComposeResult:
         yield self.heading
         yield self.area
         yield self._find_bar
-        yield Static("", id="problem-line")
+        yield self._place_line
         yield self._drawer
 
     @property
@@ -256,16 +264,16 @@ class EditorPane(Pane):
         if parsed.document is not None:
             self.document = parsed.document
         self.area.show_diagnostics(parsed.diagnostics)
+        if self.area.show_loss and self._mask:
+            self._lay_mask()
         self._show_problem_here()
         self._fill_drawer(self._drawer.content)
         self.post_message(self.CheckDone(parsed.diagnostics, parsed.document))
 
     def _show_problem_here(self) -> None:
-        line = self.query_one("#problem-line", Static)
         found = self.area.diagnostics_at(self.area.cursor_location[0])
-        line.display = bool(found)
-        if found:
-            line.update(problem_text(found[0], self.looks))
+        text = problem_text(found[0], self.looks) if found else place_text(self.area, self.looks)
+        self._place_line.show(text)
 
     @on(TextArea.SelectionChanged, "#document-area")
     def _moved(self) -> None:
@@ -283,16 +291,8 @@ class EditorPane(Pane):
 
     def action_fix(self) -> None:
         """Put in what the hint of the problem under the cursor suggests, as one undoable edit."""
-        for problem in self.area.diagnostics_at(self.area.cursor_location[0]):
-            meant = REMEDY.search(problem.hint)
-            if meant is None:
-                continue
-            span = problem.span
-            self.area.history.checkpoint()
-            start, end = (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1)
-            self.area.put(meant[1], start, end)
-            return
-        self.notify("There is nothing here that could be put right by itself.")
+        if not put_right(self.area, self.area.diagnostics_at(self.area.cursor_location[0])):
+            self.notify("There is nothing here that could be put right by itself.")
 
     def go_to(self, line: int, column: int = 0) -> None:
         """Move to a line and column, from 0, into view and with the focus."""
@@ -316,17 +316,7 @@ class EditorPane(Pane):
 
     def go_to_remedy(self, adapter: str) -> None:
         """Go to the end, open a section for `adapter` there, and say so."""
-        area = self.area
-        row = area.document.line_count - 1
-        last = area.document.get_line(row)
-        area.history.checkpoint()
-        lead = "" if not last.strip() and row > 0 and not area.document.get_line(row - 1).strip() else "\n\n"
-        area.put(
-            f"{lead if last.strip() else lead[1:]}::instruction#{adapter}::\n### Q\n\n### A\n",
-            area.document.end,
-            area.document.end,
-        )
-        self.go_to(area.cursor_location[0] - 2)
+        self.go_to(append_section(self.area, adapter))
         self.notify(f"A section for {adapter} begins here: write a question, then its answer.", markup=False)
 
     def action_insert_section(self) -> None:
@@ -342,24 +332,9 @@ class EditorPane(Pane):
         def chosen(answer: str | None) -> None:
             if answer is not None:
                 kind, _, name = answer.partition(" ")
-                self._insert_section(kind, name)
+                self.go_to(insert_section(self.area, kind, name))
 
         self.app.push_screen(ChoiceScreen("Insert which section?", choices), chosen)
-
-    def _insert_section(self, kind: str, adapter: str) -> None:
-        area = self.area
-        row = area.cursor_location[0]
-        tag = f"#{adapter}" if adapter else ""
-        bodies = {
-            "instruction": "### Q\n\n### A\n",
-            "preference": "### Prompt\n\n### Chosen\n\n### Rejected\n",
-        }
-        body = bodies.get(kind, "\n")
-        area.history.checkpoint()
-        end = (row, len(area.document.get_line(row)))
-        lead = "\n\n" if area.document.get_line(row).strip() else "\n"
-        area.put(f"{lead}::{kind}{tag}::\n{body}", end, end)
-        self.go_to(row + lead.count("\n") + (2 if kind in bodies else 1))
 
     # The drawer: outline and problems
 
@@ -471,20 +446,35 @@ class EditorPane(Pane):
 
     def action_toggle_comment(self) -> None:
         """Comment the selected lines of the frontmatter out, or back in."""
-        area = self.area
-        first, last = sorted((area.selection.start[0], area.selection.end[0]))
-        if area.state_at(first).line.region not in ("frontmatter", "yaml-block"):
+        if not toggle_comment(self.area):
             self.notify("The body has no comments: all of it is text to learn. Cut what is not meant.")
-            return
-        lines = [area.document.get_line(row) for row in range(first, last + 1)]
-        area.history.checkpoint()
-        end = (last, len(lines[-1]))
-        area.replace("\n".join(toggled_comment(lines)), (first, 0), end, maintain_selection_offset=True)
 
     def action_loss_mask(self) -> None:
-        """Dim what carries no loss."""
-        shaded = self.area.toggle_loss()
-        self.notify("Dim text carries no loss; ▐ marks what does." if shaded else "All text is shown alike.")
+        """Dim what carries no loss: by token where the engine can say, by line elsewhere."""
+        if self.area.toggle_loss():
+            self.notify("Dim text carries no loss; ▐ marks lines that do.", timeout=3)
+            self.post_message(self.MaskWanted())
+        else:
+            self.notify("All text is shown alike.", timeout=2)
+        self._show_problem_here()
+
+    def show_mask(self, rows: Sequence[MaskedRow] | None, why_not: str = "") -> None:
+        """The engine's rows, token by token; None where it cannot say, and why."""
+        self._mask = tuple(rows or ())
+        whole = self._lay_mask()
+        if rows is None:
+            self.notify(f"What carries loss is shown by line: {why_not}.", markup=False, timeout=4)
+        elif not whole:
+            self.notify("Sections that changed since the last save are shown by line.", timeout=4)
+
+    def _lay_mask(self) -> bool:
+        """Lay the engine's rows over the sections they are of; False where some section has none."""
+        if self.document is None:
+            return False
+        laid = laid_over(self.area, self.document, self._mask)
+        self.area.show_tokens(laid.marks, laid.exact)
+        self._show_problem_here()
+        return laid.whole
 
     def action_go_to_line(self) -> None:
         """Jump to a line by its number."""
@@ -501,12 +491,3 @@ class EditorPane(Pane):
         self.area.follow_theme()
         self.area.set_adapters(self.looks.names)
         self._fill_drawer(self._drawer.content)
-
-
-def toggled_comment(lines: Sequence[str]) -> list[str]:
-    """The YAML lines commented out at their common indentation, or back in where all of them are."""
-    filled = [line for line in lines if line.strip()]
-    if filled and all(line.lstrip().startswith("#") for line in filled):
-        return [re.sub(r"^( *)# ?", r"\1", line) for line in lines]
-    lead = min((len(line) - len(line.lstrip()) for line in filled), default=0)
-    return [f"{line[:lead]}# {line[lead:]}" if line.strip() else line for line in lines]

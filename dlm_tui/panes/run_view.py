@@ -1,5 +1,6 @@
 """One run as the dashboard shows it: events folded into series, epochs, maps and warnings. No widgets."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,20 +22,49 @@ COLLAPSE_SHARE = 0.05
 COLLAPSE_WEIGHT = 0.97
 """A mean weight above this reads as one adapter taking everything."""
 MAX_LOG_LINES = 500
+MAX_POINTS = 4000
+"""Points of a curve from which on it is thinned: far more than any plot has columns."""
+SMOOTHING = 0.85
+"""Share of the average that a new loss leaves standing."""
 
 
 @dataclass
 class Series:
-    """A curve in the making: steps and values, steps never falling."""
+    """A curve in the making: steps and values, steps never falling, and the values smoothed.
+
+    `smooth` is the exponential moving average without the bias of its start (as Adam corrects its moments).
+    A long curve is thinned as it grows: of every four points the least and the greatest stay.
+    """
 
     xs: list[float] = field(default_factory=list)
     ys: list[float] = field(default_factory=list)
+    smooth: list[float] = field(default_factory=list)
+    _average: float = 0.0
+    _scale: float = 1.0
 
     def add(self, x: float, y: float) -> None:
         """Append a point; a step that is not newer than the last one is a repetition and dropped."""
-        if not self.xs or x > self.xs[-1]:
-            self.xs.append(x)
-            self.ys.append(y)
+        if self.xs and x <= self.xs[-1]:
+            return
+        self.xs.append(x)
+        self.ys.append(y)
+        if math.isfinite(y):
+            self._average = SMOOTHING * self._average + (1 - SMOOTHING) * y
+            self._scale *= SMOOTHING
+        self.smooth.append(self._average / (1 - self._scale) if self._scale < 1 else y)
+        if len(self.xs) > MAX_POINTS:
+            self._thin()
+
+    def _thin(self) -> None:
+        last = len(self.xs) - 1
+        kept = {0, last}
+        for start in range(0, last, 4):
+            four = range(start, min(start + 4, last + 1))
+            kept |= {min(four, key=self.ys.__getitem__), max(four, key=self.ys.__getitem__)}
+        order = sorted(kept)
+        self.xs = [self.xs[i] for i in order]
+        self.ys = [self.ys[i] for i in order]
+        self.smooth = [self.smooth[i] for i in order]
 
     def __len__(self) -> int:
         return len(self.xs)
@@ -191,17 +221,6 @@ def cold_start_concern(adapter: str, have: int, floor: int) -> Concern:
         have=have,
         floor=floor,
     )
-
-
-def smoothed(ys: Sequence[float], weight: float = 0.85) -> list[float]:
-    """Exponential moving average of `ys` without the bias of its start (as Adam's moments correct theirs)."""
-    result: list[float] = []
-    average, scale = 0.0, 1.0
-    for y in ys:
-        average = weight * average + (1 - weight) * y
-        scale *= weight
-        result.append(average / (1 - scale))
-    return result
 
 
 def downsampled(xs: Sequence[float], ys: Sequence[float], columns: int) -> tuple[list[float], list[float]]:

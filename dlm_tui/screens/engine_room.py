@@ -7,8 +7,8 @@ from msgspec import structs
 from textual.message import Message
 
 from dlm_core.client import EngineClient
-from dlm_core.events import AnyEvent, RunEnded, Why
-from dlm_core.requests import Explain, Open, Reload, RoutingChoice, Train
+from dlm_core.events import AnyEvent, Masked, MaskedRow, RunEnded, Why
+from dlm_core.requests import Explain, Mask, Open, Reload, RoutingChoice, Train
 from dlm_core.requests import Message as Said
 
 EngineState = Literal["starting", "loading", "ready", "dead", "refused"]
@@ -72,3 +72,12 @@ class EngineRoom:
             if isinstance(event, Why):
                 why = event
         return why
+
+    async def mask(self) -> tuple[MaskedRow, ...]:
+        """The rows that a training of the document, as it stands on disk, would learn from."""
+        rows: tuple[MaskedRow, ...] = ()
+        request = Mask(request_id=self.client.new_id(), path=str(self._path.resolve()))
+        async for event in self.client.stream(request):
+            if isinstance(event, Masked):
+                rows = event.rows
+        return rows

@@ -11,7 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from dlm_tui.actions import ACTIONS, Action, Scope
+from dlm_tui.actions import ACTIONS, Action, Scope, readable
 from dlm_tui.panes.layout import TITLES, PaneName
 from dlm_tui.widgets.looks import Looks
 
@@ -85,12 +85,3 @@ class HelpScreen(ModalScreen[None]):
         line.append(action.title, style=Style(dim=dim or None))
         line.append(f"  {action.help}" + (" (not now)" if dim else ""), style=Style(color=colors.secondary))
         return line.append("\n")
-
-
-def readable(key: str) -> str:
-    """A key as people write it: `Ctrl+G`, `F5`, `Alt+.`."""
-    names = {"full_stop": ".", "comma": ",", "underscore": "_", "@": "Space", "escape": "Esc"}
-    parts = [names.get(part, part) for part in key.strip().split("+")]
-    if key == "ctrl+underscore":
-        return "Ctrl+/"
-    return "+".join(part.upper() if len(part) == 1 else part.capitalize() for part in parts)

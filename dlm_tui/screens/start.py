@@ -12,11 +12,12 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from dlm_core.safetext import visible_line
 from dlm_tui.actions import bindings
+from dlm_tui.widgets.key_line import KeyLine
 
 
 def sample_documents() -> list[Path]:
@@ -60,7 +61,7 @@ class StartScreen(Screen[None]):
             yield Static(self._welcome(), id="welcome")
             yield OptionList(*self._options(), id="documents")
             yield Input(placeholder="or type a path to a .dlm file and press Enter", id="path")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         documents = self.query_one("#documents", OptionList)

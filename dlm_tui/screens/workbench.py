@@ -1,17 +1,13 @@
 """The main screen: a document's editor, training and chat side by side, and the engine behind them."""
 
 import contextlib
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import ClassVar
 
 import psutil
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.message import Message as TextualMessage
 from textual.notifications import SeverityLevel
-from textual.screen import Screen
-from textual.widgets import Footer
 
 from dlm_core.client import EngineClient
 from dlm_core.document import Document
@@ -20,7 +16,6 @@ from dlm_core.errors import DlmError
 from dlm_core.events import BaseProgress, GateTrained, Log, Ready, RunEnded, RunPlanned, TrainStep
 from dlm_core.requests import Sampling, Train
 from dlm_core.safetext import visible_line
-from dlm_tui.actions import bindings
 from dlm_tui.commands import COMMANDS
 from dlm_tui.conversation import describe
 from dlm_tui.panes import dashboard_text
@@ -32,32 +27,38 @@ from dlm_tui.panes.layout import PaneName
 from dlm_tui.panes.pane import Pane
 from dlm_tui.panes.run_view import cold_start_concern
 from dlm_tui.panes.store_feed import StoreFeed
+from dlm_tui.screens.bench_actions import BenchActions
 from dlm_tui.screens.choices import Choice, ChoiceScreen
 from dlm_tui.screens.engine_room import EngineChanged, EngineRoom, EngineSpoke
-from dlm_tui.screens.help import HelpScreen
 from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.settings import Settings, State, save_state, state_home
+from dlm_tui.widgets.key_line import KeyLine
 from dlm_tui.widgets.reply_view import ReplyView
 from dlm_tui.widgets.title_bar import PaneTabs, TitleBar
 
 MEMORY_S = 2.0
 """How often the engine's memory is looked at while it trains."""
+STEP_S = 0.3
+"""How often the title tells the step, at most."""
 
 
-class Workbench(Screen[None]):
+class Workbench(BenchActions):
     """One document and its engine. Panes post messages; this screen joins them."""
 
     CSS_PATH = "workbench.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("workbench")
+
+    class Opened(TextualMessage):
+        """The document is in the editor, which takes keys from now on."""
 
     def __init__(self, path: Path, client: EngineClient, settings: Settings, state: State) -> None:
         super().__init__()
         self.path = path
         self.client = client
-        self._engine = EngineRoom(client, path)
+        self.engine_room = EngineRoom(client, path)
         self.engine_state = "starting"
         self._settings, self._remembered = settings, state
         self._training = False
+        self._last_step: TrainStep | None = None
         self._dlm_id = ""
         self._base, self._gate_mode = "", "none"
         self.editor = EditorPane(
@@ -84,7 +85,7 @@ class Workbench(Screen[None]):
         yield TitleBar()
         yield PaneTabs()
         yield self.frame
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.title_bar.tell(document=self.path.name)
@@ -107,6 +108,7 @@ class Workbench(Screen[None]):
             return
         if draft is not None:
             self._offer(draft)
+        self.post_message(self.Opened())
         self.client.on_death = self._engine_died
         self._listen()
         self._start_engine()
@@ -117,7 +119,7 @@ class Workbench(Screen[None]):
         if pid is None or not self._training:
             return
         with contextlib.suppress(psutil.Error):
-            self.dashboard.memory = psutil.Process(pid).memory_info().rss
+            self.dashboard.shown.memory = psutil.Process(pid).memory_info().rss
 
     def _offer(self, draft: object) -> None:
         choices = [
@@ -144,18 +146,19 @@ class Workbench(Screen[None]):
 
     @work(exclusive=True, group="engine", exit_on_error=False)
     async def _start_engine(self) -> None:
-        self.post_message(EngineChanged("starting", "engine starting"))
-        await self._attempt(self._engine.open())
+        await self.open_engine(restart=False)
 
-    async def _attempt(self, work: Coroutine[None, None, None]) -> None:
+    async def open_engine(self, *, restart: bool) -> None:
+        self.post_message(EngineChanged("starting", "engine starting"))
         try:
-            await work
+            await (self.engine_room.restart() if restart else self.engine_room.open())
         except DlmError as error:
             self.post_message(EngineChanged("refused", str(error)))
 
     async def leave(self) -> None:
         """Put everything in order before the screen goes: unsaved work aside, the engine ended."""
         self.editor.keep_draft()
+        await self.chat.history.flush()
         save_state(self._remembered)
         await self.client.close()
 
@@ -173,8 +176,9 @@ class Workbench(Screen[None]):
             case RunPlanned():
                 self._set_training(True, f"▶ run {event.run_id}")
             case TrainStep():
-                eta = dashboard_text.duration(event.eta_s)
-                self._set_training(True, f"▶ {event.step}/{event.steps} ETA {eta}")
+                if not self._training:
+                    self._set_training(True, f"▶ run {event.run_id}")
+                self._tell_step(event)
             case RunEnded():
                 self._set_training(False)
             case GateTrained():
@@ -186,6 +190,19 @@ class Workbench(Screen[None]):
                     self.notify(text, severity="error" if event.level == "error" else "warning", markup=False)
             case _:
                 pass
+
+    def _tell_step(self, event: TrainStep) -> None:
+        """Put the step into the title, a few times a second at most, the last one always."""
+        waits = self._last_step is not None
+        self._last_step = event
+        if not waits:
+            self.set_timer(STEP_S, self._tell_last_step)
+
+    def _tell_last_step(self) -> None:
+        event, self._last_step = self._last_step, None
+        if event is not None and self._training:
+            eta = dashboard_text.duration(event.eta_s)
+            self._set_training(True, f"▶ {event.step}/{event.steps} ETA {eta}")
 
     def _tell_progress(self, event: BaseProgress) -> None:
         share = f" {event.done_bytes / event.total_bytes:.0%}" if event.total_bytes else ""
@@ -281,6 +298,23 @@ class Workbench(Screen[None]):
     @on(EditorPane.Saved)
     def _saved(self) -> None:
         self.notify(f"Saved {visible_line(self.path.name)}.", timeout=2, markup=False)
+        if self.editor.area.show_loss:
+            self._mask()
+
+    @on(EditorPane.MaskWanted)
+    def _mask_wanted(self) -> None:
+        self._mask()
+
+    @work(exclusive=True, group="mask", exit_on_error=False)
+    async def _mask(self) -> None:
+        if self._training or self.engine_state != "ready":
+            busy = "a run is under way" if self._training else "the base is not loaded"
+            self.editor.show_mask(None, busy)
+            return
+        try:
+            self.editor.show_mask(await self.engine_room.mask())
+        except DlmError as error:
+            self.editor.show_mask(None, error.message)
 
     @on(DashboardPane.Remedy)
     def _go_to_remedy(self, message: DashboardPane.Remedy) -> None:
@@ -294,7 +328,7 @@ class Workbench(Screen[None]):
     @work(exclusive=True, group="engine", exit_on_error=False)
     async def _reload(self) -> None:
         with contextlib.suppress(DlmError):
-            await self._engine.reload()
+            await self.engine_room.reload()
 
     @on(ChatPane.BusyChanged)
     def _busy_changed(self) -> None:
@@ -340,7 +374,7 @@ class Workbench(Screen[None]):
             return "the document has errors; the editor lists them"
         states = [state.state for state in self.editor.sections]
         base = document.frontmatter.base_model
-        return dashboard_text.overview(self.path, base, states, self.dashboard.versions)
+        return dashboard_text.overview(self.path, base, states, self.dashboard.shown.versions)
 
     def _save_chat(self) -> None:
         number = 1
@@ -368,7 +402,7 @@ class Workbench(Screen[None]):
     @work(exclusive=True, group="why", exit_on_error=False)
     async def _explain(self, view: ReplyView) -> None:
         try:
-            why = await self._engine.explain(view.asked, self.chat.conversation.choice)
+            why = await self.engine_room.explain(view.asked, self.chat.conversation.choice)
         except DlmError as error:
             self.notify(str(error), severity="error", markup=False)
             return
@@ -392,7 +426,7 @@ class Workbench(Screen[None]):
             self.notify("The base is still loading; training starts once it is there.")
         self._set_training(True, "▶ planning")
         try:
-            ended = await self._engine.train(wanted)
+            ended = await self.engine_room.train(wanted)
             if ended is not None:
                 severity: SeverityLevel = "error" if ended.status == "failed" else "information"
                 text = dashboard_text.end_sentence(ended)
@@ -421,116 +455,3 @@ class Workbench(Screen[None]):
     @on(PaneTabs.Chosen)
     def _tab_chosen(self, message: PaneTabs.Chosen) -> None:
         self.frame.bring_up(message.pane)
-
-    # Actions
-
-    def action_help(self) -> None:
-        """Show what can be done here and now."""
-        self.app.push_screen(HelpScreen(self.frame.here, self.active_bindings))
-
-    async def action_save(self) -> None:
-        """Write the document to disk."""
-        await self.editor.save()
-
-    def action_train(self) -> None:
-        """Save and train."""
-        self.train(Train(request_id=""))
-
-    def action_train_fresh(self) -> None:
-        """Train from new adapters."""
-        self.train(Train(request_id="", fresh=True))
-
-    def action_train_resume(self) -> None:
-        """Go on from a checkpoint."""
-        self.train(Train(request_id="", resume=True))
-
-    async def action_stop(self) -> None:
-        """Stop whatever runs."""
-        await self.client.stop()
-
-    def action_toggle_gate(self) -> None:
-        """Gate auto or off."""
-        self.chat.toggle_gate()
-
-    def action_next_pane(self) -> None:
-        """Move to the pane on the right."""
-        self.frame.step(1)
-
-    def action_previous_pane(self) -> None:
-        """Move to the pane on the left."""
-        self.frame.step(-1)
-
-    def action_zoom(self) -> None:
-        """Give the whole screen to this pane, or back."""
-        self.frame.zoom()
-
-    def action_next_problem(self) -> None:
-        """Go to the next problem."""
-        self.frame.bring_up("editor")
-        self.editor.next_problem()
-
-    def action_focus_editor(self) -> None:
-        """Move to the document."""
-        self.frame.bring_up("editor")
-
-    def action_focus_dashboard(self) -> None:
-        """Move to the training."""
-        self.frame.bring_up("dashboard")
-
-    def action_focus_chat(self) -> None:
-        """Move to the chat's line."""
-        self.frame.bring_up("chat")
-
-    def action_hide_pane(self) -> None:
-        """Take this pane off the screen."""
-        if not self.frame.hide():
-            self.notify("The last pane stays.")
-
-    def action_show_panes(self) -> None:
-        """Bring hidden panes back."""
-        self.frame.show_all()
-
-    def action_grow(self) -> None:
-        """Make this pane wider."""
-        self.frame.resize_pane(wider=True)
-
-    def action_shrink(self) -> None:
-        """Make this pane narrower."""
-        self.frame.resize_pane(wider=False)
-
-    @work(exclusive=True, group="engine", exit_on_error=False)
-    async def action_restart_engine(self) -> None:
-        """Start the engine process again and open the document in it."""
-        self.post_message(EngineChanged("starting", "engine starting"))
-        await self._attempt(self._engine.restart())
-
-    def action_open_document(self) -> None:
-        """Choose another document."""
-        self._unless_unsaved(self.app.action_start)  # type: ignore[attr-defined]
-
-    def action_next_theme(self) -> None:
-        """Change to the next theme."""
-        self.app.action_next_theme()  # type: ignore[attr-defined]
-
-    async def action_quit(self) -> None:
-        """Leave; asks when there is unsaved work."""
-        self._unless_unsaved(self.app.action_leave)  # type: ignore[attr-defined]
-
-    def _unless_unsaved(self, leave: object) -> None:
-        if not self.editor.unsaved:
-            self.call_later(leave)  # type: ignore[arg-type]
-            return
-        choices = [
-            Choice("save", "save, then leave"),
-            Choice("discard", "leave without saving", "the changes are lost"),
-            Choice("keep", "leave, and be asked about it next time", "the changes are kept aside"),
-        ]
-
-        async def chosen(answer: str | None) -> None:
-            if answer is None or (answer == "save" and not await self.editor.save()):
-                return
-            if answer == "discard":
-                self.editor.discard()
-            self.call_later(leave)  # type: ignore[arg-type]
-
-        self.app.push_screen(ChoiceScreen("There is unsaved work.", choices), chosen)

@@ -1,9 +1,8 @@
 """The text of a document: highlighted, problems underlined, each section along its adapter's colour."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -17,51 +16,31 @@ from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult, Location, TextAreaTheme, WrappedDocument
 
-from dlm_core.document.fences import heading
-from dlm_core.document.highlight import START, HighlightKind, HighlightSpan, LineState, highlight_line
+from dlm_core.document.highlight import HighlightKind
 from dlm_core.document.model import Diagnostic, SectionKind
 from dlm_core.safetext import visible_line
+from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, carries_loss, read_line
 from dlm_tui.widgets.line_states import LineStates
 from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.loss_marks import Marks, Passage
 
 _IN_ADAPTER_COLOR = (HighlightKind.FENCE, HighlightKind.FENCE_TAG, HighlightKind.HEADING)
-_LOSS_PARTS = ("A", "Chosen", "Rejected")
 _PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
 _SEVERITY_ORDER = ("error", "warning", "info")
 
 
 @dataclass(frozen=True)
-class AreaState:
-    """What holds where a line begins: the highlighter's state, and the heading the text stands under."""
+class Place:
+    """What a line is part of: its section's kind and adapter, its heading, and whether it is learned.
 
-    line: LineState = START
-    part: str = ""
+    `tokens` is how many of its tokens carry loss, None where that is known by line only.
+    """
 
-
-@lru_cache(maxsize=16_384)
-def read_line(
-    text: str, state: AreaState, adapters: tuple[str, ...]
-) -> tuple[AreaState, tuple[HighlightSpan, ...]]:
-    """The state after a line, and its spans. Pure, so it may be remembered."""
-    after, spans = highlight_line(text, state.line, adapters or None)
-    part = state.part
-    if after.region == "fenced" and (spans or state.line.region != "fenced"):
-        part = ""
-    elif spans and spans[0].kind is HighlightKind.HEADING:
-        part = heading(text) or ""
-    return AreaState(after, part), spans
-
-
-def carries_loss(text: str, state: AreaState, after: AreaState) -> bool:
-    """Whether training predicts this line: prose, answers, and both sides of a preference."""
-    line = after.line
-    if line.region not in ("body", "code") or line.section is None or not text.strip():
-        return False
-    if state.part != after.part or state.line.region in ("frontmatter", "yaml-block"):
-        return False
-    if line.section is SectionKind.PROSE:
-        return True
-    return after.part in _LOSS_PARTS
+    section: SectionKind | None
+    adapter: str | None
+    part: str
+    learned: bool
+    tokens: int | None
 
 
 class CountedLines(WrappedDocument):
@@ -109,6 +88,7 @@ class DocumentArea(TextArea):
         self._stale = True
         self._painted: LRUCache[tuple[object, ...], Strip] = LRUCache(2048)
         self._epoch = 0
+        self._ground_style: Style | None = None
         super().__init__(
             id="document-area",
             show_line_numbers=True,
@@ -119,6 +99,8 @@ class DocumentArea(TextArea):
         self.indent_width = 2
         self.match_cursor_bracket = False
         self.show_loss = False
+        self._tokens: Marks = {}
+        self._exact: frozenset[int] = frozenset()
         self._adapters: tuple[str, ...] = ()
         self._states = self._fresh_states()
         self._diagnostics: dict[int, list[Diagnostic]] = defaultdict(list)
@@ -163,6 +145,14 @@ class DocumentArea(TextArea):
             self._stale = False
         return self._states[line]
 
+    def place_of(self, line: int) -> Place:
+        """What `line` (from 0) is part of."""
+        raw, state = self.document.get_line(line), self.state_at(line)
+        after, _ = read_line(raw, state, self._adapters)
+        now = after.line
+        tokens = len(self._tokens.get(line, ())) if self.show_loss and line in self._exact else None
+        return Place(now.section, now.adapter, after.part, self._learned(line, raw, state, after), tokens)
+
     def set_adapters(self, adapters: tuple[str, ...]) -> None:
         """The declared adapters: fences with other tags are shown as errors."""
         if adapters != self._adapters:
@@ -184,6 +174,7 @@ class DocumentArea(TextArea):
 
     def notify_style_update(self) -> None:
         self._epoch += 1
+        self._ground_style = None
         super().notify_style_update()
 
     def edit(self, edit: Edit) -> EditResult:
@@ -217,7 +208,7 @@ class DocumentArea(TextArea):
         self._diagnostics = defaultdict(list)
         for diagnostic in diagnostics:
             self._diagnostics[diagnostic.span.line - 1].append(diagnostic)
-        self._repaint()
+        self.refresh()
 
     def diagnostics_at(self, line: int) -> list[Diagnostic]:
         """The problems that begin on `line` (from 0)."""
@@ -230,7 +221,39 @@ class DocumentArea(TextArea):
         self._matches = defaultdict(list)
         for line, start, end in matches:
             self._matches[line].append((start, end))
-        self._repaint()
+        self.refresh()
+
+    def show_tokens(self, marks: Marks, exact: Collection[int]) -> None:
+        """The tokens that carry loss, on the lines (from 0) that are known `exact`ly; others go by line."""
+        self._tokens, self._exact = marks, frozenset(exact)
+        self.refresh()
+
+    def passages(self, first: int, end: int) -> list[Passage]:
+        """What is learned in the lines from `first` to `end` (from 0, end excluded), in their order."""
+        found: list[Passage] = []
+        begin, part = -1, ""
+        for line in range(first, min(end, self.document.line_count) + 1):
+            raw = self.document.get_line(line) if line < min(end, self.document.line_count) else None
+            learned = False
+            if raw is not None:
+                state = self.state_at(line)
+                after, _ = read_line(raw, state, self._adapters)
+                prose = after.line.section is SectionKind.PROSE
+                learned = state.part == after.part and (prose or after.part in LOSS_PARTS)
+                learned = learned and state.line.section is after.line.section
+                if learned and begin >= 0 and after.part != part:
+                    found.append(self._passage(begin, line))
+                    begin = -1
+                part = after.part
+            if learned and begin < 0:
+                begin = line
+            elif not learned and begin >= 0:
+                found.append(self._passage(begin, line))
+                begin = -1
+        return found
+
+    def _passage(self, begin: int, end: int) -> Passage:
+        return Passage(begin, tuple(self.document.get_line(line) for line in range(begin, end)))
 
     def toggle_loss(self) -> bool:
         """Shade what the loss is taken on, or stop to; answers whether it is shaded now."""
@@ -256,8 +279,8 @@ class DocumentArea(TextArea):
             if span.adapter is not None and span.kind in _IN_ADAPTER_COLOR:
                 style = style + Style(color=looks.color(span.adapter))
             text.stylize(style, span.start, span.end)
-        if self.show_loss and not carries_loss(raw, state, after):
-            text.stylize(Style(dim=True))
+        if self.show_loss:
+            self._shade(text, line_index, carries_loss(raw, state, after))
         for start, end in self._matches.get(line_index, ()):
             text.stylize(Style(reverse=True), start, end)
         for diagnostic in self._diagnostics.get(line_index, ()):
@@ -265,8 +288,25 @@ class DocumentArea(TextArea):
             text.stylize(Style(underline=True, color=self._severity_color(diagnostic.severity)), start, end)
         return text
 
+    def _shade(self, text: Text, line: int, learned: bool) -> None:
+        """Dim what carries no loss; every second token stands on a ground of its own, or is underlined."""
+        if line not in self._exact:
+            if not learned:
+                text.stylize(Style(dim=True))
+            return
+        spec = self._looks.theme.spec
+        plain = spec.ansi or bool(self.app.no_color)
+        every_second = Style(underline=True) if plain else Style(bgcolor=spec.colors.panel)
+        place = 0
+        for number, (start, end) in enumerate(self._tokens.get(line, ())):
+            text.stylize(Style(dim=True), place, start)
+            if number % 2:
+                text.stylize(every_second, start, end)
+            place = end
+        text.stylize(Style(dim=True), place)
+
     def render_line(self, y: int) -> Strip:
-        """A painted line; the two cells between number and text show problems and the section's adapter."""
+        """A painted line: its number, two cells for the problem and the section's adapter, its text."""
         row = self.scroll_offset.y + y
         if row >= self.wrapped_document.height:
             return super().render_line(y)
@@ -274,13 +314,44 @@ class DocumentArea(TextArea):
         if line >= self.document.line_count:
             return super().render_line(y)
         first, last = sorted(self.selection)
-        if first[0] <= line <= last[0]:
-            return self._marked(super().render_line(y), line, column)
         raw = self.document.get_line(line)
-        key = (raw, self.state_at(line), line, column, self.size.width, self.scroll_offset.x, self._epoch)
-        if (painted := self._painted.get(key)) is None:
-            painted = self._painted[key] = self._marked(super().render_line(y), line, column)
+        if first[0] <= line <= last[0] or "\t" in raw:
+            return self._marked(self._render_line(y), line, column)
+        number = str(line + self.line_number_start) if column == 0 else ""
+        gutter = self._theme.gutter_style if self._theme else None
+        width = self.gutter_width - 2
+        marks = (self._problem_mark(line if column == 0 else -1), self._section_mark(line))
+        front = Strip([Segment(f"{number:>{width}}", gutter), *marks], width + 2)
+        return Strip.join([front.apply_style(self._ground()), self._text_strip(line, column, raw)])
+
+    def _text_strip(self, line: int, column: int, raw: str) -> Strip:
+        """A line's text where neither cursor nor selection is; kept, as Textual takes 2 ms a line."""
+        width = self.scrollable_content_region.width - self.gutter_width
+        problems = tuple((d.span, d.severity) for d in self._diagnostics.get(line, ()))
+        matches = tuple(self._matches.get(line, ()))
+        place = (column, width, self.scroll_offset.x, self.soft_wrap, self._epoch)
+        tokens = (line in self._exact, self._tokens.get(line)) if self.show_loss else None
+        key = (raw, self.state_at(line), problems, matches, tokens, *place)
+        if (painted := self._painted.get(key)) is not None:
+            return painted
+        text = self.get_line(line)
+        if offsets := self.wrapped_document.get_offsets(line):
+            section = sum(offset <= column for offset in offsets)
+            text = text.divide(offsets)[section]
+            text.end = ""
+        strip = Strip(text.render(self.app.console), text.cell_len)
+        if not self.soft_wrap:
+            strip = strip.crop(self.scroll_offset.x, self.scroll_offset.x + width)
+        painted = strip.extend_cell_length(width).apply_style(self._ground())
+        self._painted[key] = painted
         return painted
+
+    def _ground(self) -> Style:
+        """The style under everything, looked up once per theme."""
+        if self._ground_style is None:
+            base = self._theme.base_style if self._theme else None
+            self._ground_style = base if base is not None else self.rich_style
+        return self._ground_style
 
     def _marked(self, strip: Strip, line: int, column: int) -> Strip:
         width = self.gutter_width
@@ -308,8 +379,11 @@ class DocumentArea(TextArea):
         opens = bool(spans) and spans[0].kind is HighlightKind.FENCE
         if opens:
             return Segment(looks.sign(adapter), looks.style(adapter, bold=True))
-        loss = self.show_loss and carries_loss(raw, state, after)
+        loss = self.show_loss and self._learned(line, raw, state, after)
         return Segment("▐" if loss else "▏", looks.style(adapter))
+
+    def _learned(self, line: int, raw: str, state: AreaState, after: AreaState) -> bool:
+        return bool(self._tokens.get(line)) if line in self._exact else carries_loss(raw, state, after)
 
     def _severity_color(self, severity: str) -> str:
         colors = self._looks.theme.spec.colors

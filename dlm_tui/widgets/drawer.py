@@ -8,6 +8,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import on
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -39,22 +40,25 @@ def problem_text(problem: Diagnostic, looks: Looks, *, place: bool = False) -> T
     return text
 
 
-def section_text(state: SectionState, looks: Looks) -> Text:
-    """A section in the outline: state, adapter, title, how many questions, how well it was learned."""
+def section_text(state: SectionState, looks: Looks, width: int) -> Text:
+    """A section in one line of the outline: state, adapter, how well it was learned, questions, title."""
     colors = looks.theme.spec.colors
     tints = {"trained": colors.success, "changed": colors.warning, "new": colors.accent}
     text = Text(no_wrap=True, overflow="ellipsis", end="")
     text.append(f"{_STATE_SIGNS[state.state]} ", style=tints.get(state.state, colors.secondary))
     adapter = state.adapter or ""
     text.append(f"{looks.sign(adapter) if adapter else ' '} ", style=looks.style(adapter))
-    text.append(visible_line(state.title) or state.kind)
     section, record = state.section, state.record
     count = len(section.questions) + len(section.preferences) if section is not None else 0
-    notes = [state.state] + ([f"{count} Q"] if count > 1 else [])
+    notes = [state.state]
     if state.state == "trained" and record is not None:
         notes += [f"loss {record.last_loss:.2f}"] if record.last_loss is not None else []
         notes += [f"recall {record.last_recall:.0%}"] if record.last_recall is not None else []
-    return text.append("  " + ", ".join(notes), style=Style(color=colors.secondary))
+    notes += [f"{count} Q"] if count > 1 else []
+    text.append(", ".join(notes) + "  ", style=Style(color=colors.secondary))
+    text.append(visible_line(state.title) or state.kind)
+    text.truncate(max(8, width), overflow="ellipsis")
+    return text
 
 
 class Drawer(OptionList):
@@ -92,7 +96,12 @@ class Drawer(OptionList):
             here = section is not None and section.source is None
             span = (section.fence or section.span) if section is not None else None
             places.append((span.line - 1, 0) if here and span is not None else None)
-        self._show("outline", "Outline", [section_text(state, looks) for state in states], places)
+        self._show("outline", "Outline", [section_text(state, looks, self._room) for state in states], places)
+
+    @property
+    def _room(self) -> int:
+        """Cells of a line, also before the list itself is laid out; its scrollbar takes two."""
+        return (self.parent.size.width if isinstance(self.parent, Widget) else 60) - 3
 
     def show_problems(self, problems: Sequence[Diagnostic], looks: Looks) -> None:
         """Show the problems."""

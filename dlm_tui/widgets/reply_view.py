@@ -1,5 +1,7 @@
 """A question and its reply in the chat: streamed Markdown, with the routing as bars beside it."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -10,18 +12,24 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Markdown, Static
-from textual.widgets.markdown import MarkdownStream
 
 from dlm_core.events import Routing
 from dlm_core.requests import Message as Said
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.actions import bindings
 from dlm_tui.conversation import Answer
+from dlm_tui.widgets.brush import PATIENCE_S, PAUSE_S, QUIET_S, after, typed_at
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 
 SIDE_BY_SIDE_FROM = 70
 """Width of a reply from which its bars stand beside it, and not above."""
+
+
+COMPARE_FROM = 56
+"""Width from which two replies stand side by side."""
+WRITE_S = 0.125
+"""How often what was streamed is put on screen."""
 
 
 class QuestionView(Static):
@@ -78,9 +86,11 @@ class ReplyView(Vertical, can_focus=True):
         self.asked = asked
         self.answer = answer
         self.text = answer.text if answer is not None else ""
-        self.pieces: list[tuple[str, dict[str, float]]] = []
+        self.pieces = answer.tokens.said if answer is not None else []
         """What every token added, with the adapters' openness at it."""
-        self._stream: MarkdownStream | None = None
+        self._unwritten = ""
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._written_at = 0.0
         self._markdown = Markdown(visible(self.text), open_links=False)
         self._bars = RoutingBars()
         self._mode = Static("", classes="reply-facts")
@@ -123,17 +133,27 @@ class ReplyView(Vertical, can_focus=True):
         self._bars.show_routing(routing)
 
     async def grow(self, text: str, openness: Mapping[str, float]) -> None:
-        """Append a token."""
+        """Append a token; the screen follows a few times a second."""
         self.text += text
         self.pieces.append((text, dict(openness)))
-        if text:
-            if self._stream is None:
-                self._stream = Markdown.get_stream(self._markdown)
-            await self._stream.write(visible(text))
+        self._unwritten += text
+        if self._write_timer is None and self._unwritten:
+            self._written_at = time.monotonic()
+            self._write_timer = after(self, WRITE_S, self._write)
+
+    async def _write(self) -> None:
+        now = time.monotonic()
+        if now - typed_at(self.app) < QUIET_S and now - self._written_at < PATIENCE_S:
+            self._write_timer = after(self, PAUSE_S, self._write)
+            return
+        self._write_timer = None
+        text, self._unwritten = self._unwritten, ""
+        if text and self.answer is None and self.is_attached:
+            await self._markdown.append(visible(text))
 
     async def finish(self, answer: Answer) -> None:
         """The reply is complete."""
-        await self._end_stream()
+        self._stop_writing()
         self.answer, self.text = answer, answer.text
         # Set once more as a whole: a code fence that closed late renders right only then.
         await self._markdown.update(visible(answer.text))
@@ -141,14 +161,15 @@ class ReplyView(Vertical, can_focus=True):
 
     async def fail(self, sentence: str) -> None:
         """The reply broke off; what was said stays."""
-        await self._end_stream()
+        self._stop_writing()
+        await self._markdown.update(visible(self.text))
         colors = self._looks.theme.spec.colors
         self._facts.update(Text(f"✖ {visible(sentence)}", style=Style(color=colors.error)))
 
-    async def _end_stream(self) -> None:
-        if self._stream is not None:
-            await self._stream.stop()
-            self._stream = None
+    def _stop_writing(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def redraw(self) -> None:
         """The theme or the adapters changed."""
@@ -177,6 +198,18 @@ class ReplyView(Vertical, can_focus=True):
     def action_copy(self) -> None:
         """Put the reply on the clipboard."""
         self.post_message(self.Wanted("copy", self))
+
+
+class Comparison(Horizontal):
+    """Two replies to one question side by side; one above the other where there is no room for both."""
+
+    DEFAULT_CSS = """
+    Comparison { height: auto; width: 1fr; }
+    Comparison.-narrow { layout: vertical; }
+    """
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width < COMPARE_FROM, "-narrow")
 
 
 def facts_line(answer: Answer, looks: Looks) -> Text:

@@ -12,7 +12,7 @@ from dlm_tui.bars import bar
 from dlm_tui.widgets.looks import Looks
 
 MODE_WORDS: Mapping[str, str] = {
-    "auto": "gate",
+    "auto": "gate auto",
     "uniform": "uniform",
     "off": "gate off",
     "pin": "pinned",
@@ -35,6 +35,7 @@ def routing_lines(
     name_width = min(max((len(name) for name in names), default=0) + 2, max(6, width // 3))
     figures = 5 + (7 if openness else 0)
     bar_width = max(3, width - name_width - 1 - figures)
+    top = max(routing.weights.values(), default=0.0)
     lines = []
     for name in names:
         weight = routing.weights[name]
@@ -42,7 +43,7 @@ def routing_lines(
         line.append_text(looks.label(name, name_width))
         line.append(" ")
         line.append(bar(weight, bar_width), style=looks.style(name))
-        line.append(f" {weight:4.2f}", style="bold" if weight == max(routing.weights.values()) else "")
+        line.append(f" {weight:4.2f}", style="bold" if weight == top > 0 else "")
         if openness:
             line.append(f"  {openness[name]:.3f}" if name in openness else " " * 7, style=muted)
         lines.append(line)

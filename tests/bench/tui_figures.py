@@ -24,6 +24,8 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 ADAPTERS = ["runbook", "schema", "voice"]
+END = b"\x1b[1;5F"
+"""Ctrl+End: a person writes in the last section, not before the first line."""
 PROGRAM = (
     "import sys; from pathlib import Path; from dlm_tui.app import run_app;"
     "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))"
@@ -140,6 +142,7 @@ def main() -> None:
 
         terminal = Terminal(document, home, script)
         terminal.wait_for(b"ready")
+        terminal.send(END)
         terminal.read(2.0)
         process = psutil.Process(terminal.pid)
         before, begun = process.cpu_times(), time.perf_counter()
@@ -165,6 +168,7 @@ def main() -> None:
         big = long_document(sample, home / "big.dlm", 10_000)
         terminal = Terminal(big, home, script)
         terminal.wait_for(b"ready")
+        terminal.send(END)
         terminal.read(3.0)
         figures["keystroke_10000_lines"] = quantiles(terminal.keystrokes(options.keys))
         terminal.close()

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from dlm_core.engine_protocol import Emit, ShouldStop, TrainOptions
+from dlm_core.document import parse_text
+from dlm_core.engine_protocol import Emit, LossRow, LossToken, ShouldStop, TrainOptions
 from dlm_core.errors import DlmError, TrainingError, UsageError
 from dlm_core.events import (
     AdapterOpenness,
@@ -165,6 +166,22 @@ class FakeEngine:
     def plan(self, options: TrainOptions) -> RunPlanned:
         self.calls.append("plan")
         return self._planned(0, options.epochs or self.script.epochs)
+
+    def mask(self, path: Path) -> tuple[LossRow, ...]:
+        """Words as tokens; answers and prose carry loss, and so does the end token."""
+        self.calls.append(f"mask {path.name}")
+        document = parse_text(path.read_text(encoding="utf-8"), path).document
+        found: list[LossRow] = []
+        for section in document.sections if document is not None else ():
+            texts = [(q.question, q.answer) for q in section.questions]
+            texts += [(p.prompt, said) for p in section.preferences for said in (p.chosen, p.rejected)]
+            for asked, said in texts or [("", section.text)]:
+                tokens = [LossToken(f"<user>{asked}<bot>", False)] if asked else []
+                tokens += [LossToken(piece, True) for piece in _pieces(said)]
+                tokens += [LossToken("<end>", True)] if asked else []
+                adapter = section.adapter or self.script.adapters[0]
+                found.append(LossRow(section.kind.value, adapter, tuple(tokens), section.content_hash))
+        return tuple(found)
 
     def train(
         self, options: TrainOptions, emit: Emit, stop: ShouldStop, between_steps: Callable[[], None]

@@ -108,7 +108,7 @@ async def test_comparing_shows_the_same_prompt_under_two_routings_with_one_seed(
         await stage.pilot.press("alt+v")
         await stage.until(lambda: len(stage.app.screen_stack) == 3, "the choice")
         await stage.pilot.press("enter")
-        await stage.until(lambda: len(stage.bench.query(".comparison ReplyView")) == 2, "two replies")
+        await stage.until(lambda: len(stage.bench.query("Comparison ReplyView")) == 2, "two replies")
         await stage.until(lambda: all(v.answer for v in stage.bench.query(ReplyView)), "both being complete")
         asked = [r for r in stage.client.sent if isinstance(r, Generate)][1:]
         assert [r.choice.mode for r in asked] == ["auto", "base"]
@@ -151,6 +151,10 @@ async def test_the_history_comes_back_when_the_document_is_opened_again(
         stage.bench.frame.bring_up("chat")
         await stage.pilot.press("up")
         assert stage.bench.query_one(ChatInput).text == "What is the limit?"
+        last_reply(stage).focus()
+        await stage.pilot.press("enter")
+        await stage.until(lambda: "least" in stage.screen_text(), "openness token by token")
+        assert "not recorded" not in stage.screen_text()
 
 
 async def test_a_question_asked_while_the_base_loads_is_asked_when_it_is_there(open_workbench: Open) -> None:

@@ -14,7 +14,7 @@ from dlm_tui import actions
 from dlm_tui.panes import dashboard_text
 from dlm_tui.panes.completion import candidates
 from dlm_tui.panes.layout import PANES, arrange, resized
-from dlm_tui.panes.run_view import RunView, downsampled, smoothed
+from dlm_tui.panes.run_view import MAX_POINTS, RunView, Series, downsampled
 from dlm_tui.settings import Settings, State, load_settings, load_state, remember_document, save_state
 from dlm_tui.themes import load_library, load_theme, theme_folders
 from dlm_tui.widgets.find_bar import find_matches
@@ -94,7 +94,19 @@ def test_downsampling_keeps_both_ends_and_the_extremes(ys: list[float], columns:
 
 
 def test_smoothing_a_constant_changes_nothing_from_the_first_step_on() -> None:
-    assert smoothed([2.0] * 5) == pytest.approx([2.0] * 5)
+    series = Series()
+    for step in range(5):
+        series.add(step, 2.0)
+    assert series.smooth == pytest.approx([2.0] * 5)
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_extremes() -> None:
+    series = Series()
+    for step in range(5 * MAX_POINTS):
+        series.add(step, 99.0 if step == 7777 else -5.0 if step == 12_345 else 1.0)
+    assert len(series) <= MAX_POINTS and len(series) == len(series.smooth)
+    assert (min(series.ys), max(series.ys)) == (-5.0, 99.0)
+    assert series.xs == sorted(series.xs) and series.xs[-1] == 5 * MAX_POINTS - 1
 
 
 @given(st.floats(-1e9, 1e9), st.floats(0.001, 1e9), st.integers(1, 9))

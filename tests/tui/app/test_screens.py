@@ -42,7 +42,7 @@ async def compare(stage: Stage, name: str) -> None:
     before = ""
     for _ in range(100):
         await stage.pilot.pause(0.05)
-        if (now := painted(stage)) == before:
+        if (now := painted(stage)) == before and not stage.bench.dashboard.painting:
             break
         before = now
     path = KEPT / f"{name}.txt"

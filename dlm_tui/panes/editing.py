@@ -1,0 +1,70 @@
+"""Edits of a document that are more than typing: sections put in, problems put right, lines commented out."""
+
+import re
+from collections.abc import Sequence
+
+from dlm_core.document import Diagnostic, SectionKind
+from dlm_tui.widgets.document_area import DocumentArea
+from dlm_tui.widgets.drawer import REMEDY
+
+_BODIES = {
+    SectionKind.INSTRUCTION.value: "### Q\n\n### A\n",
+    SectionKind.PREFERENCE.value: "### Prompt\n\n### Chosen\n\n### Rejected\n",
+}
+
+
+def append_section(area: DocumentArea, adapter: str) -> int:
+    """Open an instruction section for `adapter` at the end; answers the line where its question goes."""
+    row = area.document.line_count - 1
+    last = area.document.get_line(row)
+    after_gap = not last.strip() and row > 0 and not area.document.get_line(row - 1).strip()
+    lead = "" if after_gap else "\n\n" if last.strip() else "\n"
+    area.history.checkpoint()
+    end = area.document.end
+    area.put(f"{lead}::instruction#{adapter}::\n{_BODIES['instruction']}", end, end)
+    return area.cursor_location[0] - 2
+
+
+def insert_section(area: DocumentArea, kind: str, adapter: str) -> int:
+    """Open a section after the cursor's line; answers the line where its text goes."""
+    row = area.cursor_location[0]
+    here = area.document.get_line(row)
+    tag = f"#{adapter}" if adapter else ""
+    lead = "\n\n" if here.strip() else "\n"
+    area.history.checkpoint()
+    end = (row, len(here))
+    area.put(f"{lead}::{kind}{tag}::\n{_BODIES.get(kind, chr(10))}", end, end)
+    return row + lead.count("\n") + (2 if kind in _BODIES else 1)
+
+
+def put_right(area: DocumentArea, problems: Sequence[Diagnostic]) -> bool:
+    """Put in what the first hint suggests, as one undoable edit; answers whether there was one."""
+    for problem in problems:
+        meant = REMEDY.search(problem.hint)
+        if meant is not None:
+            span = problem.span
+            area.history.checkpoint()
+            area.put(meant[1], (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1))
+            return True
+    return False
+
+
+def toggle_comment(area: DocumentArea) -> bool:
+    """Comment the selected lines out, or back in; False outside the frontmatter, which alone has comments."""
+    first, last = sorted((area.selection.start[0], area.selection.end[0]))
+    if area.state_at(first).line.region not in ("frontmatter", "yaml-block"):
+        return False
+    lines = [area.document.get_line(row) for row in range(first, last + 1)]
+    area.history.checkpoint()
+    end = (last, len(lines[-1]))
+    area.replace("\n".join(toggled_comment(lines)), (first, 0), end, maintain_selection_offset=True)
+    return True
+
+
+def toggled_comment(lines: Sequence[str]) -> list[str]:
+    """The YAML lines commented out at their common indentation, or back in where all of them are."""
+    filled = [line for line in lines if line.strip()]
+    if filled and all(line.lstrip().startswith("#") for line in filled):
+        return [re.sub(r"^( *)# ?", r"\1", line) for line in lines]
+    lead = min((len(line) - len(line.lstrip()) for line in filled), default=0)
+    return [f"{line[:lead]}# {line[lead:]}" if line.strip() else line for line in lines]

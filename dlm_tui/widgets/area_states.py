@@ -1,0 +1,45 @@
+"""What holds where a line of a document begins, and whether training predicts the line."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from dlm_core.document.fences import heading
+from dlm_core.document.highlight import START, HighlightKind, HighlightSpan, LineState, highlight_line
+from dlm_core.document.model import SectionKind
+
+LOSS_PARTS = ("A", "Chosen", "Rejected")
+"""Headings whose text is learned."""
+
+
+@dataclass(frozen=True)
+class AreaState:
+    """What holds where a line begins: the highlighter's state, and the heading the text stands under."""
+
+    line: LineState = START
+    part: str = ""
+
+
+@lru_cache(maxsize=16_384)
+def read_line(
+    text: str, state: AreaState, adapters: tuple[str, ...]
+) -> tuple[AreaState, tuple[HighlightSpan, ...]]:
+    """The state after a line, and its spans. Pure, so it may be remembered."""
+    after, spans = highlight_line(text, state.line, adapters or None)
+    part = state.part
+    if after.region == "fenced" and (spans or state.line.region != "fenced"):
+        part = ""
+    elif spans and spans[0].kind is HighlightKind.HEADING:
+        part = heading(text) or ""
+    return AreaState(after, part), spans
+
+
+def carries_loss(text: str, state: AreaState, after: AreaState) -> bool:
+    """Whether training predicts this line: prose, answers, and both sides of a preference."""
+    line = after.line
+    if line.region not in ("body", "code") or line.section is None or not text.strip():
+        return False
+    if state.part != after.part or state.line.region in ("frontmatter", "yaml-block"):
+        return False
+    if line.section is SectionKind.PROSE:
+        return True
+    return after.part in LOSS_PARTS

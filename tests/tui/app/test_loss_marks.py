@@ -1,0 +1,83 @@
+"""Which tokens carry loss, shown in the text: exact where the engine can say, by line elsewhere."""
+
+from dlm_core.events import MaskedRow
+from dlm_core.requests import Mask
+from dlm_tui.widgets.loss_marks import Passage, marks_of
+from tests.tui.app.conftest import Open
+
+
+def row(*pieces: tuple[str, bool]) -> MaskedRow:
+    return MaskedRow(
+        section="s",
+        adapter="tone",
+        pieces=tuple(p for p, _ in pieces),
+        loss=tuple(loss for _, loss in pieces),
+    )
+
+
+def test_answer_tokens_are_found_across_lines_and_the_end_token_is_nowhere() -> None:
+    passage = Passage(7, ("", "Forty two.", "Yes."))
+    tokens = row(
+        ("<user>What?", False),
+        ("Forty", True),
+        (" two", True),
+        (".\n", True),
+        ("Yes.", True),
+        ("<end>", True),
+    )
+    assert marks_of([passage], [tokens], prose=False) == {
+        7: (),
+        8: ((0, 5), (5, 9), (9, 10)),
+        9: ((0, 4),),
+    }
+
+
+def test_a_token_that_ends_within_a_character_takes_what_lies_between_its_neighbours() -> None:
+    tokens = row(("a", True), ("\ufffd", True), ("\ufffd", True), ("b", True))
+    assert marks_of([Passage(0, ("aéb",))], [tokens], prose=False) == {0: ((0, 1), (1, 2), (2, 3))}
+
+
+def test_the_first_token_of_prose_is_read_over_and_carries_no_loss() -> None:
+    tokens = row(("The", False), (" hedge", True), (" waits", True))
+    assert marks_of([Passage(3, ("The hedge waits",))], [tokens], prose=True) == {3: ((3, 9), (9, 15))}
+
+
+def test_a_space_that_the_tokenizer_drops_is_no_obstacle() -> None:
+    tokens = row(("The", True), ("hedge", True))
+    assert marks_of([Passage(0, ("The hedge",))], [tokens], prose=False) == {0: ((0, 3), (4, 9))}
+
+
+def test_rows_of_another_text_fit_nowhere() -> None:
+    assert marks_of([Passage(0, ("Something else.",))], [row(("Forty", True))], prose=False) is None
+    assert marks_of([Passage(0, ("One",))], [], prose=False) is None
+
+
+async def test_with_the_base_loaded_the_mask_is_by_token(open_workbench: Open) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        editor = stage.bench.editor
+        editor.go_to(editor.area.text.split("\n").index("Ada does."))
+        await stage.pilot.press("alt+m")
+        await stage.until(lambda: "learned, 2 tokens" in stage.screen_text(), "the number of tokens")
+        assert any(isinstance(request, Mask) for request in stage.client.sent)
+
+
+async def test_a_section_that_changed_since_the_save_is_shown_by_line(open_workbench: Open) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        editor = stage.bench.editor
+        editor.go_to(editor.area.text.split("\n").index("Ada does."))
+        await stage.pilot.press("alt+m")
+        await stage.until(lambda: "learned, 2 tokens" in stage.screen_text(), "the tokens")
+        await stage.pilot.press("x")
+        await stage.until(
+            lambda: "learned" in stage.screen_text() and "learned, 2" not in stage.screen_text(), "the line"
+        )
+
+
+async def test_without_the_base_the_mask_is_by_line_and_says_why(open_workbench: Open) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        stage.bench.engine_state = "loading"
+        await stage.pilot.press("alt+m")
+        await stage.until(
+            lambda: any("by line: the base is not loaded" in n.message for n in stage.app._notifications),
+            "the reason",
+        )
