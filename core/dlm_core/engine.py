@@ -23,6 +23,8 @@ from dlm_core.engine_protocol import (
     CompareOptions,
     Emit,
     EvalOptions,
+    Exported,
+    ExportOptions,
     LossRow,
     LossToken,
     ShouldStop,
@@ -298,6 +300,17 @@ class Engine:
         """
         self.close()
         return compare(load(path), self.home, self.device, options, emit, stop)
+
+    def export(self, options: ExportOptions, emit: Emit, stop: ShouldStop) -> Exported:
+        """Write the open document's adapters for other programs; see `dlm_core.export.exporter`."""
+        from dlm_core.export.exporter import Subject, export
+
+        chat = self._opened()
+        assert self._document is not None and self._workshop is not None
+        workshop = self._workshop
+        return export(
+            Subject(self._document, chat, workshop.head, workshop.store.snapshot()), options, emit, stop
+        )
 
     def close(self) -> None:
         """Let go of everything in memory."""

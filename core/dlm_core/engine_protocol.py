@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from dlm_core.events import Event, Ready, Reply, Routed, RunEnded, Token, Why
 from dlm_core.reports import METHODS, Method
@@ -57,6 +57,33 @@ class CompareOptions:
     rehearsal: Literal["off", "on", "both"] = "both"
     probes: Path | None = None
     fresh: bool = False
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to export. `target`: peft, hf, gguf or ollama; `choice`: which adapters, as for a reply.
+
+    `folder` None: the store's own folder for exports. `quant` None: the document's for GGUF, the base's for hf.
+    `fold` makes a static LoRA of PEFT folders, `merge` puts the adapters into the GGUF's weights; `overwrite`
+    replaces an earlier export.
+    """
+
+    target: str
+    choice: RoutingChoice = RoutingChoice()
+    folder: Path | None = None
+    quant: str | None = None
+    fold: bool = False
+    merge: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A finished export: where it is, what it says for itself, and its manifest as plain values."""
+
+    folder: Path
+    banner: tuple[str, ...]
+    manifest: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from dlm_core.engine_protocol import (
     Emit,
     EngineProtocol,
     EvalOptions,
+    Exported,
+    ExportOptions,
     LossRow,
     ShouldStop,
     TrainOptions,
@@ -109,6 +111,10 @@ class OneShotEngine(EngineProtocol, Protocol):
 
     def compare(self, path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
         """Train several methods on the rows of the document at `path`, and measure them."""
+        ...
+
+    def export(self, options: ExportOptions, emit: Emit, stop: ShouldStop) -> Exported:
+        """Write the committed versions of the open document for other programs."""
         ...
 
 
@@ -316,6 +322,16 @@ def run_compare(path: Path, options: CompareOptions, emit: Emit, stop: ShouldSto
         return engine.compare(path, options, emit, stop)
 
 
+def run_export(path: Path, options: ExportOptions, emit: Emit, stop: ShouldStop) -> Exported:
+    """Write the document at `path` for other programs; what happens goes to `emit` in sentences.
+
+    `stop` is asked at every forward and every tensor. Raises DlmError for what a person can put right.
+    """
+    with _opened(path, emit, stop) as (engine, ready):
+        emit(ready)
+        return engine.export(options, emit, stop)
+
+
 def loss_rows(path: Path, emit: Emit) -> tuple[LossRow, ...]:
     """The rows that the document at `path` would be trained on, with the tokens that carry loss.
 
@@ -331,9 +347,7 @@ def _opened(
 ) -> Iterator[tuple[OneShotEngine, Ready]]:
     with _engine(emit) as engine:
         engine.should_stop = stop
-        with paused_collector():
-            ready = engine.open(path)
-        yield engine, ready
+        yield engine, engine.open(path)
 
 
 @contextmanager

@@ -41,6 +41,9 @@ COMMANDS = {
     "show": Entry("dlm_tui.cli.show:show", "Show sections, versions, runs and the gate of a document."),
     "versions": Entry("dlm_tui.cli.versions:versions", "List the versions of every adapter."),
     "rollback": Entry("dlm_tui.cli.versions:rollback", "Make earlier versions the current ones."),
+    "export": Entry(
+        "dlm_tui.cli.export:export", "Write the adapters for PEFT, transformers, llama.cpp or Ollama."
+    ),
     "pack": Entry("dlm_tui.cli.pack:pack", "Put a trained document into one file."),
     "unpack": Entry("dlm_tui.cli.pack:unpack", "Take a packed document in."),
     "migrate": Entry("dlm_tui.cli.migrate:migrate_", "Lift a document to the newest version of the format."),

@@ -23,6 +23,7 @@ from dlm_core.store import atomic, seal
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+GATES_FILE = "gate_weights.safetensors"  # where the reference may keep gates by themselves
 _PREFIX = "base_model.model."
 _GATE = "lora_disel_gate"
 _SAVED_GATE_NAME = "default"  # the name under which the reference looks for gates unless told otherwise
@@ -123,13 +124,9 @@ def load_adapter(folder: Path, name: str, features: Mapping[str, tuple[int, int]
         )
     config = _read_config(folder)
     weights_path = folder / WEIGHTS_FILE
-    try:
-        tensors = load_tensors(weights_path.read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise AdapterError(
-            f"{visible(str(weights_path))}: cannot be read as safetensors: {error}",
-            "go back to an earlier version with `dlm rollback`, or train again",
-        ) from error
+    tensors = _read_tensors(weights_path)
+    if any(key.startswith("disel_gate") for key in config) and not any(_GATE in key for key in tensors):
+        tensors |= _read_tensors(folder / GATES_FILE)  # without its gates the adapter would answer fully open
     layers: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         module, role = _split_key(key, weights_path)
@@ -174,6 +171,16 @@ def load_adapter(folder: Path, name: str, features: Mapping[str, tuple[int, int]
             "go back to an earlier version with `dlm rollback`, or train again",
         )
     return adapter
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_tensors(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise AdapterError(
+            f"{visible(str(path))}: cannot be read as safetensors: {error}",
+            "go back to an earlier version with `dlm rollback`, or train again",
+        ) from error
 
 
 def _key(module: str, role: str, *, bottleneck: bool) -> str:

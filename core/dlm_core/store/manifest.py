@@ -59,7 +59,7 @@ class Committed(Struct, frozen=True, kw_only=True):
         kept: sections that are gone from the document and still replayed, as they were asked to be.
         settings: what decides a training besides the sections, as JSON text by key.
         libraries: versions of what trained it, by package.
-        recall: the share of all answer tokens that was predicted at its end, 0..1.
+        recall: the share of the answer tokens its run went through that was predicted at its end, 0..1.
         retention: `perplexity` and `kl` (nats per token) on neutral text, and `perplexity_base`, the base's.
     """
 

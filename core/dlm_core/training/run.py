@@ -45,7 +45,7 @@ from dlm_core.training.replay import load_kept, save_kept
 from dlm_core.training.settings import hash_of, settings_of
 from dlm_core.training.workshop import Workshop
 
-METER_INTERVAL_S = 8.0
+METER_INTERVAL_S = 20.0
 CHECKPOINT_INTERVAL_S = 60.0
 _REASONS = {"recall": "every answer was learned", "epochs": "all epochs done"}
 _PHASES = {"sft": "in full", "revision": "of the revision", "preference": "of the preference phase"}

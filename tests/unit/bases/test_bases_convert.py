@@ -89,7 +89,7 @@ def test_a_gguf_file_beside_the_document_becomes_a_base_that_speaks_its_template
 @pytest.mark.slow
 def test_a_gguf_that_transformers_cannot_read_is_an_error_for_a_person(tmp_path: Path) -> None:
     broken = tmp_path / "bro\x1bken.gguf"
-    broken.write_bytes(b"GGUF" + b"\xff" * 64)
+    broken.write_bytes(b"GGUF\3\0\0\0" + bytes(64))  # a whole header that announces nothing
     with pytest.raises(BaseModelError) as caught:
         convert_gguf(broken, tmp_path / "out", run_child, lambda: False)
     assert "cannot be converted" in caught.value.message

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dlm_core import requests
 from dlm_core.engine_protocol import EngineProtocol, TrainOptions
+from dlm_core.errors import Stopped
 from dlm_core.events import AnyEvent, Done, Event, Failure, Ready, Reply, Routed, RunEnded, Token, TrainStep
 from dlm_core.host import MAX_LINE_BYTES, Host, Inbox, feed
 from dlm_core.requests import AnyRequest, Explain, Generate, Message, Open, Route, Shutdown, Stop, Train
@@ -284,3 +285,17 @@ def test_options_of_a_training_reach_the_engine() -> None:
 
 def test_the_length_of_a_line_has_a_bound() -> None:
     assert MAX_LINE_BYTES <= 64 * 1024 * 1024
+
+
+def test_a_stop_reaches_an_engine_that_fetches_its_base() -> None:
+    hosted = Hosted()
+
+    def fetch(path: Path) -> Ready:
+        assert not hosted.engine.should_stop()
+        hosted.inbox.put(Stop(request_id="s", target="o"))
+        assert hosted.engine.should_stop()
+        raise Stopped("stopped while downloading the base")
+
+    hosted.engine.open = fetch  # type: ignore[method-assign]
+    hosted.put(Open(request_id="o", path="a.dlm")).run()
+    assert [e.kind for e in hosted.of("o") if isinstance(e, Failure)] == ["Stopped"]

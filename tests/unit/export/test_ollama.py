@@ -1,0 +1,194 @@
+"""A Modelfile renders byte for byte what the engine renders, or has no template; nothing breaks out of it."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlm_core.bases.chat import Chat
+from dlm_core.errors import ExportError
+from dlm_core.export import go_template, ollama, turns
+from dlm_core.requests import Message
+from tests.tiny import CHATML, make_tokenizer
+
+SMOLLM = (
+    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nYou are a helpful AI assistant.<|im_end|>\n' }}{% endif %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+LLAMA3 = (
+    "{{ bos_token }}{% if messages[0].role == 'system' %}{% set system = messages[0].content %}"
+    "{% set messages = messages[1:] %}{% else %}{% set system = '' %}{% endif %}"
+    "<|start_header_id|>system<|end_header_id|>\n\nToday Date: {{ date_string }}\n\n{{ system }}</s>"
+    "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}</s>"
+    "{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+GEMMA = (
+    "{{ bos_token }}{% if messages[0].role == 'system' %}{% set first = messages[0].content + '\n\n' %}"
+    "{% set turns = messages[1:] %}{% else %}{% set first = '' %}{% set turns = messages %}{% endif %}"
+    "{% for m in turns %}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n"
+    "{{ first if loop.first else '' }}{{ m.content | trim }}</s>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+QWEN3 = CHATML.replace(
+    "<|im_start|>assistant\n{% endif %}",
+    "<|im_start|>assistant\n{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}",
+)
+NO_SYSTEM = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system here') }}{% endif %}"
+    "{{ '[INST] ' + m.content + ' [/INST]' if m.role == 'user' else m.content + '</s>' }}{% endfor %}"
+)
+COUNTING = "{% for m in messages %}{{ loop.index }} {{ m.role }}: {{ m.content }}</s>{% endfor %}ai:"
+
+
+def chat_of(template: str | None) -> Chat:
+    return Chat(make_tokenizer(template))
+
+
+@pytest.mark.parametrize(
+    ("template", "trims"),
+    [
+        (CHATML, False),
+        (SMOLLM, False),
+        (LLAMA3, True),
+        (GEMMA, True),
+        (QWEN3, False),
+        (NO_SYSTEM, False),
+        (None, False),
+    ],
+    ids=["chatml", "smollm", "llama3", "gemma", "qwen3", "no_system", "no_template"],
+)
+def test_the_template_renders_what_the_engine_renders(template: str | None, trims: bool) -> None:
+    chat = chat_of(template)
+    found = ollama.template_for(chat)
+    assert found.text is not None
+    assert bool(found.note) == trims
+    samples = turns.SAMPLES if trims else (*turns.SAMPLES, *turns.UNTRIMMED)
+    assert found.checked == len(samples)
+    for sample in samples:
+        assert go_template.render(found.text, sample) == chat.render(sample, add_generation_prompt=True)
+
+
+def test_every_message_keeps_its_own_end() -> None:
+    apart = turns.take_apart(lambda m: chat_of(SMOLLM).render(m, True), "<|im_end|>")
+    assert apart is not None
+    assert apart.user == turns.Turn("<|im_start|>user\n", "<|im_end|>\n")
+    assert apart.assistant == turns.Turn("<|im_start|>assistant\n", "<|im_end|>\n")
+    assert apart.ask == "<|im_start|>assistant\n"
+    assert apart.unasked.startswith("<|im_start|>system\nYou are")
+
+
+def test_a_template_that_does_more_than_put_texts_around_messages_is_left_out() -> None:
+    found = ollama.template_for(chat_of(COUNTING))
+    assert found.text is None and found.note
+
+
+def test_a_begin_token_that_ollama_adds_by_itself_is_not_written() -> None:
+    from tokenizers import processors
+
+    tokenizer = make_tokenizer("<s>" + CHATML)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    found = ollama.template_for(Chat(tokenizer))
+    assert found.text is not None and "<s>" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("template", "rendered"),
+    [
+        ("{{ if .System }}s{{ else }}n{{ end }}", "s"),
+        ('{{ range .Messages }}{{ if eq .Role "user" }}[{{ .Content }}]{{ end }}{{ end }}', "[hi][you]"),
+        (
+            "{{ $x := true }}{{ range .Messages }}{{ if $x }}{{ .Role }}{{ $x = false }}{{ end }}{{ end }}",
+            "system",
+        ),
+        ('{{ "{{" }} {{ "\\n" }}', "{{ \n"),
+        ("{{ range .Messages }}{{ $.System }};{{ end }}", "be;be;be;be;"),
+        ('{{ if eq .System "x" }}1{{ else if .Messages }}2{{ else }}3{{ end }}', "2"),
+    ],
+)
+def test_the_part_of_go_that_is_used_means_what_it_means_in_go(template: str, rendered: str) -> None:
+    talk = [
+        Message("system", "be"),
+        Message("user", "hi"),
+        Message("assistant", "ho"),
+        Message("user", "you"),
+    ]
+    assert go_template.render(template, talk) == rendered
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ .Nothing }}",
+        "{{ if .System }}",
+        "{{ end }}",
+        "{{- .System }}",
+        "{{ printf .System }}",
+        "{{ $y = true }}",
+        "{{ x",
+    ],
+)
+def test_what_is_not_known_of_go_is_an_error(template: str) -> None:
+    with pytest.raises(go_template.GoTemplateError):
+        go_template.render(template, [Message("user", "hi")])
+
+
+def file_of(**changes: Any) -> str:
+    settings: dict[str, Any] = {
+        "model": "model.gguf",
+        "adapter": "adapter.gguf",
+        "template": "T",
+        "system": "Be brief.",
+        "stops": ("<|im_end|>",),
+        "temperature": 0.0,
+        "top_p": 1.0,
+    }
+    return ollama.modelfile(**(settings | changes))
+
+
+def test_a_modelfile_says_everything_the_engine_knows() -> None:
+    assert file_of().splitlines() == [
+        "FROM ./model.gguf",
+        "ADAPTER ./adapter.gguf",
+        'TEMPLATE """T"""',
+        'SYSTEM """Be brief."""',
+        "PARAMETER temperature 0",
+        "PARAMETER top_p 1",
+        "PARAMETER top_k 0",
+        "PARAMETER repeat_penalty 1",
+        'PARAMETER stop "<|im_end|>"',
+    ]
+    bare = file_of(adapter=None, template=None, system=None)
+    assert "ADAPTER" not in bare and "TEMPLATE" not in bare and "SYSTEM" not in bare
+
+
+@pytest.mark.parametrize("system", ['x"""\nFROM /etc/passwd\nSYSTEM """', 'ends with "', "a\r\nb"])
+def test_a_system_prompt_cannot_add_lines_to_the_modelfile(system: str) -> None:
+    with pytest.raises(ExportError, match="system prompt"):
+        file_of(system=system)
+
+
+def test_ollama_is_called_without_a_shell_where_it_is_there(tmp_path: Path) -> None:
+    calls: list[tuple[list[str], Any]] = []
+
+    def run(command: list[str], **settings: Any) -> Any:
+        calls.append((command, settings["cwd"]))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    name, sentence = ollama.create(tmp_path, "My notes; rm -rf $HOME", lambda _: "/bin/ollama", run)
+    assert name == "dlm-my-notes-rm-rf-home" and name in sentence
+    assert calls == [(["/bin/ollama", "create", name, "-f", "Modelfile"], tmp_path)]
+
+
+def test_what_ollama_says_is_passed_on(tmp_path: Path) -> None:
+    def refuse(command: list[str], **settings: Any) -> Any:
+        return subprocess.CompletedProcess(command, 1, "", "Error: no such \x1b[2Jfile\n")
+
+    name, sentence = ollama.create(tmp_path, "x", lambda _: "/bin/ollama", refuse)
+    assert name is None and "no such" in sentence and "\x1b" not in sentence
+    name, sentence = ollama.create(tmp_path, "x", lambda _: None)
+    assert name is None and "ollama create NAME" in sentence
