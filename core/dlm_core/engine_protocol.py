@@ -63,13 +63,13 @@ class CompareOptions:
 class ExportOptions:
     """What to export. `target`: peft, hf, gguf or ollama; `choice`: which adapters, as for a reply.
 
-    `folder` None: the store's own folder for exports. `quant` None: the document's for GGUF, the base's for hf.
-    `fold` makes a static LoRA of PEFT folders, `merge` puts the adapters into the GGUF's weights; `overwrite`
-    replaces an earlier export.
+    `folder` None: the store's own folder for exports. `quant` None: the document's for GGUF, the base's for
+    hf. `fold` makes a static LoRA of PEFT folders, `merge` puts the adapters into the GGUF's weights;
+    `overwrite` replaces an earlier export.
     """
 
     target: str
-    choice: RoutingChoice = RoutingChoice()
+    choice: RoutingChoice = field(default_factory=RoutingChoice)
     folder: Path | None = None
     quant: str | None = None
     fold: bool = False
