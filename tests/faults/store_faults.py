@@ -190,15 +190,17 @@ def carry_on(tally: Tally, home: Path, place: str) -> None:
 def damaged_files(tally: Tally, source: Path, work: Path, stride: int) -> None:
     """Every file of the store: cut to pieces, emptied, removed, and bits flipped all over it."""
     files = sorted(p.relative_to(source) for p in source.rglob("*") if p.is_file() and p.name != "notes.dlm")
-    for relative in files:
-        if relative.name == "lock":
-            continue
-        size = (source / relative).stat().st_size
-        for label, spoil in list(damages(size))[::stride]:
-            home = fresh_copy(source, work)
-            spoil(home / relative)
-            tally.faults[label.split(" ")[0]] += 1
-            _check_damaged(tally, home, relative, f"{relative}, {label}")
+    places = [
+        (relative, label, spoil)
+        for relative in files
+        if relative.name != "lock"
+        for label, spoil in damages((source / relative).stat().st_size)
+    ]
+    for relative, label, spoil in places[::stride]:
+        home = fresh_copy(source, work)
+        spoil(home / relative)
+        tally.faults[label.split(" ")[0]] += 1
+        _check_damaged(tally, home, relative, f"{relative}, {label}")
 
 
 def _check_damaged(tally: Tally, home: Path, relative: Path, place: str) -> None:
