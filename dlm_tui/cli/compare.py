@@ -22,51 +22,38 @@ from dlm_tui.cli.wording import percent
 from dlm_tui.signs import can_show_unicode
 
 
-class Methods(click.ParamType):
-    """Method names with commas between them, each once."""
-
-    name = "methods"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Method, ...]:
-        if isinstance(value, tuple):
-            return value
-        named = [name.strip() for name in str(value).split(",") if name.strip()]
-        chosen = tuple(m for m in METHODS if m in named)
-        unknown = [name for name in named if name not in METHODS]
-        if unknown or not chosen:
-            what = f"there is no method {unknown[0]!r}" if unknown else "no method is named"
-            self.fail(f"{what}; methods are {', '.join(METHODS)}", param, ctx)
-        return chosen
+def _methods(ctx: click.Context, param: click.Parameter, value: str) -> tuple[Method, ...]:
+    """Method names with commas between them, each once, in the order of METHODS."""
+    named = [name.strip() for name in value.split(",") if name.strip()]
+    chosen = tuple(m for m in METHODS if m in named)
+    unknown = [name for name in named if name not in METHODS]
+    if unknown or not chosen:
+        what = f"there is no method {unknown[0]!r}" if unknown else "no method is named"
+        raise click.BadParameter(f"{what}; methods are {', '.join(METHODS)}")
+    return chosen
 
 
-class Rate(click.ParamType):
-    """`METHOD=RATE`."""
-
-    name = "rate"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Method, float]:
-        if isinstance(value, tuple):
-            return value
-        name, _, number = str(value).partition("=")
+def _rates(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[Method, float]:
+    """`METHOD=RATE`, any number of times."""
+    rates: dict[Method, float] = {}
+    for value in values:
+        name, _, number = value.partition("=")
         method = next((m for m in METHODS if m == name.strip()), None)
         try:
             rate = float(number)
         except ValueError:
             rate = 0.0
         if method is None or not 0 < rate < 1:
-            self.fail(f"{value!r} is not METHOD=RATE, such as lora=2e-3", param, ctx)
-        return method, rate
+            raise click.BadParameter(f"{value!r} is not METHOD=RATE, such as lora=2e-3")
+        rates[method] = rate
+    return rates
 
 
 @click.command()
 @document_argument
 @click.option(
     "--methods",
-    type=Methods(),
+    callback=_methods,
     metavar="NAME,…",
     default=",".join(METHODS),
     show_default=True,
@@ -76,7 +63,7 @@ class Rate(click.ParamType):
 @click.option(
     "--rate",
     "rates",
-    type=Rate(),
+    callback=_rates,
     multiple=True,
     metavar="METHOD=RATE",
     help="Train a method at this rate alone instead of searching; may be given several times.",
@@ -101,7 +88,7 @@ def compare(
     file: Path,
     methods: tuple[Method, ...],
     epochs: int | None,
-    rates: Sequence[tuple[Method, float]],
+    rates: dict[Method, float],
     rehearsal: str,
     probes: Path | None,
     fresh: bool,
@@ -119,7 +106,7 @@ def compare(
     options = CompareOptions(
         methods=methods,
         epochs=epochs,
-        rates=dict(rates),
+        rates=rates,
         rehearsal=rehearsal,  # type: ignore[arg-type]  # one of the three, says click
         probes=probes,
         fresh=fresh,
