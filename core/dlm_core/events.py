@@ -234,6 +234,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     drafted: int = 0
     accepted: int = 0
 
+    @property
+    def acceptance(self) -> float | None:
+        """The share of drafted tokens that stood; None where nothing was drafted."""
+        return self.accepted / self.drafted if self.drafted else None
+
 
 class Reply(Event, frozen=True, kw_only=True, tag="reply"):
     """A reply is complete. `finish_reason`: stop (end token), length (limit), or interrupted (asked to)."""

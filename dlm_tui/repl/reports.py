@@ -48,6 +48,8 @@ def reply_report(answer: Answer, look: Look, context_length: int = 0) -> list[Li
     if answer.timing is not None:
         figures.append(f"{answer.timing.tokens_per_s:.0f} tokens/s")
         figures.append(f"{answer.timing.tokens} token{'' if answer.timing.tokens == 1 else 's'}")
+        if answer.timing.acceptance is not None:
+            figures.append(f"{answer.timing.acceptance:.0%} of drafts kept")
     if answer.version:
         figures.append(answer.version)
     report: list[Line] = []

@@ -219,6 +219,8 @@ def facts_line(answer: Answer, looks: Looks) -> Text:
     facts = []
     if answer.timing is not None and answer.timing.tokens:
         facts += [f"{answer.timing.tokens} tokens", f"{answer.timing.tokens_per_s:.0f}/s"]
+        if answer.timing.acceptance is not None:
+            facts.append(f"{answer.timing.acceptance:.0%} of drafts kept")
     if answer.version:
         facts.append(visible_line(answer.version))
     text.append(" · ".join(facts), style=Style(color=colors.secondary))
