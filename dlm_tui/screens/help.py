@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.style import Style
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -56,32 +57,32 @@ class HelpScreen(ModalScreen[None]):
             with VerticalScroll():
                 yield Static(self.text())
 
-    def text(self) -> Text:
-        """The whole help."""
+    def text(self) -> Table:
+        """The whole help: keys on the left, what they do on the right."""
         looks: Looks = self.app.looks  # type: ignore[attr-defined]
         order: list[Scope] = [self._pane, "workbench"]
         order += [scope for scope in _SCOPE_TITLES if scope not in order]
         if self._pane == "chat":
             order.remove("reply")
             order.insert(1, "reply")
-        text = Text(end="")
+        table = Table.grid(padding=(0, 1))
+        table.add_column(width=KEY_WIDTH)
+        table.add_column()
         for scope in order:
-            text.append(
-                f"{_SCOPE_TITLES[scope]}\n", style=Style(bold=True, color=looks.theme.spec.colors.accent)
+            table.add_row(
+                Text(_SCOPE_TITLES[scope], style=Style(bold=True, color=looks.theme.spec.colors.accent))
             )
             for action in ACTIONS:
                 if action.scope == scope:
-                    text.append_text(self._line(action, looks))
-            text.append("\n")
-        return text
+                    table.add_row(*self._line(action, looks))
+            table.add_row("")
+        return table
 
-    def _line(self, action: Action, looks: Looks) -> Text:
+    def _line(self, action: Action, looks: Looks) -> tuple[Text, Text]:
         colors = looks.theme.spec.colors
         keys = self._keys.get(action.id) or [k for k in action.key.split(",") if k]
         shown = ", ".join(readable(key) for key in keys) or "palette"
         dim = action.id in self._keys and action.id not in self._enabled
-        line = Text(end="")
-        line.append(f"  {shown:<{KEY_WIDTH}}", style=Style(color=colors.primary, bold=not dim, dim=dim))
-        line.append(action.title, style=Style(dim=dim or None))
-        line.append(f"  {action.help}" + (" (not now)" if dim else ""), style=Style(color=colors.secondary))
-        return line.append("\n")
+        told = Text(end="").append(action.title + (" (not now)" if dim else ""), style=Style(dim=dim or None))
+        told.append(f"  {action.help}", style=Style(color=colors.secondary))
+        return Text(f" {shown}", style=Style(color=colors.primary, bold=not dim, dim=dim)), told
