@@ -20,7 +20,7 @@ def test_no_reader_answers_damage_with_anything_but_its_own_errors(tmp_path: Pat
     seen: dict[str, Count] = {}
     for target in targets(tmp_path):
         count = seen[target.name] = Count()
-        drive(target, 60.0, random.Random(target.name), count, most=60)
+        drive(target, 600.0, random.Random(target.name), count, most=60)
         assert count.failures == [], target.name
     assert seen.keys() >= {
         "document",
