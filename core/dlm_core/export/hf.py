@@ -20,12 +20,16 @@ def write(base: Base, weights: Weights, folder: Path, dtype: torch.dtype | None,
 
     Raises OSError where the disk refuses, Stopped.
     """
-    state = {}
+    state: dict[str, torch.Tensor] = {}
+    known: dict[int, torch.Tensor] = {}  # tied weights stay one tensor, and are written once
     for name in weights.names():
         if stop():
             raise Stopped("stopped; nothing was exported")
-        tensor = weights.get(name)
-        state[name] = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+        place = weights.parameter(name).data_ptr()
+        if place not in known:
+            tensor = weights.get(name)
+            known[place] = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+        state[name] = known[place]
     model: Any = base.model
     with quiet_transformers():
         model.save_pretrained(folder, state_dict=state)

@@ -10,6 +10,8 @@ import torch
 from dlm_core.bases.folder import BaseFolder
 from dlm_core.bases.load import Base, load_base
 from dlm_core.bases.placement import choose_placement
+from dlm_core.export import fit, reference
+from dlm_core.training.rehearsal import bundled
 from tests.tiny import CHATML, SPECIAL, VOCABULARY, Desk, make_model
 
 MERGES = (("h", "e"), ("l", "l"), ("he", "ll"), ("hell", "o"), ("t", "he"), ("i", "n"))
@@ -122,6 +124,13 @@ def greedy(model: Any, ids: Sequence[int], count: int) -> list[int]:
         for _ in range(count):
             done.append(int(model(torch.tensor([done]), use_cache=False).logits[0, -1].argmax()))
     return done[len(ids) :]
+
+
+@pytest.fixture(autouse=True)
+def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two neutral texts and two passes of a fit instead of a dozen and eight, for speed."""
+    monkeypatch.setattr(reference, "bundled", lambda name: bundled(name)[:2])
+    monkeypatch.setattr(fit, "_PASSES", 2)
 
 
 @pytest.fixture(scope="session")
