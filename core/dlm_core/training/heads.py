@@ -34,9 +34,12 @@ class OutputHead:
     def _logits(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self._weight, self._bias).float()
 
-    def answers(self, hidden: Tensor, targets: Tensor, scales: Tensor | None) -> Answered:
+    def answers(
+        self, hidden: Tensor, targets: Tensor, scales: Tensor | None, margin: float = 0.0
+    ) -> Answered:
         """Cross-entropy of `targets` [n] at hidden states [n, hidden]; `scales` [n] are the factors of the
-        losses in the sum whose gradient is wanted, None for no gradient.
+        losses in the sum whose gradient is wanted, None for no gradient; `margin` is by how many nats a
+        target must lead to count as predicted.
         """
         losses, hits, gradients = [], [], []
         rates = targets.new_ones(targets.shape) if scales is None else scales
@@ -44,7 +47,7 @@ class OutputHead:
             logits = self._logits(part)
             best, where = logits.max(-1, keepdim=True)
             right = logits.gather(-1, wanted[:, None])
-            hits.append(where[:, 0] == wanted)
+            hits.append(where[:, 0] == wanted if margin <= 0 else leads(logits, wanted, margin))
             weights = logits.sub_(best).exp_()
             total = weights.sum(-1, keepdim=True)
             losses.append((total.log() + best - right)[:, 0])
@@ -74,6 +77,13 @@ class OutputHead:
             divergences.append(each[:, 0])
             gradients.append(weights.mul_(apart.sub_(each)).mul_(scale).to(part.dtype) @ self._weight)
         return torch.cat(divergences), torch.cat(gradients)
+
+
+def leads(logits: Tensor, targets: Tensor, margin: float) -> Tensor:
+    """Whether each target [n] lies at least `margin` nats above all others in logits [n, vocabulary]."""
+    right = logits.gather(-1, targets[:, None])
+    others = logits.scatter(-1, targets[:, None], float("-inf")).max(-1, keepdim=True).values
+    return (right - others >= margin)[:, 0]
 
 
 def _in_parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

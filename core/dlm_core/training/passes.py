@@ -19,12 +19,13 @@ from dlm_core.bases.llama_shape import find
 from dlm_core.training.batches import Batch
 from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.heads import OutputHead
+from dlm_core.training.heads import OutputHead, leads
 from dlm_core.training.lean import LONGEST, LeanForward
 from dlm_core.training.lean_groups import fits
 from dlm_core.training.packing import Packed, pack
 from dlm_core.training.rehearsal import NeutralText, Rehearsal
 
+_LEAD = 0.2  # nats by which a token must lead in a check: replies are computed in another number format
 _AGREE = 0.05  # nats of log-probability by which the written-out forward may differ from transformers'
 
 
@@ -59,7 +60,7 @@ class Passes(Protocol):
         ...
 
     def check(self, batch: Batch) -> Outcome:
-        """The batch under the weights as they are, without gradients or dropout."""
+        """The batch under the weights as they are, without gradients; predicted is what leads clearly."""
         ...
 
     def changed(self) -> None:
@@ -91,7 +92,8 @@ class PlanPasses:
             own = {n: read & (batch.weights[:, i : i + 1] > 0) for i, n in enumerate(self._names)}
             recorder = OpennessRecorder(layout, own)
         self._plan.dropping = True
-        each, hits = self._forward(batch, recorder)
+        each, logits = self._forward(batch, recorder)
+        hits = logits.argmax(-1) == batch.targets
         self._accelerator.backward((each * batch.emphasis).sum() * scale)
         kl = None if turn is None else self._rehearse(turn)
         return Outcome(each.detach(), hits, kl, recorder)
@@ -103,8 +105,7 @@ class PlanPasses:
         with self._accelerator.autocast():
             logits = self._head.logits(batch.input_ids, batch.attention_mask, batch.positions)
         self._plan.recorder = None
-        each = functional.cross_entropy(logits, batch.targets, reduction="none")
-        return each, logits.detach().argmax(-1) == batch.targets
+        return functional.cross_entropy(logits, batch.targets, reduction="none"), logits.detach()
 
     def _rehearse(self, turn: Turn) -> float:
         assert self._rehearsal is not None
@@ -120,7 +121,8 @@ class PlanPasses:
     def check(self, batch: Batch) -> Outcome:
         self._plan.dropping = False
         with torch.no_grad():
-            outcome = Outcome(*self._forward(batch, None))
+            each, logits = self._forward(batch, None)
+            outcome = Outcome(each, leads(logits, batch.targets, _LEAD))
         self._plan.dropping = True
         self._plan.forget()
         return outcome
@@ -180,7 +182,7 @@ class LeanPasses:
         packed = self._pack(*self._rows(batch))
         tape = self._forward.forward(packed, keep=False)
         places = self._places(batch, packed)
-        answered = self._head.answers(tape.hidden.index_select(0, places), batch.targets, None)
+        answered = self._head.answers(tape.hidden.index_select(0, places), batch.targets, None, _LEAD)
         return Outcome(answered.losses, answered.hits)
 
     def changed(self) -> None:

@@ -105,7 +105,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
     weight = settle(
         "rehearsal.weight",
         rehearsal.weight,
-        3.0,
+        4.0,
         "reworded questions are answered better, and the base is kept",
     )
     worn = settle(
