@@ -29,7 +29,7 @@ from dlm_core.training.examples import Row, build_rows
 from dlm_core.training.forgetting import ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.recipe import Recipe, resolve
-from dlm_core.training.rehearsal import bundled, own_texts
+from dlm_core.training.rehearsal import TOKENS, bundled, own_texts
 
 FORM = 1  # changes when trials of before can no longer stand beside new ones
 _ROWS = 8
@@ -105,7 +105,7 @@ class Laboratory:
             "base": self.fingerprint,
             "placement": [self._placement.device_type, str(self._placement.autocast_dtype)],
             "probes": self.probes,
-            "neutral": [*self._neutral, *bundled("held_out")],
+            "neutral": [TOKENS, *self._neutral, *bundled("held_out")],
             "system": self.system,
         }
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()

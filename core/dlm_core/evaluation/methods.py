@@ -17,7 +17,7 @@ from dlm_core.reports import Method
 BANK: tuple[Method, ...] = ("disel", "lora")
 
 RATES: Mapping[Method, tuple[float, ...]] = {
-    "disel": (1.5e-3, 3e-3, 6e-3),
+    "disel": (2.5e-3, 5e-3, 1e-2),
     "lora": (1e-3, 2e-3, 4e-3),
     "lora-mlp": (1e-3, 2e-3, 4e-3),
     "dora": (1e-3, 2e-3, 4e-3),

@@ -31,12 +31,11 @@ from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.loop import Loop
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import Recipe
-from dlm_core.training.rehearsal import Rehearsal
+from dlm_core.training.rehearsal import TOKENS, Rehearsal
 from dlm_core.training.schedule import factor
 
 ONE = "all"  # the single adapter that learns every row
 _VERIFY_ROWS = 8
-_NEUTRAL_TOKENS = 96  # of each neutral text, as in the bank's rehearsal
 _FUSED_DEVICES = ("cpu", "cuda", "mps")
 
 
@@ -129,7 +128,7 @@ class HeldToBase:
         self._head, self._seed = head, seed
         self._texts: list[tuple[Tensor, Tensor]] = []
         for text in texts:
-            ids = torch.tensor([base.chat.encode_text(text)[:_NEUTRAL_TOKENS]], device=base.placement.device)
+            ids = torch.tensor([base.chat.encode_text(text)[:TOKENS]], device=base.placement.device)
             with torch.no_grad():
                 self._texts.append((ids, self._log_probs(ids).half()))
 
