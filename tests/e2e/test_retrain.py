@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,22 +61,18 @@ def hashes(engine: Engine, dlm_id: str) -> dict[str, str]:
 def test_an_edit_is_learned_in_a_fraction_of_the_first_run(home: Path, document: Path) -> None:
     engine = Engine(home, None, lambda _: None)
     dlm_id = engine.open(document).dlm_id
-    begun = time.perf_counter()
     first = train(engine)
-    whole = time.perf_counter() - begun
     before = hashes(engine, dlm_id)
     document.write_text(
         document.read_text("utf-8").replace("Team Heron owns it.", "Team Osprey, since May."), "utf-8"
     )
-    begun = time.perf_counter()
     again = train(engine)
-    edit = time.perf_counter() - begun
     planned = next(e for e in again if isinstance(e, RunPlanned))
     assert (planned.kind, planned.adapters, planned.changed) == ("revision", ("facts",), {"facts": 1})
     assert not any(isinstance(e, GateTrained) for e in again)
     assert hashes(engine, dlm_id)["tone"] == before["tone"]
     steps = [max(e.step for e in run if isinstance(e, TrainStep)) for run in (first, again)]
-    assert steps[1] < steps[0] / 2 and edit < whole / 2, (steps, whole, edit)
+    assert steps[1] < steps[0] / 2, steps
     wanted = QUESTIONS | {"Who owns the billing database?": "Team Osprey, since May."}
     assert {question: ask(engine, question).reply for question in wanted} == wanted
     assert ask(engine, "Who owns the billing database?").version == "g3"
