@@ -50,10 +50,11 @@ def section_text(state: SectionState, looks: Looks, width: int) -> Text:
     text.append(f"{looks.sign(adapter) if adapter else ' '} ", style=looks.style(adapter))
     section, record = state.section, state.record
     count = len(section.questions) + len(section.preferences) if section is not None else 0
-    notes = [state.state]
+    notes: list[str] = []
     if state.state == "trained" and record is not None:
         notes += [f"loss {record.last_loss:.2f}"] if record.last_loss is not None else []
         notes += [f"recall {record.last_recall:.0%}"] if record.last_recall is not None else []
+    notes = notes or [state.state]
     notes += [f"{count} Q"] if count > 1 else []
     text.append(", ".join(notes) + "  ", style=Style(color=colors.secondary))
     text.append(visible_line(state.title) or state.kind)
