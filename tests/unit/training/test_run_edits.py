@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from dlm_core.engine_protocol import TrainOptions
-from dlm_core.errors import Stopped
 from dlm_core.events import GateTrained, RunEnded, RunPlanned, TrainStep
 from dlm_core.store.history import keep_runs, outcomes
 from dlm_core.store.store import Store
@@ -182,10 +181,3 @@ def test_edit_after_edit_leaves_the_other_sections_as_they_were(desk: Desk) -> N
         assert ended.status == "done"
     right = sum(desk.ask(question)[2].reply == answer for question, answer in answers.items())
     assert right == len(questions)
-
-
-def test_a_stop_ends_the_search_for_a_base(desk: Desk) -> None:
-    desk.write(base="hf:nobody/none")
-    desk.engine.should_stop = lambda: True
-    with pytest.raises(Stopped, match="stopped while"):
-        desk.engine.open(desk.path)
