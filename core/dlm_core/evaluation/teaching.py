@@ -28,7 +28,9 @@ from dlm_core.training.augment import near_tokens, wear
 from dlm_core.training.batches import collate, plan_epoch
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.heads import leads
 from dlm_core.training.loop import Loop
+from dlm_core.training.passes import _LEAD as LEAD
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import TOKENS, Rehearsal
@@ -229,7 +231,7 @@ class WholeModelLoop:
                 logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
             each = functional.cross_entropy(logits, batch.targets, reduction="none")
             self.accelerator.backward(each.sum() / answer_tokens)
-            seen.add(each, logits, batch.targets)
+            seen.add(each, logits.detach().argmax(-1) == batch.targets)
             total += float(each.detach().sum()) / answer_tokens
         penalty = self._attached.penalty()
         if penalty is not None:
@@ -265,7 +267,7 @@ class WholeModelLoop:
         self.accelerator.backward(kl * self.recipe.rehearse_weight)
 
     def _verify(self) -> "_Seen":
-        """Recall and loss of every row under the weights as they now are."""
+        """Recall and loss of every row under the weights as they now are; predicted is what leads clearly."""
         seen = _Seen()
         budget, seed = self.recipe.token_budget, self.recipe.seed
         for rows in plan_epoch(
@@ -280,7 +282,7 @@ class WholeModelLoop:
             with torch.no_grad(), self.accelerator.autocast():
                 logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
             each = functional.cross_entropy(logits, batch.targets, reduction="none")
-            seen.add(each, logits, batch.targets)
+            seen.add(each, leads(logits, batch.targets, LEAD))
         return seen
 
 
@@ -291,9 +293,9 @@ class _Seen:
         self.tokens = self.hits = 0
         self.loss = 0.0
 
-    def add(self, losses: Tensor, logits: Tensor, targets: Tensor) -> None:
-        self.tokens += targets.numel()
-        self.hits += int((logits.detach().argmax(-1) == targets).sum())
+    def add(self, losses: Tensor, hits: Tensor) -> None:
+        self.tokens += hits.numel()
+        self.hits += int(hits.sum())
         self.loss += float(losses.detach().sum())
 
     @property
