@@ -64,13 +64,15 @@ class Group:
     def __init__(self, projections: Sequence[Projection], dtype: torch.dtype) -> None:
         self.names = [p.name for p in projections]
         self.sizes = [p.weight.shape[0] for p in projections]
-        weight = fused_weight(projections)
-        self.weight = weight if weight.dtype == dtype else weight.to(dtype)
+        if all(p.weight.dtype == dtype for p in projections):
+            self.weight = fused_weight(projections)
+        else:
+            self.weight = torch.cat([p.weight.detach().to(dtype) for p in projections])
         self.turned = self.weight.t()
         self.bias: Tensor | None = None
         if any(p.bias is not None for p in projections):
             parts = [
-                torch.zeros(s, device=weight.device) if p.bias is None else p.bias.detach()
+                torch.zeros(s, device=self.weight.device) if p.bias is None else p.bias.detach()
                 for p, s in zip(projections, self.sizes, strict=True)
             ]
             self.bias = torch.cat(parts).to(dtype)
