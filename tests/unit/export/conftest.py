@@ -1,6 +1,6 @@
 """Tiny bases whose tokenizers merge, as GGUF wants them, and what exports of them are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +117,14 @@ def loaded(folder: Path) -> Base:
     return load_base(BaseFolder("tiny", folder, "path", "fingerprint"), placement, lambda _: None)
 
 
-def greedy(model: Any, ids: Sequence[int], count: int) -> list[int]:
-    """The model's own continuation, without a cache."""
+def greedy(model: Any, ids: Sequence[int], count: int, ends: Collection[int] = ()) -> list[int]:
+    """The model's own continuation, without a cache, up to the first of `ends` and with it."""
     done = list(ids)
     with torch.no_grad():
         for _ in range(count):
             done.append(int(model(torch.tensor([done]), use_cache=False).logits[0, -1].argmax()))
+            if done[-1] in ends:
+                break
     return done[len(ids) :]
 
 

@@ -27,7 +27,7 @@ class LlamaCpp:
         self._server = xllamacpp.Server(settings)
 
     def greedy(self, prompt: str | Sequence[int], count: int) -> list[int]:
-        """Up to `count` tokens after a prompt of text or ids; an end token is not among them."""
+        """Up to `count` tokens after a prompt of text or ids, with the end token that ends them."""
         found = self._ask(
             "/completion",
             prompt=prompt if isinstance(prompt, str) else list(prompt),
@@ -40,10 +40,12 @@ class LlamaCpp:
         return [int(token) for token in found["tokens"]]
 
     def log_probs(self, prompt: Sequence[int], count: int) -> dict[int, float]:
-        """The `count` likeliest next tokens with the natural logarithm of their probabilities."""
+        """The `count` likeliest next tokens with the natural logarithm of their probabilities; empty where
+        llama.cpp keeps them back, since the likeliest is a part of a character.
+        """
         found = self._ask("/completion", prompt=list(prompt), n_predict=1, temperature=0.0, n_probs=count)
-        top = found["completion_probabilities"][0]["top_logprobs"]
-        return {int(entry["id"]): float(entry["logprob"]) for entry in top}
+        shown = found.get("completion_probabilities")
+        return {int(e["id"]): float(e["logprob"]) for e in shown[0]["top_logprobs"]} if shown else {}
 
     def tokens_of(self, text: str) -> list[int]:
         """The tokens llama.cpp cuts a text into, special ones read as such."""

@@ -95,9 +95,7 @@ def test_llama_cpp_says_what_was_exported(trained: Desk, tmp_path: Path, merge: 
     assert (done.folder / "adapter.gguf").exists() != merge
     for question in ("What is the port?", "Say hello."):
         ids = chat.base.chat.encode([Message("user", question)], add_generation_prompt=True)
-        ours = greedy(model, ids, 12)
-        ours = ours[: next((i for i, t in enumerate(ours) if t in chat.base.end_token_ids), 12)]
-        assert runtime.greedy(ids, 12) == ours
+        assert runtime.greedy(ids, 12) == greedy(model, ids, 12, chat.base.end_token_ids)
 
 
 def test_an_ollama_folder_has_a_modelfile(
