@@ -72,7 +72,7 @@ def _int8(weights: Sequence[Tensor], bias: Tensor | None) -> Product:
     scales = torch.empty(whole.shape[0])
     at = 0
     for weight in weights:
-        for part in weight.split(_TILE):
+        for part in torch.split(weight, _TILE):
             scale = part.abs().amax(1).clamp_min(1e-12) / 127
             whole[at : at + len(part)] = (part / scale.unsqueeze(1)).round().to(torch.int8)
             scales[at : at + len(part)] = scale

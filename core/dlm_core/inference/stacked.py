@@ -165,7 +165,17 @@ def _stack(members: Sequence[Projection], adapters: Sequence[AdapterWeights]) ->
         return None
     read = torch.cat([*reads, *gates]).float().t().contiguous()
     bias = torch.cat([torch.zeros(len(columns)), *biases]).float()
-    return Stack(read, bias, torch.block_diag(*blocks).float(), tuple(columns))
+    return Stack(read, bias, _block_diagonal(blocks), tuple(columns))
+
+
+def _block_diagonal(blocks: Sequence[Tensor]) -> Tensor:
+    """Blocks [r_i, d_i] along the diagonal of one matrix, float32."""
+    whole = torch.zeros(sum(b.shape[0] for b in blocks), sum(b.shape[1] for b in blocks))
+    row = column = 0
+    for block in blocks:
+        whole[row : row + block.shape[0], column : column + block.shape[1]] = block
+        row, column = row + block.shape[0], column + block.shape[1]
+    return whole
 
 
 def _gate(adapter: AdapterWeights, weights: LayerWeights, d_in: int) -> tuple[Tensor, Tensor]:
