@@ -86,6 +86,7 @@ class Engine:
     def open(self, path: Path) -> Ready:
         begun = time.perf_counter()
         document = load(path)
+        self._loaded.clear()  # what is opened is read, and so checked, from disk
         self._ensure_base(document)
         assert self._base is not None and self._workshop is not None
         store = Store.open(document.dlm_id, self.home, create=False)

@@ -16,6 +16,28 @@ from dlm_tui.widgets.chat_input import ChatInput
 from tests.fakes.client import FakeClient, Turnstile
 from tests.fakes.engine import Script
 
+QUICK = {
+    "test_a_key_saves_and_trains_and_the_curves_move",
+    "test_a_mistake_is_underlined_marked_listed_counted_and_put_right_by_a_key",
+    "test_a_reply_comes_with_its_bars_mode_speed_and_version",
+    "test_cold_starts_have_a_panel_and_a_key_that_leads_to_the_remedy",
+    "test_one_key_toggles_the_gate_and_the_next_reply_follows_it",
+    "test_the_engines_death_is_one_sentence_and_a_restart_goes_on",
+    "test_the_palette_finds_an_action_and_carries_it_out",
+    "test_three_panes_from_120_columns_two_from_90_and_one_with_tabs_below",
+    "test_what_is_typed_and_saved_is_on_disk_and_can_still_be_undone",
+    "test_with_the_base_loaded_the_mask_is_by_token",
+}
+"""Of the tests that open the whole workbench, a second each: one of a kind. The others are slow ones."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "open_workbench" in getattr(item, "fixturenames", ()) and item.name.partition("[")[0] not in QUICK:
+            item.add_marker(pytest.mark.slow)
+
+
 DOCUMENT = """\
 ---
 dlm_id: 01HZX3V5J8K2M4N6P7Q8R9S0TA

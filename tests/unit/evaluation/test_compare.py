@@ -63,6 +63,7 @@ def test_every_method_learns_the_same_rows(desk: Desk) -> None:
     assert found.notes
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_only_the_report_is_left_in_the_store_and_it_saves_trials(desk: Desk) -> None:
     desk.write(SHORT, num_epochs=1)
@@ -84,6 +85,7 @@ def test_only_the_report_is_left_in_the_store_and_it_saves_trials(desk: Desk) ->
     assert len(compare(desk, "lora").trials) == 1, "other rows, other trials"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_rehearsal_holds_every_method_to_the_base(desk: Desk) -> None:
     desk.write(SHORT, num_epochs=8, rehearsal={"enabled": True, "every": 1, "weight": 10.0})
@@ -93,6 +95,7 @@ def test_rehearsal_holds_every_method_to_the_base(desk: Desk) -> None:
         assert kl[method, True] < 0.7 * kl[method, False]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_the_search_goes_on_beyond_the_best_rate_at_an_end(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +107,7 @@ def test_the_search_goes_on_beyond_the_best_rate_at_an_end(
     assert len(tried) == 3 and tried[0] in (5e-5, 1e-4) and sum(t.chosen for t in found.trials) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_a_rate_at_which_the_loss_runs_away_is_left_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(methods.RATES, "full", (1e-3, 1e30))  # type: ignore[index]
