@@ -48,7 +48,7 @@ def dlm(home: Path, *arguments: str | Path) -> Any:
 
 
 def test_a_training_shows_in_every_figure(home: Path, document: Path) -> None:
-    dlm(home, "train", document, "--epochs", "4")
+    dlm(home, "train", document)
     found = dlm(home, "eval", document)
     assert (found["questions"], found["probes"]) == (8, 2)
     assert found["recall"]["verbatim"] > found["recall"]["verbatim_base"] == 0.0
