@@ -212,12 +212,19 @@ class Token(Event, frozen=True, kw_only=True, tag="token"):
 
 class AdapterOpenness(msgspec.Struct, frozen=True, kw_only=True):
     """How open an adapter's ranks stood during a reply: the mean, per layer, and layers × ranks (over module
-    types).
+    types). `layers` are the numbers of the base's layers that the adapter sits on, in that order; empty where
+    they are simply counted.
     """
 
     mean: float
     per_layer: tuple[float, ...]
     per_rank: tuple[tuple[float, ...], ...] = ()
+    layers: tuple[int, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The layers' numbers, counted from 0 where they were not told."""
+        return self.layers or tuple(range(len(self.per_layer)))
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,7 +47,7 @@ def reply_document(reply: Reply, load_s: float) -> dict[str, Any]:
         "finish_reason": reply.finish_reason,
         "routing": reply.routing,
         "openness": {
-            name: {"mean": openness.mean, "per_layer": openness.per_layer}
+            name: {"mean": openness.mean, "per_layer": openness.per_layer, "layers": openness.numbers}
             for name, openness in reply.openness.items()
         },
         "timing": structs.replace(reply.timing, load_s=reply.timing.load_s or load_s),

@@ -123,7 +123,7 @@ def _most_open(answer: Answer) -> list[tuple[float, str, int, int]]:
     found = [
         (value, name, layer, rank)
         for name, openness in answer.openness.items()
-        for layer, ranks in enumerate(openness.per_rank)
+        for layer, ranks in zip(openness.numbers, openness.per_rank, strict=False)
         for rank, value in enumerate(ranks)
     ]
     return sorted(found, reverse=True)[:_TOP_RANKS]

@@ -101,7 +101,7 @@ class ReplyDetail(ModalScreen[None]):
         if found is not None:
             title.append(f"  mean {found.mean:.3f}")
             title.append("  a: next adapter" if len(self._adapters()) > 1 else "", style=Style(dim=True))
-            heat.show_values(range(len(found.per_rank)), found.per_rank)
+            heat.show_values(found.numbers, found.per_rank)
         self.query_one("#detail-openness-title", Static).update(title)
 
     def token_text(self) -> Text:

@@ -239,5 +239,6 @@ class Chat:
                 mean=sum(per_layer) / len(per_layer),
                 per_layer=per_layer,
                 per_rank=tuple(tuple(round(v, 4) for v in r) for r in ranks.values()),
+                layers=tuple(ranks),
             )
         return found

@@ -48,7 +48,7 @@ def test_json_is_one_object_a_turn(tmp_path: Path) -> None:
     first, second = (json.loads(line) for line in said.stdout.splitlines())
     assert set(first) == {"reply", "finish_reason", "routing", "openness", "timing", "version"}
     assert first["routing"]["weights"]["knowledge"] == pytest.approx(0.88, abs=0.01)
-    assert set(first["openness"]["tone"]) == {"mean", "per_layer"}
+    assert set(first["openness"]["tone"]) == {"mean", "per_layer", "layers"}
     assert second["routing"]["mode"] == "off"
 
 

@@ -27,7 +27,9 @@ ANSWER = Answer(
     finish_reason="stop",
     routing=Routing(mode="auto", weights={"knowledge": 0.8, "tone": 0.2}, reason="the gate decides"),
     openness={
-        "knowledge": AdapterOpenness(mean=0.31, per_layer=(0.3,), per_rank=((0.1, 0.9), (0.2, 0.3))),
+        "knowledge": AdapterOpenness(
+            mean=0.31, per_layer=(0.5, 0.25), per_rank=((0.1, 0.9), (0.2, 0.3)), layers=(3, 4)
+        ),
         "tone": AdapterOpenness(mean=0.05, per_layer=(0.05,)),
     },
     timing=Timing(load_s=1, route_s=0.05, first_token_s=0.2, tokens_per_s=21.4, tokens=7),
@@ -76,7 +78,7 @@ def test_why_names_neighbours_and_the_most_open_ranks_first() -> None:
     said = text(reports.why_report(ANSWER, near, WIDE))
     assert "0.91 ▲ tone  What is␛[2J it?" in said
     ranks = said.split("most open ranks\n")[1].splitlines()
-    assert ranks[0] == "0.90 ● knowledge  layer 0, rank 1"
+    assert ranks[0] == "0.90 ● knowledge  layer 3, rank 1"
 
 
 def test_warnings_come_with_their_remedy_or_there_are_none() -> None:

@@ -47,7 +47,7 @@ def test_json_has_the_keys_that_are_promised(run: Run, document: Path, engine: F
         "reason": "pinned to tone",
     }
     assert set(reply["openness"]) == {"tone"}
-    assert set(reply["openness"]["tone"]) == {"mean", "per_layer"}
+    assert set(reply["openness"]["tone"]) == {"mean", "per_layer", "layers"}
     promised = {"load_s", "route_s", "first_token_s", "tokens_per_s", "tokens"}
     assert set(reply["timing"]) == promised | {"drafted", "accepted"}
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from dlm_core.adapters.bank import Bank
@@ -13,6 +12,7 @@ from dlm_core.adapters.openness import OpennessLayout
 from dlm_core.adapters.spec import AdapterSpec, GateShape
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.bases.llama_shape import find, fused_weight
+from dlm_core.bases.placement import Placement
 from dlm_core.document.model import SectionKind
 from dlm_core.training.batches import Batch, collate
 from dlm_core.training.examples import Row
@@ -20,6 +20,7 @@ from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.lean import LeanForward
 from dlm_core.training.passes import LeanPasses, PlanPasses, Turn, choose_passes
+from dlm_core.training.processes import accelerator_for
 from dlm_core.training.rehearsal import Rehearsal
 
 SIZES: dict[str, Any] = {
@@ -111,7 +112,7 @@ class Bench:
             adapter.requires_grad_(True)
         self.names = [s.name for s in specs]
         self.flat = FlatAdapters(self.adapters)
-        self.accelerator = Accelerator(cpu=True)
+        self.accelerator = accelerator_for(Placement("cpu", torch.float32, None, "for a test"))
         self.rehearsal = Rehearsal(self.head, self.bank, Letters(), ["a neutral text, read"], 1, "cpu")
         rows = [row(9, "one", 1), row(14, "two", 2), row(5, "one", 3)]
         self.batch: Batch = collate(rows, self.names, 0)
