@@ -30,7 +30,7 @@ from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.heads import leads
 from dlm_core.training.loop import Loop
-from dlm_core.training.passes import _LEAD as LEAD
+from dlm_core.training.passes import LEAD
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import TOKENS, Rehearsal

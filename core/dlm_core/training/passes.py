@@ -25,7 +25,7 @@ from dlm_core.training.lean_groups import fits
 from dlm_core.training.packing import Packed, pack
 from dlm_core.training.rehearsal import NeutralText, Rehearsal
 
-_LEAD = 0.2  # nats by which a token must lead in a check: replies are computed in another number format
+LEAD = 0.2  # nats by which a token must lead in a check: replies are computed in another number format
 _AGREE = 0.05  # nats of log-probability by which the written-out forward may differ from transformers'
 
 
@@ -122,7 +122,7 @@ class PlanPasses:
         self._plan.dropping = False
         with torch.no_grad():
             each, logits = self._forward(batch, None)
-            outcome = Outcome(each, leads(logits, batch.targets, _LEAD))
+            outcome = Outcome(each, leads(logits, batch.targets, LEAD))
         self._plan.dropping = True
         self._plan.forget()
         return outcome
@@ -182,7 +182,7 @@ class LeanPasses:
         packed = self._pack(*self._rows(batch))
         tape = self._forward.forward(packed, keep=False)
         places = self._places(batch, packed)
-        answered = self._head.answers(tape.hidden.index_select(0, places), batch.targets, None, _LEAD)
+        answered = self._head.answers(tape.hidden.index_select(0, places), batch.targets, None, LEAD)
         return Outcome(answered.losses, answered.hits)
 
     def changed(self) -> None:
