@@ -19,7 +19,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    ("part", "stride", "faults"), [("store", 7, 120), ("pack", 29, 20), ("host", 9, 2), ("file", 31, 6)]
+    ("part", "stride", "faults"), [("store", 7, 120), ("pack", 29, 20), ("host", 9, 2), ("file", 17, 10)]
 )
 def test_no_injected_fault_loses_anything(part: str, stride: int, faults: int) -> None:
     figures = run(f"tests.faults.{part}_faults", stride)

@@ -9,6 +9,9 @@ from dlm_core.requests import RoutingChoice
 from dlm_core.routing.gate import GateMeta
 from dlm_core.safetext import visible
 
+_PLACES = 5
+"""Of a weight: embeddings that reuse a prefix differ from fresh ones by rounding, and replies must not."""
+
 
 def cold_start_reason(meta: GateMeta) -> str:
     """Why a uniform gate is uniform, in a few words: `cold start, tone has 2 of 4 sections`."""
@@ -72,4 +75,5 @@ def decide(
     if meta.mode == "uniform":
         return Routing(mode="uniform", weights=uniform, reason=cold_start_reason(meta))
     chosen = gate_weights()
-    return Routing(mode="auto", weights={name: chosen[name] for name in adapters}, reason="the gate decided")
+    weights = {name: round(chosen[name], _PLACES) for name in adapters}
+    return Routing(mode="auto", weights=weights, reason="the gate decided")

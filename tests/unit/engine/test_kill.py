@@ -28,20 +28,22 @@ def train_and_be_killed(desk: Desk, after: float) -> bool:
 
 def spread(kills: int) -> list[float]:
     """Moments from the start to well after the end of a run, as shares of its time, in a random order."""
-    moments = [1.5 * (number + 0.5) / kills for number in range(kills)]
+    moments = [2.0 * (number + 0.5) / kills for number in range(kills)]
     random.Random(11).shuffle(moments)
     return moments
 
 
 # seconds of work each, but fifty processes on a machine that may be busy
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_kills_leave_the_old_versions_or_the_new(desk: Desk, kills: int) -> None:
     desk.open(**SETTINGS)
     start(train, desk.home, desk.path).join()  # the fork server is up, too
-    desk.write(BODY.replace("8443.", "begin."), **SETTINGS)
-    begun = time.monotonic()
-    start(train, desk.home, desk.path).join()
-    whole = time.monotonic() - begun
+    whole = 0.0
+    for answer in ("begin.", "again."):  # the second costs what every later edit costs
+        desk.write(BODY.replace("8443.", answer), **SETTINGS)
+        begun = time.monotonic()
+        start(train, desk.home, desk.path).join()
+        whole = time.monotonic() - begun
     hits = moved = 0
     known = committed_hashes(desk.home)
     generation = Store.open(DLM_ID, desk.home, create=False).snapshot().generation
@@ -57,8 +59,8 @@ def test_kills_leave_the_old_versions_or_the_new(desk: Desk, kills: int) -> None
             assert found == known, "the old versions, whole"
         moved += found != known
         known, generation = found, snapshot.generation
-    assert hits > kills // 5, "the kills should fall into the work"
-    assert moved or kills < 50, "some runs should come to their commit"
+    assert hits > kills // 3, "the kills should fall into the work"
+    assert moved, "some runs should come to their commit"
     last = Desk(desk.folder, desk.base)
     last.engine.open(last.path)
     last.write(BODY.replace("8443.", "the end."), **SETTINGS)
