@@ -11,6 +11,7 @@ from pathlib import Path
 from prompt_toolkit.application import Application, in_terminal
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
@@ -95,12 +96,13 @@ class Screen:
         self._lent = False
         self._left = False
         self._style = _STYLE if color else _NO_COLOR_STYLE
+        self._completer = ChatCompleter(lambda: chat.adapters)
         self._buffer = Buffer(
             name="question",
             multiline=True,
             history=history or InMemoryHistory(),
             auto_suggest=AutoSuggestFromHistory(),
-            completer=ChatCompleter(lambda: chat.adapters),
+            completer=self._completer,
             complete_while_typing=Condition(lambda: self._buffer.text.startswith("/")),
             enable_history_search=False,
             tempfile_suffix=".md",
@@ -282,6 +284,20 @@ class Screen:
             buffer.reset(append_to_history=bool(text.strip()))
             self._chat.typed("")
             self._chat.submit(text)
+
+        @keys.add("tab", filter=~is_searching)
+        def complete(event: KeyPressEvent) -> None:
+            """Complete before the next key is read, so that Tab and Enter may be typed in one go."""
+            buffer = self._buffer
+            if buffer.complete_state is not None:
+                buffer.complete_next()
+                return
+            asked = CompleteEvent(completion_requested=True)
+            found = list(self._completer.get_completions(buffer.document, asked))
+            if len(found) == 1:
+                buffer.apply_completion(found[0])
+            elif found:
+                buffer.start_completion(insert_common_part=True)
 
         @keys.add("escape", "enter")
         def new_line(event: KeyPressEvent) -> None:
