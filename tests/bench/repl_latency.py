@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import pexpect
 import pyte
+
+from dlm_core.store.paths import dlm_home
 
 KEY = "|"
 """A key whose echo is found in the output, for nothing else writes it."""
@@ -40,7 +43,7 @@ class Probe:
         )
         self.process.delaybeforesend = None
 
-    def wait_for(self, pattern: str, timeout: float = 600) -> None:
+    def wait_for(self, pattern: str, timeout: float = 60) -> None:
         """Read until the screen matches."""
         compiled = re.compile(pattern)
         deadline = time.perf_counter() + timeout
@@ -127,7 +130,9 @@ def measure(arguments: list[str], environment: dict[str, str], count: int, ready
 
     probe.process.send("/params max_tokens=2000 temperature=0.9 seed=1\r")
     probe.drain(0.3)
-    probe.process.send("Write a long list of everything you know about computers.\r")
+    probe.process.send("Write a long story about a lighthouse and its keeper.\r")
+    probe.wait_for("openness")
+    probe.process.send("/base\r")  # what was taught is short: the base alone goes on for long
     probe.wait_for("replying")
     figures["echo_while_a_reply_streams_ms"] = keystrokes(probe, count, rhythm)
     probe.process.send("\x03")
@@ -135,10 +140,28 @@ def measure(arguments: list[str], environment: dict[str, str], count: int, ready
     probe.process.send("\x03")
     probe.drain(0.5)
     probe.process.send("/train --fresh\r")
-    probe.wait_for(r"step \d")
+    probe.wait_for(r"step \d", 120)
     figures["echo_while_training_ms"] = keystrokes(probe, count, rhythm)
     probe.end()
     return figures
+
+
+def second_question(document: Path, environment: dict[str, str]) -> dict[str, float]:
+    """Seconds to the second question's first token, after a first one of more than 128 tokens."""
+    first = " ".join(["Our lighthouse keeper counts every ship that passes at night."] * 12)
+    command = [str(Path(sys.executable).with_name("dlm")), "repl", str(document), "--json"]
+    asked = f"{first}\nHow many ships were there?\nAnd then?\n"
+    done = subprocess.run(command, input=asked, env=environment, capture_output=True, text=True, check=True)
+    turns = [json.loads(line) for line in done.stdout.splitlines()]
+    return {f"turn {n}": turn["timing"]["first_token_s"] for n, turn in enumerate(turns, 1)}
+
+
+def copied_home(copy: Path) -> Path:
+    """A home with the same bases and a copy of everything trained, which this bench may train anew."""
+    home = dlm_home()
+    shutil.copytree(home / "store", copy / "store")
+    (copy / "cache").symlink_to(home / "cache")
+    return copy
 
 
 def main() -> None:
@@ -158,12 +181,14 @@ def main() -> None:
         if options.document is not None:
             path = home / options.document.name
             shutil.copy(options.document, path)
+            environment["DLM_HOME"] = str(copied_home(home / "home"))
             figures = measure(
                 [str(Path(sys.executable).with_name("dlm")), "repl", str(path)],
                 environment,
                 options.count,
-                r"\^G .* g\d",
+                r"\^G .* g\d+",
             )
+            figures["first_token_s"] = second_question(path, environment)
         else:
             from tests.tui.repl.terminal import DOCUMENT
 
