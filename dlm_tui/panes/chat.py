@@ -197,7 +197,7 @@ class ChatPane(Pane):
     ) -> Answer | None:
         client = self._client()
         if client is None:
-            await view.fail("the engine is not running")
+            view.fail("the engine is not running")
             return None
         sampling = msgspec.structs.replace(self.conversation.sampling, seed=seed)
         request = Generate(request_id=client.new_id(), messages=asked, choice=choice, sampling=sampling)
@@ -210,14 +210,14 @@ class ChatPane(Pane):
                     case Routed():
                         view.show_routing(event.routing)
                     case Token():
-                        await view.grow(event.text, event.openness)
+                        view.grow(event.text, event.openness)
                     case Reply():
                         answer = Answer.of(event, view.pieces)
-                        await view.finish(answer)
+                        view.finish(answer)
                     case _:
                         pass
         except DlmError as error:
-            await view.fail(str(error))
+            view.fail(str(error))
         finally:
             self._reply_id = ""
             self._set_busy(False)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -11,7 +11,7 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.geometry import Offset
+from textual.geometry import Offset, Region
 from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult, Location, TextAreaTheme, WrappedDocument
@@ -23,6 +23,7 @@ from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, carries_loss, rea
 from dlm_tui.widgets.line_states import LineStates
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.loss_marks import Marks, Passage
+from dlm_tui.widgets.rows import Rows
 
 _IN_ADAPTER_COLOR = (HighlightKind.FENCE, HighlightKind.FENCE_TAG, HighlightKind.HEADING)
 _PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
@@ -89,6 +90,8 @@ class DocumentArea(TextArea):
         self._painted: LRUCache[tuple[object, ...], Strip] = LRUCache(2048)
         self._epoch = 0
         self._ground_style: Style | None = None
+        self._rows = Rows(self._painted_row)
+        self._compares = False
         super().__init__(
             id="document-area",
             show_line_numbers=True,
@@ -170,7 +173,7 @@ class DocumentArea(TextArea):
 
     def _repaint(self) -> None:
         self.notify_style_update()
-        self.refresh()
+        self.refresh(self.size.region)
 
     def notify_style_update(self) -> None:
         self._epoch += 1
@@ -305,7 +308,28 @@ class DocumentArea(TextArea):
             place = end
         text.stylize(Style(dim=True), place)
 
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Paint again; where no region is named, the rows that differ: a keystroke changes one of fifty."""
+        if regions or layout or recompose or not repaint or not self.is_mounted:
+            return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        if not self._compares:
+            self._compares = True
+            self.call_next(self._refresh_rows)
+        return self
+
+    def _refresh_rows(self) -> None:
+        self._compares = False
+        width, height = self.size
+        if regions := [Region(0, row, width, count) for row, count in self._rows.changed(height)]:
+            super().refresh(*regions)
+
     def render_line(self, y: int) -> Strip:
+        """A row of the screen (from 0, in the widget)."""
+        return self._rows.give(y)
+
+    def _painted_row(self, y: int) -> Strip:
         """A painted line: its number, two cells for the problem and the section's adapter, its text."""
         row = self.scroll_offset.y + y
         if row >= self.wrapped_document.height:

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.widgets import Markdown, Static
+from textual.widgets import Static
 
 from dlm_core.events import Routing
 from dlm_core.requests import Message as Said
@@ -20,6 +20,7 @@ from dlm_tui.actions import bindings
 from dlm_tui.conversation import Answer
 from dlm_tui.widgets.brush import PATIENCE_S, PAUSE_S, QUIET_S, after, typed_at
 from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.markdown_text import MarkdownText
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 
 SIDE_BY_SIDE_FROM = 70
@@ -66,8 +67,6 @@ class ReplyView(Vertical, can_focus=True):
     ReplyView:focus { border-left: wide $accent; background: $surface; }
     ReplyView > Horizontal { height: auto; width: 1fr; }
     ReplyView .reply-side { width: 34; height: auto; padding: 0 0 0 2; }
-    ReplyView Markdown { width: 1fr; height: auto; margin: 0; padding: 0; background: transparent; }
-    ReplyView Markdown > MarkdownParagraph { margin: 0 0 1 0; }
     ReplyView.-stacked > Horizontal { layout: vertical; }
     ReplyView.-stacked .reply-side { width: 1fr; padding: 0; margin: 0 0 1 0; }
     ReplyView .reply-facts { width: 1fr; height: auto; color: $secondary; }
@@ -91,7 +90,7 @@ class ReplyView(Vertical, can_focus=True):
         self._unwritten = ""
         self._write_timer: asyncio.TimerHandle | None = None
         self._written_at = 0.0
-        self._markdown = Markdown(visible(self.text), open_links=False)
+        self._markdown = MarkdownText(visible(self.text))
         self._bars = RoutingBars()
         self._mode = Static("", classes="reply-facts")
         self._facts = Static("", classes="reply-facts")
@@ -132,7 +131,7 @@ class ReplyView(Vertical, can_focus=True):
         self._mode.update(mode_line(routing, self._looks))
         self._bars.show_routing(routing)
 
-    async def grow(self, text: str, openness: Mapping[str, float]) -> None:
+    def grow(self, text: str, openness: Mapping[str, float]) -> None:
         """Append a token; the screen follows a few times a second."""
         self.text += text
         self.pieces.append((text, dict(openness)))
@@ -141,7 +140,7 @@ class ReplyView(Vertical, can_focus=True):
             self._written_at = time.monotonic()
             self._write_timer = after(self, WRITE_S, self._write)
 
-    async def _write(self) -> None:
+    def _write(self) -> None:
         now = time.monotonic()
         if now - typed_at(self.app) < QUIET_S and now - self._written_at < PATIENCE_S:
             self._write_timer = after(self, PAUSE_S, self._write)
@@ -149,20 +148,19 @@ class ReplyView(Vertical, can_focus=True):
         self._write_timer = None
         text, self._unwritten = self._unwritten, ""
         if text and self.answer is None and self.is_attached:
-            await self._markdown.append(visible(text))
+            self._markdown.append(visible(text))
 
-    async def finish(self, answer: Answer) -> None:
+    def finish(self, answer: Answer) -> None:
         """The reply is complete."""
         self._stop_writing()
         self.answer, self.text = answer, answer.text
-        # Set once more as a whole: a code fence that closed late renders right only then.
-        await self._markdown.update(visible(answer.text))
+        self._markdown.show(visible(answer.text))
         self._show_answer(answer)
 
-    async def fail(self, sentence: str) -> None:
+    def fail(self, sentence: str) -> None:
         """The reply broke off; what was said stays."""
         self._stop_writing()
-        await self._markdown.update(visible(self.text))
+        self._markdown.show(visible(self.text))
         colors = self._looks.theme.spec.colors
         self._facts.update(Text(f"✖ {visible(sentence)}", style=Style(color=colors.error)))
 
@@ -173,6 +171,7 @@ class ReplyView(Vertical, can_focus=True):
 
     def redraw(self) -> None:
         """The theme or the adapters changed."""
+        self._markdown.refresh(layout=True)
         if self.answer is not None:
             self._show_answer(self.answer)
         else:

@@ -1,9 +1,10 @@
 """Figures of the workbench in a real terminal: first paint, keystroke to paint, idle cost. Prints JSON.
 
-    python tests/bench/tui_figures.py [--keys 150]
+    python tests/bench/tui_figures.py [--keys 150] [--rounds 2] [--against FOLDER]
 
-The engine is the scripted one in a process of its own: it trains ten steps a second and streams a reply, so
-that the figures are the front end's. Run it on a machine that does nothing else.
+The engine is the scripted one in a process of its own: it trains ten steps a second and streams a reply in
+Markdown, thirty words a second: the figures are the front end's. `--against` measures another checkout
+by turns with this one, so that two figures can be compared. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -11,12 +12,15 @@ import json
 import os
 import pty
 import select
+import shutil
 import statistics
 import struct
 import sys
 import tempfile
 import termios
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from fcntl import ioctl
 from pathlib import Path
 
@@ -26,45 +30,66 @@ ROOT = Path(__file__).resolve().parents[2]
 ADAPTERS = ["runbook", "schema", "voice"]
 END = b"\x1b[1;5F"
 """Ctrl+End: a person writes in the last section, not before the first line."""
+TRAIN, STOP, CHAT, EDITOR, ESCAPE = b"\x1b[15~", b"\x1b[19~", b"\x1bc", b"\x1be", b"\x1b"
 PROGRAM = (
     "import sys; from pathlib import Path; from dlm_tui.app import run_app;"
     "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))"
 )
+REPLY = """\
+## Rolling back
+
+Run `ship rollback checkout`, which restores the previous image within ninety seconds. Then freeze further \
+deploys, and write to the release channel what happened, since when, and who is on it.
+
+1. Look at the dashboard of the service, not at the one of the cluster.
+2. Compare the error rate with the hour before the deploy.
+3. Decide within five minutes; a rollback that was not needed costs less than one that came late.
+
+```python
+def healthy(rates: list[float], before: float) -> bool:
+    # Whether the last three samples are back where they were.
+    return all(rate <= before * 1.05 for rate in rates[-3:])
+```
+
+> Nobody was ever blamed for a rollback.
+
+"""
+LETTERS = "ЖЩЮЯФЦЧШЭЪ"
+"""They stand nowhere else on the screen, so that only their own echo is taken for it."""
 
 
 class Terminal:
-    """The workbench in a pseudo-terminal of 160 × 48."""
+    """The workbench of the checkout at `root` in a pseudo-terminal of 160 × 48."""
 
-    def __init__(self, document: Path, home: Path, script: dict[str, object]) -> None:
+    def __init__(self, document: Path, home: Path, script: dict[str, object], root: Path = ROOT) -> None:
         self.started = time.perf_counter()
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ.update(
                 {
                     "TERM": "xterm-256color", "COLORTERM": "truecolor", "DLM_HOME": str(home),
-                    "DLM_CONFIG_HOME": str(home / "config"), "PYTHONPATH": str(ROOT),
+                    "DLM_CONFIG_HOME": str(home / "config"),
+                    "PYTHONPATH": os.pathsep.join((str(root), str(root / "core"))),
                     "DLM_FAKE_ENGINE": json.dumps(script),
                 }
             )  # fmt: skip
+            os.chdir(root)
             os.execv(sys.executable, [sys.executable, "-c", PROGRAM, str(document)])
         ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 48, 160, 0, 0))
-        self.seen = b""
+        self.letters = 0
 
-    def read(self, seconds: float) -> bytes:
-        """What comes within `seconds`."""
-        got = b""
+    def read(self, seconds: float) -> None:
+        """Take what comes within `seconds`."""
         until = time.perf_counter() + seconds
         while (left := until - time.perf_counter()) > 0:
             if select.select([self.fd], [], [], left)[0]:
                 try:
-                    got += os.read(self.fd, 1 << 16)
-                except OSError:
-                    break
-        self.seen += got
-        return got
+                    os.read(self.fd, 1 << 16)
+                except OSError:  # the other end is closed
+                    return
 
-    def wait_for(self, wanted: bytes, seconds: float = 30.0) -> float:
-        """Seconds until `wanted` was written to the terminal."""
+    def wait_for(self, wanted: bytes, seconds: float = 30.0) -> None:
+        """Wait until `wanted` was written to the terminal."""
         begun = time.perf_counter()
         got = b""
         while wanted not in got:
@@ -73,7 +98,6 @@ class Terminal:
                 raise TimeoutError(f"{wanted!r} was not shown")
             if select.select([self.fd], [], [], left)[0]:
                 got = got[-4096:] + os.read(self.fd, 1 << 16)
-        return time.perf_counter() - begun
 
     def send(self, keys: bytes) -> None:
         os.write(self.fd, keys)
@@ -81,9 +105,9 @@ class Terminal:
     def keystrokes(self, count: int) -> list[float]:
         """Milliseconds from sending a letter to seeing a frame with it."""
         times = []
-        for number in range(count):
-            # Letters that stand nowhere else on the screen, so that only their own echo is taken for it.
-            letter = "ЖЩЮЯФЦЧШЭЪ"[number % 10].encode()
+        for _ in range(count):
+            letter = LETTERS[self.letters % len(LETTERS)].encode()
+            self.letters += 1
             self.read(0.03)
             begun = time.perf_counter()
             self.send(letter)
@@ -91,17 +115,74 @@ class Terminal:
             times.append((time.perf_counter() - begun) * 1000)
         return times
 
+    def ask(self) -> None:
+        """Let a reply stream, and go back to the editor."""
+        self.send(CHAT)
+        self.read(0.5)
+        self.send(b"go\r")
+        self.wait_for(b"Rolling")
+        self.send(EDITOR)
+        self.read(0.5)
+
+    def hush(self) -> None:
+        """Stop the reply, and go back to the editor."""
+        self.send(CHAT)
+        self.read(0.5)
+        self.send(ESCAPE)
+        self.read(0.5)
+        self.send(EDITOR)
+        self.read(0.5)
+
     def close(self) -> None:
         psutil.Process(self.pid).terminate()
         self.read(2.0)
         os.waitpid(self.pid, 0)
 
 
-def quantiles(times: list[float]) -> dict[str, float]:
-    """Median and 95th percentile."""
+class Bench:
+    """One checkout under measurement: its terminals, and the times they took by situation."""
+
+    def __init__(self, root: Path, home: Path) -> None:
+        self.root, self.home = root, home
+        home.mkdir()
+        self.times: dict[str, list[float]] = defaultdict(list)
+        self.figures: dict[str, object] = {}
+        self.document = Path(shutil.copy(ROOT / "sample_docs" / "runbook.dlm", home / "runbook.dlm"))
+        self.script: dict[str, object] = {
+            "adapters": ADAPTERS, "steps": 100_000, "epochs": 100, "step_delay": 0.1,
+            "token_delay": 0.03, "reply": REPLY * 40,
+        }  # fmt: skip
+
+    def open(self, document: Path) -> Terminal:
+        """A terminal in which the document stands and the engine is ready."""
+        terminal = Terminal(document, self.home, self.script, self.root)
+        terminal.wait_for(document.name.encode())
+        self.times["first_paint"].append((time.perf_counter() - terminal.started) * 1000)
+        terminal.wait_for(b"ready")
+        terminal.send(END)
+        terminal.read(2.0)
+        return terminal
+
+    def idle(self, terminal: Terminal, seconds: float = 10.0) -> None:
+        """What it takes while nothing happens."""
+        process = psutil.Process(terminal.pid)
+        before = process.cpu_times()
+        terminal.read(seconds)
+        after = process.cpu_times()
+        used = after.user + after.system - before.user - before.system
+        self.figures["idle_cpu_percent"] = round(100 * used / seconds, 2)
+
+    def told(self) -> dict[str, object]:
+        """All figures."""
+        return {name: quantiles(times) for name, times in self.times.items()} | self.figures
+
+
+def quantiles(times: Sequence[float]) -> dict[str, float]:
+    """Median, 95th percentile and worst, in milliseconds."""
     return {
         "p50_ms": round(statistics.median(times), 1),
         "p95_ms": round(sorted(times)[int(len(times) * 0.95)], 1),
+        "max_ms": round(max(times), 1),
     }
 
 
@@ -116,63 +197,63 @@ def long_document(source: Path, target: Path, lines: int) -> Path:
     return target
 
 
+def by_turns(benches: Sequence[Bench], terminals: Sequence[Terminal], keys: int, rounds: int) -> None:
+    """Every situation, each checkout in turn, `rounds` times; the others idle meanwhile."""
+    situations = {
+        "keystroke_idle": (),
+        "keystroke_streaming": ("reply",),
+        "keystroke_training": ("run",),
+        "keystroke_training_and_streaming": ("run", "reply"),
+    }
+    for situation, going_on in situations.items():
+        for number in range(rounds):
+            for bench, terminal in zip(benches, terminals, strict=True):
+                print(f"{situation} {number + 1}/{rounds} {bench.root}", file=sys.stderr)
+                if "run" in going_on:
+                    terminal.send(TRAIN)
+                    terminal.wait_for(b"ETA")
+                    terminal.read(2.0)
+                if "reply" in going_on:
+                    terminal.ask()
+                bench.times[situation] += terminal.keystrokes(keys)
+                if "reply" in going_on:
+                    terminal.hush()
+                if "run" in going_on:
+                    terminal.send(STOP)
+                    terminal.read(1.0)
+
+
 def main() -> None:
     """Measure, and print one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--keys", type=int, default=150)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--keys", type=int, default=100, help="keystrokes a situation and round")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--against", type=Path, help="another checkout, measured by turns with this one")
     options = parser.parse_args()
-    figures: dict[str, object] = {}
+    roots = {"here": ROOT}
+    if options.against is not None:
+        roots["there"] = options.against.resolve()
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        sample = ROOT / "sample_docs" / "runbook.dlm"
-        document = home / "runbook.dlm"
-        document.write_text(sample.read_text(encoding="utf-8"), encoding="utf-8")
-        script: dict[str, object] = {
-            "adapters": ADAPTERS, "steps": 100_000, "epochs": 100, "step_delay": 0.1,
-            "token_delay": 0.03, "reply": " ".join(["word"] * 3000),
-        }  # fmt: skip
-        paints = []
-        for _ in range(5):
-            terminal = Terminal(document, home, script)
-            terminal.wait_for(b"runbook.dlm")
-            paints.append(time.perf_counter() - terminal.started)
-            terminal.wait_for(b"ready")
+        benches = [Bench(root, Path(folder) / name) for name, root in roots.items()]
+        for _ in range(3):
+            for bench in benches:
+                bench.open(bench.document).close()
+        terminals = []
+        for bench in benches:
+            terminals.append(bench.open(bench.document))
+            bench.idle(terminals[-1])
+        by_turns(benches, terminals, options.keys, options.rounds)
+        for bench, terminal in zip(benches, terminals, strict=True):
+            bench.figures["memory_mb"] = round(psutil.Process(terminal.pid).memory_info().rss / 2**20, 1)
             terminal.close()
-        figures["first_paint_s"] = round(statistics.median(paints), 3)
-
-        terminal = Terminal(document, home, script)
-        terminal.wait_for(b"ready")
-        terminal.send(END)
-        terminal.read(2.0)
-        process = psutil.Process(terminal.pid)
-        before, begun = process.cpu_times(), time.perf_counter()
-        terminal.read(10.0)
-        after = process.cpu_times()
-        used = after.user + after.system - before.user - before.system
-        figures["idle_cpu_percent"] = round(100 * used / (time.perf_counter() - begun), 2)
-        figures["keystroke_idle"] = quantiles(terminal.keystrokes(options.keys))
-        terminal.send(b"\x1b[15~")  # F5
-        terminal.wait_for(b"ETA")
-        terminal.read(2.0)
-        figures["keystroke_training"] = quantiles(terminal.keystrokes(options.keys))
-        terminal.send(b"\x1bc")
-        terminal.read(0.5)
-        terminal.send(b"go\r")
-        terminal.wait_for(b"word")
-        terminal.send(b"\x1be")
-        terminal.read(0.5)
-        figures["keystroke_training_and_streaming"] = quantiles(terminal.keystrokes(options.keys))
-        figures["memory_mb"] = round(process.memory_info().rss / 2**20, 1)
-        terminal.close()
-
-        big = long_document(sample, home / "big.dlm", 10_000)
-        terminal = Terminal(big, home, script)
-        terminal.wait_for(b"ready")
-        terminal.send(END)
-        terminal.read(3.0)
-        figures["keystroke_10000_lines"] = quantiles(terminal.keystrokes(options.keys))
-        terminal.close()
-    print(json.dumps(figures, indent=2))
+        for bench in benches:
+            big = bench.open(long_document(bench.document, bench.home / "big.dlm", 10_000))
+            bench.times["keystroke_10000_lines"] += big.keystrokes(options.keys)
+            big.close()
+        told = {name: bench.told() for name, bench in zip(roots, benches, strict=True)}
+    print(json.dumps(told, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""A reply's Markdown while it grows, and rows that are painted again only where they differ."""
+
+from rich.segment import Segment
+from textual.app import App, ComposeResult
+from textual.geometry import Offset
+from textual.selection import Selection
+from textual.strip import Strip
+
+from dlm_tui.themes import load_library
+from dlm_tui.widgets.markdown_text import MarkdownText, blocks
+from dlm_tui.widgets.rows import Rows, stretches
+from tests.tui.app.conftest import Open
+
+REPLY = """\
+# Rolling back
+
+Run `ship rollback`, which **restores** the image.
+
+1. Look.
+
+   And look again.
+2. Decide.
+
+```python
+def healthy():
+
+    return True
+```
+
+last words"""
+
+
+class _Reply(App[None]):
+    """An app with one reply."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workbench_theme = load_library().get("ink")
+        self.reply = MarkdownText()
+
+    def compose(self) -> ComposeResult:
+        yield self.reply
+
+    def lines(self) -> list[str]:
+        return [self.reply.render_line(y).text.rstrip() for y in range(self.reply.size.height)]
+
+
+async def test_markdown_that_grew_token_by_token_stands_as_if_it_had_come_at_once() -> None:
+    app = _Reply()
+    async with app.run_test(size=(30, 30)) as pilot:
+        for piece in REPLY.split(" "):
+            app.reply.append(piece + " ")
+            app.reply.render_line(0)
+        await pilot.pause()
+        grown = app.lines()
+        app.reply.show("")
+        app.reply.show(REPLY)
+        await pilot.pause()
+        assert grown == app.lines()
+    assert grown[0] == "Rolling back"
+    assert "Run ship rollback, which" in grown
+    assert grown[-1] == "last words" and grown.count("") >= 5
+
+
+async def test_growing_within_a_row_lays_nothing_out_anew() -> None:
+    app = _Reply()
+    async with app.run_test(size=(30, 30)) as pilot:
+        layouts: list[bool] = []
+        refresh = app.reply.refresh
+
+        def watched(*regions: object, **how: bool) -> MarkdownText:
+            layouts.append(how.get("layout", False))
+            return refresh(*regions, **how)  # type: ignore[arg-type]
+
+        app.reply.append("One word")
+        await pilot.pause()
+        app.reply.refresh = watched  # type: ignore[method-assign,assignment]
+        app.reply.append(" more")
+        app.reply.append(" and then so many that a second row is needed")
+    assert layouts == [False, True]
+
+
+async def test_what_is_selected_in_a_reply_is_its_text() -> None:
+    app = _Reply()
+    async with app.run_test(size=(30, 30)) as pilot:
+        app.reply.append("one **two** three")
+        await pilot.pause()
+        assert app.reply.get_selection(Selection(Offset(4, 0), Offset(7, 0))) == ("two", "\n")
+
+
+def test_blocks_joined_are_the_text() -> None:
+    for end in range(len(REPLY) + 1):
+        assert "".join(blocks(REPLY[:end])) == REPLY[:end]
+    assert [block.split("\n")[0] for block in blocks(REPLY)] == [
+        "# Rolling back", "Run `ship rollback`, which **restores** the image.", "1. Look.", "```python",
+        "last words",
+    ]  # fmt: skip
+
+
+def test_rows_that_differ_are_told_in_stretches() -> None:
+    words = ["a", "b", "c", "d", "e"]
+    rows = Rows(lambda row: Strip([Segment(words[row])]))
+    for row in range(5):
+        rows.give(row)
+    words[1:3], words[4] = ["x", "y"], "z"
+    assert list(rows.changed(5)) == [(1, 2), (4, 1)]
+    assert list(stretches([])) == []
+
+
+async def test_a_keystroke_paints_the_row_it_changes_and_no_other(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        area = stage.bench.editor.area
+        area.move_cursor((18, 0))
+        await stage.pilot.pause(0.2)
+        painted: list[int] = []
+        paint = area._rows.give
+        area._rows.give = lambda row: (painted.append(row), paint(row))[1]  # type: ignore[method-assign]
+        await stage.pilot.press("x")
+        await stage.until(lambda: "xForty-two." in stage.screen_text(), "the letter")
+        assert len(set(painted)) <= 2
