@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import msgspec
@@ -52,9 +53,15 @@ def to_values(tree: Mapping, report: Report, blame: Span) -> dict[str, Any]:
 
     What does not fit is reported and left out. `blame` is where an absent required key is reported.
     """
+    return _Reader(report).struct(tree, _schema(), _Place("", blame))
+
+
+@cache
+def _schema() -> inspect.StructType:
+    """What `Frontmatter` takes; once, since msgspec works it out anew at every call."""
     root = bare(inspect.type_info(Frontmatter))
     assert isinstance(root, inspect.StructType)
-    return _Reader(report).struct(tree, root, _Place("", blame))
+    return root
 
 
 class _Reader:

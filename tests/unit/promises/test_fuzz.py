@@ -11,7 +11,9 @@ from dlm_core.document import parse_text
 from dlm_core.document.migrate import migrate
 from dlm_core.errors import BaseModelError, DlmError, DocumentError
 from dlm_core.evaluation.probes import load_probes
-from tests.bench.fuzz import FRONT, Count, drive, targets
+from tests.bench.fuzz import Count, drive
+from tests.bench.fuzz_documents import FRONT
+from tests.bench.fuzz_readers import targets
 
 MEGABYTE = 1 << 20
 
