@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = ("store", "pack", "host", "file")
+PARTS = ("store", "pack", "export", "host", "file")
 ROOT = Path(__file__).parents[2]
 
 

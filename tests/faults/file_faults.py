@@ -25,6 +25,7 @@ from dlm_core.errors import DlmError
 from dlm_core.events import Event, Log
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store import Store, seal
+from tests.faults.everywhere import fresh_copy
 from tests.faults.tally import Tally, damages, report
 from tests.tiny import DLM_ID, document_text, make_base_folder, make_tokenizer
 from tests.unit.bases.test_bases_convert import write_gguf
@@ -75,7 +76,7 @@ def damaged_base(tally: Tally, source: Path, work: Path, stride: int) -> None:
         (name, label, spoil) for name in BASE_FILES for label, spoil in _damages(source / "tiny" / name)
     ]
     for name, label, spoil in places[::stride]:
-        folder = _fresh(source, work)
+        folder = fresh_copy(source, work)
         spoil(folder / "tiny" / name)
         tally.faults[label.split(" ")[0]] += 1
         place = f"base {name}, {label}"
@@ -97,7 +98,7 @@ def damaged_versions(tally: Tally, source: Path, work: Path, stride: int) -> Non
     )
     places = [(relative, label, spoil) for relative in files for label, spoil in _damages(source / relative)]
     for relative, label, spoil in places[::stride]:
-        folder = _fresh(source, work)
+        folder = fresh_copy(source, work)
         spoil(folder / relative)
         tally.faults[label.split(" ")[0]] += 1
         place = f"{relative}, {label}"
@@ -152,7 +153,7 @@ def vanished_documents(tally: Tally, source: Path, work: Path, stride: int) -> N
     """The document goes before opening, before training, and at every step of it."""
     steps = _steps(source, work)
     for at in list(range(-2, steps + 1))[::stride]:
-        folder = _fresh(source, work)
+        folder = fresh_copy(source, work)
         document = folder / "notes.dlm"
         engine = Engine(folder / "home", "cpu", lambda _: None)
         tally.faults["vanished"] += 1
@@ -182,7 +183,7 @@ def vanished_documents(tally: Tally, source: Path, work: Path, stride: int) -> N
 
 def _steps(source: Path, work: Path) -> int:
     """How often a training of the document lets others in."""
-    folder = _fresh(source, work)
+    folder = fresh_copy(source, work)
     engine = Engine(folder / "home", "cpu", lambda _: None)
     engine.open(folder / "notes.dlm")
     seen: list[int] = []
@@ -192,11 +193,6 @@ def _steps(source: Path, work: Path) -> int:
 
 def _damages(path: Path) -> list[tuple[str, Callable[[Path], None]]]:
     return list(damages(path.stat().st_size))
-
-
-def _fresh(source: Path, work: Path) -> Path:
-    shutil.rmtree(work, ignore_errors=True)
-    return Path(shutil.copytree(source, work))
 
 
 def run(stride: int) -> Tally:

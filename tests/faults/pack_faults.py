@@ -6,18 +6,14 @@ After each fault: a pack is there whole or not at all; what was packed is untouc
 empty or with the whole commit; what failed names the file and the way out; the command then goes through.
 """
 
-import os
-import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from dlm_core.errors import StoreError
 from dlm_core.pack import pack, unpack
 from dlm_core.store import Store
-from tests.faults.inject import KILLING, KINDS, Disk, FaultKind, on
-from tests.faults.power import PowerCut, PowerCutError
+from tests.faults.everywhere import Operation, faults, fresh_copy, power_cuts, work_folder
 from tests.faults.store_faults import contents
 from tests.faults.tally import Tally, damages, report
 
@@ -32,9 +28,6 @@ training:
 ---
 The document.
 """
-_IN_MEMORY = Path("/dev/shm")
-
-Operation = Callable[[Path], object]
 
 
 def template(folder: Path) -> Path:
@@ -74,45 +67,21 @@ def tree(folder: Path) -> dict[str, bytes]:
 def faults_at_every_call(tally: Tally, source: Path, work: Path, stride: int) -> None:
     """Every operation, every kind of fault, at every `stride`-th call."""
     for name, operation in OPERATIONS.items():
-        for kind in KINDS:
-            folder = _fresh(source, work)
-            with on(Disk()) as counting:
-                operation(folder)
-            for at in range(1, counting.calls + 1, stride):
-                folder = _fresh(source, work)
-                tally.faults[kind] += 1
-                place = f"{name}, {kind} at call {at}"
-                error = _attempt(folder, operation, kind, at)
-                if isinstance(error, StoreError):
-                    tally.expect(bool(error.hint) and "/" in error.message, f"{place}: no way out in {error}")
-                elif error is not None:
-                    tally.lost.append(f"{place}: {error!r} instead of a message")
-                check(tally, source, folder, place)
+        for folder, place in faults(tally, source, work, name, operation, stride):
+            check(tally, source, folder, place)
 
 
-def power_cuts(tally: Tally, source: Path, work: Path, stride: int) -> None:
+def dark_machines(tally: Tally, source: Path, work: Path, stride: int) -> None:
     """Every operation, with the power gone at every `stride`-th call."""
     for name, operation in OPERATIONS.items():
-        at, dark = 1, True
-        while dark:
-            folder = _fresh(source, work)
-            cut = PowerCut(folder, at)
-            dark = False
-            try:
-                with on(cut):
-                    operation(folder)
-            except PowerCutError:
-                dark = True
-                tally.faults["power"] += 1
-            cut.leave()
-            check(tally, source, folder, f"{name}, power cut at call {at}", done=None if dark else name)
-            at += stride
+        for folder, place, done in power_cuts(tally, source, work, name, operation, stride):
+            check(tally, source, folder, place, done=name if done else None)
 
 
 def damaged_packs(tally: Tally, source: Path, work: Path, stride: int) -> None:
     """A pack cut to pieces, and bits flipped all over it: refused, and nothing comes of it."""
     for label, spoil in list(damages((source / "whole.dlmpack").stat().st_size))[::stride]:
-        folder = _fresh(source, work)
+        folder = fresh_copy(source, work)
         spoil(folder / "whole.dlmpack")
         tally.faults[label.split(" ")[0]] += 1
         try:
@@ -150,38 +119,16 @@ def check(tally: Tally, source: Path, folder: Path, place: str, done: str | None
         tally.lost.append(f"{place}: {error!r}")
 
 
-def _fresh(source: Path, work: Path) -> Path:
-    shutil.rmtree(work, ignore_errors=True)
-    return Path(shutil.copytree(source, work))
-
-
-def _attempt(folder: Path, operation: Operation, kind: FaultKind, at: int) -> Exception | None:
-    if kind not in KILLING:
-        try:
-            with on(Disk(kind, at)):
-                operation(folder)
-        except Exception as error:
-            return error
-        return None
-    pid = os.fork()
-    if pid == 0:
-        with on(Disk(kind, at)):
-            operation(folder)
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return None
-
-
 def run(stride: int) -> Tally:
     """All faults, at every `stride`-th place."""
     tally = Tally()
-    with tempfile.TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=work_folder()) as folder:
         source = Path(folder) / "source"
         source.mkdir()
         template(source)
         work = Path(folder) / "work"
         faults_at_every_call(tally, source, work, stride)
-        power_cuts(tally, source, work, stride)
+        dark_machines(tally, source, work, stride)
         damaged_packs(tally, source, work, stride)
     return tally
 

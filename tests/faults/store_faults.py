@@ -7,8 +7,6 @@ or the message names the file and the way out; the next writer takes it up; the 
 """
 
 import hashlib
-import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -18,13 +16,11 @@ from dlm_core.errors import StoreError
 from dlm_core.events import TrainStep
 from dlm_core.store import Snapshot, Store
 from dlm_core.store.metrics import Metrics
-from tests.faults.inject import KILLING, KINDS, Disk, FaultKind, on
-from tests.faults.power import PowerCut, PowerCutError
+from tests.faults.everywhere import Operation, faults, fresh_copy, power_cuts, work_folder
 from tests.faults.tally import Tally, damages, report
 
 DLM_ID = "01J0000000000000000000TEST"
 NAMES = ("knowledge", "tone")
-_IN_MEMORY = Path("/dev/shm")  # Where there is one: the faults are ours, a slow disk adds nothing to them.
 
 
 def payload(generation: int, name: str) -> bytes:
@@ -89,71 +85,24 @@ def step(run_id: int, number: int) -> TrainStep:
     )  # fmt: skip
 
 
-def fresh_copy(source: Path, target: Path) -> Path:
-    shutil.rmtree(target, ignore_errors=True)
-    return Path(shutil.copytree(source, target))
-
-
 def faults_at_every_call(tally: Tally, source: Path, work: Path, stride: int) -> None:
     """Every operation, every kind of fault, at every `stride`-th call."""
     for name, operation in OPERATIONS.items():
-        for kind in KINDS:
-            home = fresh_copy(source, work)
-            with on(Disk()) as counting:
-                operation(Store.open(DLM_ID, home, create=False))
-            for at in range(1, counting.calls + 1, stride):
-                home = fresh_copy(source, work)
-                tally.faults[kind] += 1
-                attempt = _in_child if kind in KILLING else _here
-                error = attempt(home, operation, kind, at)
-                place = f"{name}, {kind} at call {at}"
-                if isinstance(error, StoreError):
-                    tally.expect(bool(error.hint) and "/" in error.message, f"{place}: no way out in {error}")
-                elif error is not None:
-                    tally.lost.append(f"{place}: {error!r} instead of a message")
-                check(tally, home, place)
+        for home, place in faults(tally, source, work, name, _on_store(operation), stride):
+            check(tally, home, place)
 
 
-def power_cuts(tally: Tally, source: Path, work: Path, stride: int) -> None:
+def dark_machines(tally: Tally, source: Path, work: Path, stride: int) -> None:
     """Every operation, with the power gone at every `stride`-th call."""
     for name, operation in OPERATIONS.items():
-        at, dark = 1, True
-        while dark:
-            home = fresh_copy(source, work)
-            cut = PowerCut(home, at)
-            dark = False
-            try:
-                with on(cut):
-                    operation(Store.open(DLM_ID, home, create=False))
-            except PowerCutError:
-                dark = True
-                tally.faults["power"] += 1
-            cut.leave()
+        for home, place, done in power_cuts(tally, source, work, name, _on_store(operation), stride):
             # What was reported as done must outlive the cut.
-            possible = (2, 3) if dark else (len(OPERATIONS_THAT_FLIP & {name}) + 2,)
-            check(tally, home, f"{name}, power cut at call {at}", possible)
-            at += stride
+            possible = (len(OPERATIONS_THAT_FLIP & {name}) + 2,) if done else (2, 3)
+            check(tally, home, place, possible)
 
 
-def _here(home: Path, operation: Callable[[Store], object], kind: FaultKind, at: int) -> Exception | None:
-    try:
-        with on(Disk(kind, at)):
-            operation(Store.open(DLM_ID, home, create=False))
-    except Exception as error:
-        return error
-    return None
-
-
-def _in_child(home: Path, operation: Callable[[Store], object], kind: FaultKind, at: int) -> Exception | None:
-    """Runs the operation in a fork that kills itself. This program has no threads."""
-    pid = os.fork()
-    if pid == 0:
-        with on(Disk(kind, at)):
-            operation(Store.open(DLM_ID, home, create=False))
-        os._exit(0)
-    status = os.waitpid(pid, 0)[1]
-    survived = kind == "kill" or os.WIFEXITED(status)  # `torn` only bites where a write is hit.
-    return None if os.WIFSIGNALED(status) or survived else RuntimeError(f"the child ended with {status}")
+def _on_store(operation: Callable[[Store], object]) -> Operation:
+    return lambda home: operation(Store.open(DLM_ID, home, create=False))
 
 
 def check(tally: Tally, home: Path, place: str, generations: tuple[int, ...] = (2, 3)) -> None:
@@ -263,14 +212,14 @@ def jumping_clocks(tally: Tally, source: Path, work: Path) -> None:
 def run(stride: int) -> Tally:
     """All faults, at every `stride`-th place."""
     tally = Tally()
-    with tempfile.TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=work_folder()) as folder:
         source = Path(folder) / "source"
         source.mkdir()
         template(source)
         work = Path(folder) / "work"
         before = hashlib.sha256((source / "notes.dlm").read_bytes()).hexdigest()
         faults_at_every_call(tally, source, work, stride)
-        power_cuts(tally, source, work, stride)
+        dark_machines(tally, source, work, stride)
         damaged_files(tally, source, work, stride)
         jumping_clocks(tally, source, work)
         after = hashlib.sha256((source / "notes.dlm").read_bytes()).hexdigest()

@@ -13,6 +13,7 @@ KINDS_OF_DISK = {"kill", "torn", "enospc", "eio", "read_only", "full", "power"}
 KINDS = {
     "store": {*KINDS_OF_DISK, "removed", "truncated", "flipped", "clock"},
     "pack": {*KINDS_OF_DISK},
+    "export": {"kill", "enospc", "eio", "read_only"},
     "host": {"killed", "hangs"},
     "file": {"removed", "truncated", "flipped", "vanished"},
 }  # fmt: skip
@@ -34,6 +35,7 @@ def test_a_thousand_injected_faults_lose_nothing() -> None:
     figures = run("tests.faults", 1)
     assert figures["lost"] == 0, figures
     assert figures["faults"] > 1000
+    assert all(set(figures["parts"][name]["by_kind"]) >= kinds for name, kinds in KINDS.items())
 
 
 def run(module: str, stride: int) -> dict[str, Any]:

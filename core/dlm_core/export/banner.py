@@ -23,8 +23,16 @@ def lines(manifest: Manifest) -> tuple[str, ...]:
     return tuple(said)
 
 
-def warnings(found: Fidelity, gate_mode: str, adapters: int) -> tuple[tuple[str, str], ...]:
-    """(what is wrong, what to do) for what an export lost; empty where it is faithful."""
+def warnings(
+    found: Fidelity, gate_mode: str, adapters: int, *, merged: bool = False
+) -> tuple[tuple[str, str], ...]:
+    """(what is wrong, what to do) for what an export lost; empty where it is faithful.
+
+    `merged`: the adapters went into weights that were rounded with them.
+    """
+    finer = "try a finer --quant"
+    if merged:
+        finer += ", or leave out --merge: an adapter beside the base can be fitted to the rounded weights"
     said: list[tuple[str, str]] = []
     asked = found.questions
     if asked is not None and not found.of_prose and asked.same_reply < ENOUGH_REPLIES:
@@ -38,19 +46,21 @@ def warnings(found: Fidelity, gate_mode: str, adapters: int) -> tuple[tuple[str,
             words += f". Nothing outside can evaluate the gate: all {adapters} adapters answer everything"
             said.append((words, "export one with --adapter NAME, or weigh them by hand with --adapter-mix"))
         else:
-            said.append((words, "try a finer --quant; `--target peft` without --fold keeps the rank gates"))
+            said.append((words, f"{finer}; `--target peft` without --fold keeps the rank gates"))
     elif asked is not None and found.of_prose and asked.agreement < ENOUGH_REPLIES:
         words = (
             f"this export continues the document's prose otherwise at {1 - asked.agreement:.0%} of its tokens"
         )
-        said.append((words, "export one adapter with --adapter NAME, or try a finer --quant"))
+        said.append((words, f"export one adapter with --adapter NAME, or {finer}"))
     if found.duller:
         before, after = found.neutral.perplexity_engine, found.neutral.perplexity_export
         said.append(
             (
                 f"neutral text is less likely to this export than to the engine: perplexity {after:.1f}, "
                 f"not {before:.1f}",
-                "gates kept the adapters out of it; export one with --adapter NAME, or a finer --quant",
+                f"gates kept the adapters out of it: export one with --adapter NAME, or {finer}"
+                if adapters > 1
+                else finer,
             )
         )
     return tuple(said)

@@ -1,11 +1,12 @@
 """Which constants an export gets: the plainest that keeps the replies, decided by measuring each.
 
 Where least squares still keeps half of the replies, fitting the factors brings the rest back. Where it does
-not (three adapters that the gate keeps apart, added up), no factors do, and B is fitted as a whole.
+not (three adapters that the gate keeps apart, added up), no factors do, and B is fitted as a whole. So it
+is beside a base whose weights are rounded so coarsely that the adapters no longer fit it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlm_core.export.constants import Constants, exact, gather
 from dlm_core.export.fidelity import Fidelity, measure
@@ -55,23 +56,40 @@ def choose(
         moments = gather(observer, adapters, routing.weights, reference.questions, reference.rehearsal)
         first = exact(adapters) if plain else moments.mean()
         if not trial(first) and not trial(moments.least_squares()):
-
-            def progress(step: FitStep) -> None:
-                what = "B" if freely else "the rank constants"
-                say(
-                    f"fitting {what} to the engine, pass {step.done} of {step.passes}: "
-                    f"KL {step.kl:.3f}, {step.agreement:.1%} of tokens alike"
-                )
-
             start = known["least_squares"]
             of_start = tried["least_squares"].questions
             freely = of_start is not None and of_start.same_reply < _WORTH_FACTORS
             fitter = Fitter(observer, adapters, routing.weights, start, seed, freely=freely)
-            trial(fitter.fit(reference, progress))
+            trial(fitter.fit(reference, _progress(say, "B" if freely else "the rank constants")))
     best = next((m for m, f in tried.items() if f.faithful), None) or max(
         tried, key=lambda m: tried[m].rank()
     )
     return Chosen(known[best], tried[best], tried)
+
+
+def refit(
+    observer: Observer,
+    reference: Reference,
+    routing: StaticRouting,
+    chosen: Chosen,
+    found: Fidelity,
+    seed: int,
+    say: Callable[[str], None],
+) -> Chosen:
+    """What to write beside a base with rounded weights, which the model holds now.
+
+    `found` is what `chosen` keeps there. If that is too little, B is fitted to the engine over them.
+    """
+    if found.faithful or not reference.questions:
+        return replace(chosen, fidelity=found)
+    adapters = routing.active(observer.chat.serving)
+    fitter = Fitter(observer, adapters, routing.weights, chosen.constants, seed, freely=True)
+    constants = fitter.fit(reference, _progress(say, "B"))
+    fitted = measure(observer, reference, [constants.static(a) for a in adapters], routing.weights)
+    say(f"rank constants, {LABELS[constants.method]} over the rounded weights: {_figures(fitted)}")
+    if fitted.rank() <= found.rank():
+        return replace(chosen, fidelity=found)
+    return Chosen(constants, fitted, {**chosen.tried, constants.method: fitted})
 
 
 LABELS = {
@@ -81,6 +99,13 @@ LABELS = {
     "fitted": "fitted to the engine",
     "distilled": "B fitted to the engine",
 }
+
+
+def _progress(say: Callable[[str], None], what: str) -> Callable[[FitStep], None]:
+    return lambda step: say(
+        f"fitting {what} to the engine, pass {step.done} of {step.passes}: "
+        f"KL {step.kl:.3f}, {step.agreement:.1%} of tokens alike"
+    )
 
 
 def _figures(found: Fidelity) -> str:

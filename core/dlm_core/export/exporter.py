@@ -1,11 +1,11 @@
 """One export from start to end: resolve, observe, choose, write aside, measure, record, publish.
 
-routing ─▶ reference (the engine's predictions) ─▶ constants ─▶ static adapters ─▶ files ─▶ manifest ─▶ goal
+routing ─▶ reference (the engine's predictions) ─▶ constants ─▶ rounding ─▶ files ─▶ manifest ─▶ goal
 """
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from dlm_core.engine_protocol import Emit, Exported, ExportOptions, ShouldStop
 from dlm_core.errors import ExportError, UsageError
 from dlm_core.events import Log
 from dlm_core.export import banner, gguf_file, gguf_tokenizer, hf, manifest, ollama, peft, quant
-from dlm_core.export.choose import Chosen, choose
-from dlm_core.export.fidelity import Fidelity, measure
+from dlm_core.export.choose import Chosen, choose, refit
+from dlm_core.export.fidelity import measure
 from dlm_core.export.fold import Weights, stacked
 from dlm_core.export.gguf_shape import Shape
 from dlm_core.export.reference import Observer, Reference
@@ -89,16 +89,12 @@ class Exporter:
             reference = observer.observe(subject.document, [a.spec.name for a in adapters])
             seed = subject.document.frontmatter.training.seed
             chosen = choose(observer, reference, routing, seed, self._say)
-        static = [chosen.constants.static(a) for a in adapters] if chosen else []
-        lora = (
-            stacked(self._lora_name(routing), static, routing.weights, list(self._bank.layers))
-            if static
-            else None
-        )
+            if shape is not None and quant.is_lossy(self._number_format):
+                chosen = self._over_rounded_weights(observer, reference, routing, chosen, shape, seed)
+        lora = self._stacked(chosen, routing) if chosen else None
         with staged(goal, overwrite=options.overwrite) as stage:
             self._say(f"writing {goal}")
             template = None
-            fidelity = chosen.fidelity if chosen else None
             if options.target == "peft":
                 written: Sequence[AdapterWeights] = adapters if lora is None else [lora]
                 peft.write(written, stage, base=self._base.name, bank=self._bank)
@@ -106,11 +102,10 @@ class Exporter:
                 hf.write(
                     self._base, self._weights(lora), stage, hf.DTYPES.get(options.quant or ""), self._stop
                 )
-            elif lora is not None and shape is not None and reference is not None:
+            elif lora is not None and shape is not None:
                 template = self._write_gguf(stage, shape, lora)
-                fidelity = self._with_number_format(observer, reference, shape, lora, fidelity)
-            self._warn(fidelity, routing, len(adapters))
-            record = self._manifest(stage, routing, adapters, chosen, fidelity, template)
+            self._warn(chosen, routing, len(adapters))
+            record = self._manifest(stage, routing, adapters, chosen, template)
             manifest.write(stage, record)
         said = list(banner.lines(record))
         if options.target == "ollama":
@@ -162,23 +157,31 @@ class Exporter:
             written=found.text is not None, conversations=found.checked, note=found.note
         )
 
-    def _with_number_format(
+    def _over_rounded_weights(
         self,
         observer: Observer,
         reference: Reference,
+        routing: StaticRouting,
+        chosen: Chosen,
         shape: Shape,
-        lora: AdapterWeights,
-        exact: Fidelity | None,
-    ) -> Fidelity | None:
-        """What was measured, with the rounding of the weights in it where that may change replies."""
-        if not quant.is_lossy(self._number_format):
-            return exact
+        seed: int,
+    ) -> Chosen:
+        """`chosen` as measured on the weights in the file, and fitted to them where it stands beside."""
         self._say(f"measuring what {self._number_format} makes of the weights")
-        weights = self._weights(lora if self._options.merge else None)
-        names = gguf_file.names_in_file(shape, weights)
-        with quant.applied(weights, names, self._number_format):
-            beside = [] if self._options.merge else [lora]
-            return measure(observer, reference, beside, {lora.spec.name: 1.0})
+        lora, merge = self._stacked(chosen, routing), self._options.merge
+        weights = self._weights(lora if merge else None)
+        with quant.applied(weights, gguf_file.names_in_file(shape, weights), self._number_format):
+            found = measure(observer, reference, [] if merge else [lora], {lora.spec.name: 1.0})
+            if merge:
+                return replace(chosen, fidelity=found)
+            return refit(observer, reference, routing, chosen, found, seed, self._say)
+
+    def _stacked(self, chosen: Chosen, routing: StaticRouting) -> AdapterWeights:
+        """All adapters of the export as one plain LoRA."""
+        adapters = routing.active(self._subject.chat.serving)
+        name = adapters[0].spec.name if len(adapters) == 1 else "mixture"
+        static = [chosen.constants.static(a) for a in adapters]
+        return stacked(name, static, routing.weights, list(self._bank.layers))
 
     def _weights(self, lora: AdapterWeights | None) -> Weights:
         model = self._base.model
@@ -190,7 +193,6 @@ class Exporter:
         routing: StaticRouting,
         adapters: Sequence[AdapterWeights],
         chosen: Chosen | None,
-        fidelity: Fidelity | None,
         template: manifest.TemplateEntry | None,
     ) -> manifest.Manifest:
         options, subject = self._options, self._subject
@@ -232,7 +234,7 @@ class Exporter:
                 mean=constants.summary() if constants is not None and fixed else {},
             ),
             adapters=entries,
-            fidelity=fidelity,
+            fidelity=chosen.fidelity if chosen else None,
             tried=dict(chosen.tried) if chosen else {},
             warnings=tuple(self._warnings),
             template=template,
@@ -252,12 +254,15 @@ class Exporter:
         parts += [self._number_format] if self._number_format else []
         return "-".join(parts)
 
-    def _lora_name(self, routing: StaticRouting) -> str:
-        active = routing.active(self._subject.chat.serving)
-        return active[0].spec.name if len(active) == 1 else "mixture"
-
-    def _warn(self, found: Fidelity | None, routing: StaticRouting, adapters: int) -> None:
-        for message, hint in banner.warnings(found, routing.gate_mode, adapters) if found else ():
+    def _warn(self, chosen: Chosen | None, routing: StaticRouting, adapters: int) -> None:
+        if chosen is None:
+            return
+        for message, hint in banner.warnings(
+            chosen.fidelity,
+            routing.gate_mode,
+            adapters,
+            merged=self._options.merge and quant.is_lossy(self._number_format),
+        ):
             self._warning(message, hint, code="export_lost")
 
     def _warning(self, message: str, hint: str, code: str = "export") -> None:

@@ -100,15 +100,15 @@ def refusal(goal: Path, number: int, text: str) -> ExportError:
 
 
 def _sweep(goal: Path) -> None:
-    """Put back an export that stepped aside for one that never came, and remove what killed exports left.
+    """Put back an export that stepped aside for one that never came, and remove what other exports left.
 
-    What is younger than a day may still be written by another process.
+    What was replaced goes at once; what is being written, and younger than a day, may be another process's.
     """
     left = [p for p in goal.parent.glob(f".{glob.escape(goal.name)}.*{_PARTIAL}") if not p.is_symlink()]
     for path in left:
         with contextlib.suppress(OSError):
-            if path.name.endswith(_ASIDE) and not os.path.lexists(goal):
-                path.rename(goal)
+            if path.name.endswith(_ASIDE):
+                shutil.rmtree(path) if os.path.lexists(goal) else path.rename(goal)
             elif path.is_dir() and time.time() - path.stat().st_mtime > _FORGOTTEN_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -207,3 +207,22 @@ def test_lost_answers_are_counted_and_the_way_out_named() -> None:
 def test_text_that_became_less_likely_is_warned_about() -> None:
     ((message, _),) = warnings(figures(perplexity_export=40.0), "pin", 1)
     assert "40.0" in message and not figures(perplexity_export=40.0).faithful
+
+
+def test_beside_coarsely_rounded_weights_b_is_fitted_to_them(
+    trained: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = manifest.read(export(trained, tmp_path / "a", "gguf", choice=PIN, quant="q4_0").folder)
+    monkeypatch.setattr(Fidelity, "faithful", True)
+    plain = manifest.read(export(trained, tmp_path / "b", "gguf", choice=PIN, quant="q4_0").folder)
+    assert (fitted.rank_constants, plain.rank_constants) == ("distilled", "mean")
+    assert fitted.fidelity == fitted.tried["distilled"]
+    before, after = plain.fidelity, fitted.fidelity
+    assert before is not None and before.questions is not None
+    assert after is not None and after.questions is not None
+    assert after.questions.kl < before.questions.kl / 1.5 and after.neutral.kl < before.neutral.kl
+
+
+def test_weights_that_were_rounded_together_cannot_be_fitted_and_the_way_out_says_so() -> None:
+    ((_, hint),) = warnings(figures(same_reply=0.5, kept=0.5), "pin", 1, merged=True)
+    assert "leave out --merge" in hint

@@ -134,3 +134,10 @@ def test_a_replaced_export_that_was_left_aside_comes_back(tmp_path: Path) -> Non
     with pytest.raises(ExportError, match="there already"):
         write_export(goal, "two")
     assert (goal / "sub" / "weights").read_text() == "one" and names(tmp_path) == {"out"}
+
+
+def test_a_replaced_export_that_could_not_be_removed_goes_with_the_next(tmp_path: Path) -> None:
+    write_export(tmp_path / "out", "one")
+    write_export(tmp_path / ".out.0123.old.partial", "older")
+    write_export(tmp_path / "out", "two", overwrite=True)
+    assert names(tmp_path) == {"out"} and (tmp_path / "out" / "sub" / "weights").read_text() == "two"
