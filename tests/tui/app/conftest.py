@@ -156,13 +156,14 @@ def open_workbench(tmp_path: Path) -> Open:
         script: Script | None = None,
         *,
         text: str = DOCUMENT,
+        name: str = "guide.dlm",
         size: tuple[int, int] = (120, 36),
         settings: Settings | None = None,
         state: State | None = None,
         turnstile: Turnstile | None = None,
         wait: bool = True,
     ) -> AsyncIterator[Stage]:
-        path = tmp_path / "guide.dlm"
+        path = tmp_path / name
         if not path.exists():
             path.write_text(text, encoding="utf-8", newline="")
         script = script or Script(adapters=("knowledge", "tone"))

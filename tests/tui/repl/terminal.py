@@ -64,12 +64,13 @@ class Terminal:
         home: Path,
         *arguments: str,
         document: str = DOCUMENT,
+        name: str = "doc.dlm",
         columns: int = 80,
         rows: int = 40,
         script: Mapping[str, object] | None = None,
         **variables: str,
     ) -> None:
-        self.path = home / "doc.dlm"
+        self.path = home / name
         if not self.path.exists():
             self.path.write_text(document, encoding="utf-8")
         self.screen = pyte.Screen(columns, rows)
