@@ -84,6 +84,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "workbench.train_fresh", "Train from the start", "Forget earlier versions; train everything anew."
     ),
+    Action(
+        "workbench.watch",
+        "Train on save: on or off",
+        "Let every save of the document be followed by a run, or not.",
+        "alt+w",
+        "",
+        True,
+    ),
     Action("workbench.train_resume", "Resume training", "Go on from the checkpoint of a stopped run."),
     Action("workbench.restart_engine", "Restart the engine", "Start the engine process again."),
     Action(

@@ -5,7 +5,9 @@ What the first frame does not need is imported after it: it stands half a second
 
 import asyncio
 import contextlib
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +35,8 @@ THEME_WATCH_S = 2.0
 """How often theme files are looked at for changes."""
 SETTLE_S = 2.0
 """After the workbench is shown, when it counts as standing (see `sweeping`)."""
+FAREWELL_S = 40.0
+"""After a signal to end, when the process ends whatever it waits for; the engine has its time before that."""
 _FAREWELL_SIGNALS = ("SIGTERM", "SIGHUP")
 
 ClientFactory = Callable[[], "EngineClient"]
@@ -67,6 +71,7 @@ class WorkbenchApp(App[int]):
         client: ClientFactory | None = None,
         loaded: Loaded | None = None,
         state: State | None = None,
+        watch: bool = False,
     ) -> None:
         self.loaded = loaded or load_settings()
         self.state = state or load_state()
@@ -76,7 +81,7 @@ class WorkbenchApp(App[int]):
         self.workbench_theme: WorkbenchTheme = first or self.library.get(name)
         self.looks = Looks((), self.workbench_theme)
         self._engine, self._client_factory = engine, client
-        self._path = path
+        self._path, self._watch = path, watch
         self._fingerprint: object = None
         self._bench: Workbench | None = None
         super().__init__()
@@ -137,7 +142,7 @@ class WorkbenchApp(App[int]):
 
         remember_document(self.state, path)
         save_state(self.state)
-        self._bench = Workbench(path, self._client(), self.loaded.settings, self.state)
+        self._bench = Workbench(path, self._client(), self.loaded.settings, self.state, watch=self._watch)
         self._show(self._bench)
 
     def _client(self) -> "EngineClient":
@@ -228,7 +233,13 @@ class WorkbenchApp(App[int]):
                     loop.add_signal_handler(number, self._farewell, int(number))
 
     def _farewell(self, number: int) -> None:
-        """A signal asked the process to end: unsaved work is kept aside, and the terminal put in order."""
+        """A signal asked the process to end: unsaved work is kept aside, and the terminal put in order.
+
+        Writing to a terminal that is gone may block for ever; nobody is there to end the process once more.
+        """
+        last_resort = threading.Timer(FAREWELL_S, os._exit, (128 + number,))
+        last_resort.daemon = True
+        last_resort.start()
         self.call_later(self.action_leave, 128 + number)
 
     async def action_leave(self, code: int = 0) -> None:
@@ -242,14 +253,15 @@ class WorkbenchApp(App[int]):
         save_state(self.state)
 
 
-def run_app(path: Path | None, *, engine: str | None = None) -> int:
+def run_app(path: Path | None, *, engine: str | None = None, watch: bool = False) -> int:
     """Run the workbench on `path`, or on the list of documents, and answer the process's exit code.
 
     Args:
         engine: `module:function` of the engine the host loads, for tests; None is the real one.
+        watch: train after every save of the document.
     """
     if path is not None and path.is_dir():
         print(f"{visible_line(str(path))} is a folder; give a .dlm file")
         return 2
     with sweeping.held_off():
-        return WorkbenchApp(path, engine=engine).run() or 0
+        return WorkbenchApp(path, engine=engine, watch=watch).run() or 0

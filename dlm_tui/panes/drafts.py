@@ -78,6 +78,19 @@ def write(path: Path, text: str, *, bom: bool = False) -> OnDisk:
     return OnDisk(text, _digest(data), 0, len(data), bom)
 
 
+def write_beside(path: Path, text: str) -> Path:
+    """Save `text` under a name of its own beside `path`, and answer it: `NAME.mine1.dlm`, or the next number.
+
+    Raises:
+        StoreError: it could not be written.
+    """
+    number = 1
+    while (second := path.with_name(f"{path.stem}.mine{number}{path.suffix}")).exists():
+        number += 1
+    write(second, text)
+    return second
+
+
 def changed(path: Path, seen: OnDisk) -> OnDisk | None:
     """The document as it now stands, if it is not what was `seen`; None where it is, or where it is gone.
 

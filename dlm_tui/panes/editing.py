@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 
 from dlm_core.document import Diagnostic, SectionKind
+from dlm_tui.screens.choices import Choice
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.drawer import REMEDY
+from dlm_tui.widgets.looks import Looks
 
 _BODIES = {
     SectionKind.INSTRUCTION.value: "### Q\n\n### A\n",
@@ -23,6 +25,16 @@ def append_section(area: DocumentArea, adapter: str) -> int:
     end = area.document.end
     area.put(f"{lead}::instruction#{adapter}::\n{_BODIES['instruction']}", end, end)
     return area.cursor_location[0] - 2
+
+
+def section_choices(looks: Looks) -> list[Choice]:
+    """What may be put in: every kind for every adapter, then without a tag; each key is "kind name"."""
+    choices = [
+        Choice(f"{kind.value} {name}", f"{looks.sign(name)} ::{kind.value}#{name}::")
+        for kind in (SectionKind.INSTRUCTION, SectionKind.PROSE, SectionKind.PREFERENCE)
+        for name in looks.names
+    ]
+    return choices + [Choice(f"{kind.value} ", f"  ::{kind.value}::", "no tag") for kind in SectionKind]
 
 
 def insert_section(area: DocumentArea, kind: str, adapter: str) -> int:

@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import TextArea
 
-from dlm_core.document import Diagnostic, Document, Parsed, SectionKind, parse_text
+from dlm_core.document import Diagnostic, Document, Parsed, parse_text
 from dlm_core.errors import DlmError
 from dlm_core.events import MaskedRow
 from dlm_core.safetext import visible_line
@@ -21,7 +21,7 @@ from dlm_core.store import SectionRecord
 from dlm_tui.actions import bindings
 from dlm_tui.panes import completion, drafts
 from dlm_tui.panes.drafts import Draft, Drafts, OnDisk
-from dlm_tui.panes.editing import append_section, insert_section, put_right, toggle_comment
+from dlm_tui.panes.editing import append_section, insert_section, put_right, section_choices, toggle_comment
 from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.loss_preview import laid_over, place_text
 from dlm_tui.panes.pane import Pane
@@ -53,7 +53,11 @@ class EditorPane(Pane):
             self.diagnostics, self.document = diagnostics, document
 
     class Saved(Message):
-        """The document was written to disk."""
+        """The text on disk is another: saved here, or by another program (`elsewhere`) and taken up."""
+
+        def __init__(self, *, elsewhere: bool = False) -> None:
+            super().__init__()
+            self.elsewhere = elsewhere
 
     class MaskWanted(Message):
         """The person wants to see which tokens carry loss."""
@@ -186,6 +190,7 @@ class EditorPane(Pane):
         self._set_unsaved(False)
         self._drafts.forget(self.path)
         self.check_now()
+        self.post_message(self.Saved(elsewhere=True))
 
     def _ask_about(self, other: OnDisk, *, saving: bool) -> None:
         self._asking = True
@@ -212,11 +217,8 @@ class EditorPane(Pane):
         self.app.push_screen(ChoiceScreen(title, choices), chosen)
 
     def _save_second(self, other: OnDisk) -> None:
-        number = 1
-        while (second := self.path.with_name(f"{self.path.stem}.mine{number}{self.path.suffix}")).exists():
-            number += 1
         try:
-            drafts.write(second, self.area.text)
+            second = drafts.write_beside(self.path, self.area.text)
         except DlmError as error:
             self.notify(str(error), severity="error", markup=False)
             return
@@ -321,20 +323,13 @@ class EditorPane(Pane):
 
     def action_insert_section(self) -> None:
         """Choose kind and adapter of a new section at the cursor."""
-        adapters = self.looks.names
-        choices = [
-            Choice(f"{kind.value} {name}", f"{self.looks.sign(name)} ::{kind.value}#{name}::")
-            for kind in (SectionKind.INSTRUCTION, SectionKind.PROSE, SectionKind.PREFERENCE)
-            for name in adapters
-        ]
-        choices += [Choice(f"{kind.value} ", f"  ::{kind.value}::", "no tag") for kind in SectionKind]
 
         def chosen(answer: str | None) -> None:
             if answer is not None:
                 kind, _, name = answer.partition(" ")
                 self.go_to(insert_section(self.area, kind, name))
 
-        self.app.push_screen(ChoiceScreen("Insert which section?", choices), chosen)
+        self.app.push_screen(ChoiceScreen("Insert which section?", section_choices(self.looks)), chosen)
 
     # The drawer: outline and problems
 

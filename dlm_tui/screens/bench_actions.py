@@ -17,6 +17,7 @@ from dlm_tui.panes.frame import PaneFrame
 from dlm_tui.screens.choices import Choice, ChoiceScreen
 from dlm_tui.screens.engine_room import EngineRoom
 from dlm_tui.screens.help import HelpScreen
+from dlm_tui.widgets.title_bar import TitleBar
 
 
 class BenchActions(Screen[None]):
@@ -29,6 +30,11 @@ class BenchActions(Screen[None]):
     chat: ChatPane
     frame: PaneFrame
     engine_room: EngineRoom
+
+    @property
+    def title_bar(self) -> TitleBar:
+        """The line on top."""
+        return self.query_one(TitleBar)
 
     def train(self, wanted: Train) -> None:
         """Save, then train the document."""
@@ -57,10 +63,6 @@ class BenchActions(Screen[None]):
     def action_train_resume(self) -> None:
         """Go on from a checkpoint."""
         self.train(Train(request_id="", resume=True))
-
-    async def action_stop(self) -> None:
-        """Stop whatever runs."""
-        await self.client.stop()
 
     def action_toggle_gate(self) -> None:
         """Gate auto or off."""

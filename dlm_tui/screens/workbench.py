@@ -3,11 +3,9 @@
 import contextlib
 from pathlib import Path
 
-import psutil
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.message import Message as TextualMessage
-from textual.notifications import SeverityLevel
 
 from dlm_core.client import EngineClient
 from dlm_core.document import Document
@@ -27,7 +25,7 @@ from dlm_tui.panes.layout import PaneName
 from dlm_tui.panes.pane import Pane
 from dlm_tui.panes.run_view import cold_start_concern
 from dlm_tui.panes.store_feed import StoreFeed
-from dlm_tui.screens.bench_actions import BenchActions
+from dlm_tui.screens.bench_training import BenchTraining
 from dlm_tui.screens.choices import Choice, ChoiceScreen
 from dlm_tui.screens.engine_room import EngineChanged, EngineRoom, EngineSpoke
 from dlm_tui.screens.reply_detail import ReplyDetail
@@ -36,13 +34,8 @@ from dlm_tui.widgets.key_line import KeyLine
 from dlm_tui.widgets.reply_view import ReplyView
 from dlm_tui.widgets.title_bar import PaneTabs, TitleBar
 
-MEMORY_S = 2.0
-"""How often the engine's memory is looked at while it trains."""
-STEP_S = 0.3
-"""How often the title tells the step, at most."""
 
-
-class Workbench(BenchActions):
+class Workbench(BenchTraining):
     """One document and its engine. Panes post messages; this screen joins them."""
 
     CSS_PATH = "workbench.tcss"
@@ -50,15 +43,15 @@ class Workbench(BenchActions):
     class Opened(TextualMessage):
         """The document is in the editor, which takes keys from now on."""
 
-    def __init__(self, path: Path, client: EngineClient, settings: Settings, state: State) -> None:
-        super().__init__()
+    def __init__(
+        self, path: Path, client: EngineClient, settings: Settings, state: State, *, watch: bool = False
+    ) -> None:
+        super().__init__(watch=watch)
         self.path = path
         self.client = client
         self.engine_room = EngineRoom(client, path)
         self.engine_state = "starting"
         self._settings, self._remembered = settings, state
-        self._training = False
-        self._last_step: TrainStep | None = None
         self._dlm_id = ""
         self._base, self._gate_mode = "", "none"
         self.editor = EditorPane(
@@ -88,14 +81,10 @@ class Workbench(BenchActions):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.title_bar.tell(document=self.path.name)
+        self.title_bar.tell(document=self.path.name, on_save=self.watching)
         self.frame.lay_out()
         self.editor.area.focus()
         self.call_after_refresh(self._begin)
-
-    @property
-    def title_bar(self) -> TitleBar:
-        return self.query_one(TitleBar)
 
     # Start and end
 
@@ -112,14 +101,7 @@ class Workbench(BenchActions):
         self.client.on_death = self._engine_died
         self._listen()
         self._start_engine()
-        self.set_interval(MEMORY_S, self._measure_memory)
-
-    def _measure_memory(self) -> None:
-        pid = self.client.pid
-        if pid is None or not self._training:
-            return
-        with contextlib.suppress(psutil.Error):
-            self.dashboard.shown.memory = psutil.Process(pid).memory_info().rss
+        self.watch_memory()
 
     def _offer(self, draft: object) -> None:
         choices = [
@@ -174,13 +156,13 @@ class Workbench(BenchActions):
             case Ready():
                 self._take_ready(event)
             case RunPlanned():
-                self._set_training(True, f"▶ run {event.run_id}")
+                self.set_training(True, f"▶ run {event.run_id}")
             case TrainStep():
-                if not self._training:
-                    self._set_training(True, f"▶ run {event.run_id}")
-                self._tell_step(event)
+                if not self.training_now:
+                    self.set_training(True, f"▶ run {event.run_id}")
+                self.tell_step(event)
             case RunEnded():
-                self._set_training(False)
+                self.set_training(False)
             case GateTrained():
                 self._gate_mode = event.mode
                 self._tell_ready()
@@ -190,19 +172,6 @@ class Workbench(BenchActions):
                     self.notify(text, severity="error" if event.level == "error" else "warning", markup=False)
             case _:
                 pass
-
-    def _tell_step(self, event: TrainStep) -> None:
-        """Put the step into the title, a few times a second at most, the last one always."""
-        waits = self._last_step is not None
-        self._last_step = event
-        if not waits:
-            self.set_timer(STEP_S, self._tell_last_step)
-
-    def _tell_last_step(self) -> None:
-        event, self._last_step = self._last_step, None
-        if event is not None and self._training:
-            eta = dashboard_text.duration(event.eta_s)
-            self._set_training(True, f"▶ {event.step}/{event.steps} ETA {eta}")
 
     def _tell_progress(self, event: BaseProgress) -> None:
         share = f" {event.done_bytes / event.total_bytes:.0%}" if event.total_bytes else ""
@@ -228,25 +197,19 @@ class Workbench(BenchActions):
         if message.state == "starting":
             self.title_bar.tell(engine=message.text, engine_bad=False)
             return
-        self._set_training(False)
+        self.set_training(False)
         self.chat.engine_gone(message.text)
         self.dashboard.fail(message.text)
         words = "engine died" if message.state == "dead" else "engine refused"
         self.title_bar.tell(engine=f"✖ {words}: Ctrl+P, Restart the engine", engine_bad=True)
         await self.chat.say(f"{message.text}\nNothing is lost: /restart starts the engine again.", error=True)
 
-    def _set_training(self, training: bool, words: str = "") -> None:
-        self.title_bar.tell(training=words if training else "")
-        if training != self._training:
-            self._training = training
-            self.refresh_bindings()  # the footer is composed anew: not at every step
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What can be done now: the footer and the help leave the rest out or dim it."""
         if action == "stop":
-            return True if self._training or self.chat.busy else None
+            return True if self.training_now or self.chat.busy else None
         if action in ("train", "train_fresh", "train_resume"):
-            return None if self._training else True
+            return None if self.training_now else True
         return True
 
     # What the panes say
@@ -258,6 +221,7 @@ class Workbench(BenchActions):
         self.title_bar.tell(errors=errors, warnings=warnings)
         if message.document is not None:
             self._take_document(message.document)
+        self.train_if_saved(errors)
 
     def _take_document(self, document: Document) -> None:
         self.app.set_adapters(document.adapter_names)  # type: ignore[attr-defined]
@@ -296,8 +260,10 @@ class Workbench(BenchActions):
         self.title_bar.tell(unsaved=message.unsaved)
 
     @on(EditorPane.Saved)
-    def _saved(self) -> None:
-        self.notify(f"Saved {visible_line(self.path.name)}.", timeout=2, markup=False)
+    def _saved(self, message: EditorPane.Saved) -> None:
+        if not message.elsewhere:
+            self.notify(f"Saved {visible_line(self.path.name)}.", timeout=2, markup=False)
+        self.note_save()
         if self.editor.area.show_loss:
             self._mask()
 
@@ -307,8 +273,8 @@ class Workbench(BenchActions):
 
     @work(exclusive=True, group="mask", exit_on_error=False)
     async def _mask(self) -> None:
-        if self._training or self.engine_state != "ready":
-            busy = "a run is under way" if self._training else "the base is not loaded"
+        if self.training_now or self.engine_state != "ready":
+            busy = "a run is under way" if self.training_now else "the base is not loaded"
             self.editor.show_mask(None, busy)
             return
         try:
@@ -409,36 +375,8 @@ class Workbench(BenchActions):
         if why is not None:
             self.app.push_screen(ReplyDetail(view.answer, list(view.pieces), view.text, why))
 
-    # Training
-
-    def train(self, wanted: Train) -> None:
-        """Save, then train the document."""
-        if self._training:
-            self.notify("A run is under way; F8 stops it.")
-            return
-        self._train(wanted)
-
-    @work(exclusive=True, group="train", exit_on_error=False)
-    async def _train(self, wanted: Train) -> None:
-        if self.editor.unsaved and not await self.editor.save():
-            return
-        if self.engine_state not in ("ready",):
-            self.notify("The base is still loading; training starts once it is there.")
-        self._set_training(True, "▶ planning")
-        try:
-            ended = await self.engine_room.train(wanted)
-            if ended is not None:
-                severity: SeverityLevel = "error" if ended.status == "failed" else "information"
-                text = dashboard_text.end_sentence(ended)
-                self.notify(text, severity=severity, markup=False, timeout=8)
-        except DlmError as error:
-            self.dashboard.fail(error.message, error.hint)
-            self.notify(str(error), severity="error", markup=False, timeout=12)
-        finally:
-            self._set_training(False)
-        self._refresh_records()
-
-    def _refresh_records(self) -> None:
+    def refresh_records(self) -> None:
+        """What was trained may be another: show the sections' states anew."""
         if self._dlm_id:
             with contextlib.suppress(DlmError):
                 self._show_records(StoreFeed(self._dlm_id))

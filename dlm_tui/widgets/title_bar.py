@@ -15,7 +15,9 @@ from dlm_tui.widgets.looks import Looks
 
 @dataclass(frozen=True)
 class Situation:
-    """What the title bar tells. `gate` is the mode in words; `engine_bad` marks what needs the person."""
+    """What the title bar tells. `gate` is the mode in words, `on_save` whether every save is trained;
+    `engine_bad` marks what needs the person.
+    """
 
     document: str = ""
     unsaved: bool = False
@@ -25,6 +27,7 @@ class Situation:
     engine: str = "engine starting"
     engine_bad: bool = False
     training: str = ""
+    on_save: bool = False
     concerns: int = 0
 
 
@@ -65,6 +68,8 @@ class TitleBar(Widget):
             pieces.append((f"⚠ {told.concerns} cold start", spec.colors.warning))
         if told.training:
             pieces.append((told.training, spec.colors.accent))
+        if told.on_save:
+            pieces.append(("⟳ on save", spec.colors.accent))
         pieces.append((told.gate, spec.colors.foreground))
         pieces.append((told.engine, spec.colors.error if told.engine_bad else spec.colors.secondary))
         between = Text(end="").append(" · ", style=spec.plot_axis)

@@ -25,6 +25,8 @@ from dlm_tui.widgets.reply_view import ReplyView
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (150, 44)
+STEPS = 40
+"""After so many the picture of the training is taken: the curves have begun to tell something."""
 NEW_SECTION = """
 ::instruction#runbook::
 ### Q
@@ -103,13 +105,15 @@ class Tour:
         bench.editor.go_to(area.document.line_count - 7)
         await self.pilot.pause(0.6)
         self.shoot("1-edit", "dlm: write")
+        earlier = dashboard.run_view
         await self.pilot.press("f5")
-        await self.until(lambda: dashboard.run_view is not None and len(dashboard.run_view.loss) > 3, "steps")
+        await self.until(lambda: dashboard.run_view is not earlier, "run begun")
+        run = dashboard.run_view
+        assert run is not None
+        await self.until(lambda: len(run.loss) > STEPS or run.ended, "steps")
         bench.frame.bring_up("dashboard")
         await self.pilot.pause(0.6)
         self.shoot("2-train", "dlm: train")
-        run = dashboard.run_view
-        assert run is not None
         await self.until(lambda: run.ended is not None, "training")
         self.seen.losses = list(run.loss.ys)
         self.seen.draws = dashboard.query_one("#loss-plot", Plot).draws
