@@ -48,18 +48,15 @@ def _actions() -> type[Provider]:
     return ActionProvider
 
 
-def _themes() -> type[Provider]:
-    from dlm_tui.screens.palette import ThemeProvider
-
-    return ThemeProvider
-
-
 class WorkbenchApp(App[int]):
     """`dlm FILE`. `looks` and `workbench_theme` are what every widget paints with."""
 
     TITLE = "dlm"
+    CSS = """
+    ToastRack { dock: top; align: right top; margin: 1 0 0 0; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = []
-    COMMANDS = {_actions, _themes}  # noqa: RUF012  (Textual declares it so)
+    COMMANDS = {_actions}  # noqa: RUF012  (Textual declares it so)
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
 

@@ -14,19 +14,28 @@ Runner = Callable[[], object]
 
 
 class ActionProvider(Provider):
-    """Offers the registry's actions on the workbench, each with its key."""
+    """Offers the registry's actions on the workbench, each with its key, then the themes by name.
+
+    One provider for both: what several find is shown in the order in which they happen to find it.
+    """
 
     async def discover(self) -> Hits:
-        for action, run in self._available():
-            yield DiscoveryHit(_label(action), run, help=action.help)
+        for label, text, run in self._offers():
+            yield DiscoveryHit(label, run, help=text)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for action, run in self._available():
-            label = _label(action)
+        for label, text, run in self._offers():
             score = matcher.match(label)
             if score > 0:
-                yield Hit(score, matcher.highlight(label), run, help=action.help)
+                yield Hit(score, matcher.highlight(label), run, help=text)
+
+    def _offers(self) -> Iterator[tuple[str, str, Runner]]:
+        for action, run in self._available():
+            yield _label(action), action.help, run
+        library = self.app.library  # type: ignore[attr-defined]
+        for name, theme in library.themes.items():
+            yield f"Theme: {name}", theme.spec.description, partial(self.app.choose_theme, name)  # type: ignore[attr-defined]
 
     def _available(self) -> Iterator[tuple[Action, Runner]]:
         screen = self.screen
@@ -48,27 +57,6 @@ class ActionProvider(Provider):
         if isinstance(target, Pane):
             screen.frame.bring_up(target.pane_name)
         await target.run_action(action.method)
-
-
-class ThemeProvider(Provider):
-    """Offers the themes by name."""
-
-    async def discover(self) -> Hits:
-        for name, text, run in self._themes():
-            yield DiscoveryHit(f"Theme: {name}", run, help=text)
-
-    async def search(self, query: str) -> Hits:
-        matcher = self.matcher(query)
-        for name, text, run in self._themes():
-            label = f"Theme: {name}"
-            score = matcher.match(label)
-            if score > 0:
-                yield Hit(score, matcher.highlight(label), run, help=text)
-
-    def _themes(self) -> Iterator[tuple[str, str, Runner]]:
-        library = self.app.library  # type: ignore[attr-defined]
-        for name, theme in library.themes.items():
-            yield name, theme.spec.description, partial(self.app.choose_theme, name)  # type: ignore[attr-defined]
 
 
 def _target(screen: Workbench, action: Action) -> Workbench | Pane:

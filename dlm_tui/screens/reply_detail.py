@@ -18,7 +18,7 @@ from dlm_tui.bars import bar
 from dlm_tui.conversation import Answer
 from dlm_tui.widgets.heatmap import HeatMap
 from dlm_tui.widgets.looks import Looks
-from dlm_tui.widgets.routing_bars import mode_line, routing_lines
+from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 
 
 class ReplyDetail(ModalScreen[None]):
@@ -30,6 +30,7 @@ class ReplyDetail(ModalScreen[None]):
     ReplyDetail > Vertical { border: round $border; }
     ReplyDetail VerticalScroll { padding: 0 2; }
     ReplyDetail Static { height: auto; }
+    ReplyDetail RoutingBars { max-width: 70; }
     ReplyDetail .section-title { margin: 1 0 0 0; text-style: bold; color: $accent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,6 +53,7 @@ class ReplyDetail(ModalScreen[None]):
         with Vertical(), VerticalScroll():
             yield Static("Routing", classes="section-title")
             yield Static("", id="detail-routing")
+            yield RoutingBars(id="detail-bars")
             if self._why is not None:
                 yield Static("Nearest trained questions", classes="section-title")
                 yield Static("", id="detail-why")
@@ -84,8 +86,8 @@ class ReplyDetail(ModalScreen[None]):
             routing.update("the reply is not complete yet")
         else:
             opens = {name: found.mean for name, found in answer.openness.items()}
-            lines = routing_lines(answer.routing, looks, 70, opens)
-            routing.update(mode_line(answer.routing, looks).append("\n").append_text(lines))
+            routing.update(mode_line(answer.routing, looks))
+            self.query_one(RoutingBars).show_routing(answer.routing, opens)
         if self._why is not None:
             self.query_one("#detail-why", Static).update(why_text(self._why, looks))
         self._show_openness()
