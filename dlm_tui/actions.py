@@ -17,6 +17,9 @@ RESERVED_KEYS: Mapping[str, str] = {
     "ctrl+m": "is the same byte as enter",
     "ctrl+h": "is the same byte as backspace in many terminals",
     "ctrl+left_square_bracket": "is the same byte as escape",
+    "alt+b": "is what terminals send for a word to the left",
+    "alt+f": "is what terminals send for a word to the right",
+    "alt+enter": "is enter in most terminals",
 }
 """Keys that no default may take, and what stands in the way."""
 
@@ -79,8 +82,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("workbench.focus_chat", "Go to the chat", "Move to the chat's line.", "alt+c", "", True),
     Action("workbench.hide_pane", "Hide this pane", "Take this pane off the screen.", "alt+h", "", True),
     Action("workbench.show_panes", "Show all panes", "Bring hidden panes back.", "alt+a", "", True),
-    Action("workbench.grow", "Wider pane", "Make this pane wider.", "alt+full_stop", "", True),
-    Action("workbench.shrink", "Narrower pane", "Make this pane narrower.", "alt+comma", "", True),
+    Action("workbench.grow", "Wider pane", "Make this pane wider.", "alt+l,alt+full_stop", "", True),
+    Action("workbench.shrink", "Narrower pane", "Make this pane narrower.", "alt+k,alt+comma", "", True),
     Action(
         "workbench.train_fresh", "Train from the start", "Forget earlier versions; train everything anew."
     ),
@@ -103,13 +106,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("start.next_theme", "Next theme", "Change to the next theme.", "f12", "Theme"),
     Action("editor.find", "Find", "Find text in the document.", "ctrl+f", "Find", True),
     Action("editor.replace", "Find and replace", "Find text and replace it.", "ctrl+r", "", True),
-    Action("editor.find_next", "Find next", "Go to the next match.", "f3"),
-    Action("editor.find_previous", "Find previous", "Go to the match before.", "shift+f3"),
+    Action("editor.find_next", "Find next", "Go to the next match.", "f3,alt+down"),
+    Action("editor.find_previous", "Find previous", "Go to the match before.", "shift+f3,alt+up"),
     Action(
         "editor.outline", "Outline", "Sections, their adapters and their state.", "ctrl+l", "Outline", True
     ),
     Action("editor.problems", "List of problems", "Every problem, with a jump to its place.", "alt+p"),
-    Action("editor.fix", "Fix this problem", "Put in what the hint suggests.", "alt+f"),
+    Action("editor.fix", "Fix this problem", "Put in what the hint suggests.", "alt+r"),
     Action("editor.insert_section", "Insert section", "Choose kind and adapter of a new section.", "ctrl+n"),
     Action("editor.complete", "Complete", "Fences, adapters and keys that fit here.", "ctrl+@"),
     Action("editor.toggle_comment", "Comment", "Comment the lines out, or back in.", "ctrl+underscore"),
@@ -149,7 +152,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.copy_reply", "Copy the reply", "Put the last reply on the clipboard.", "alt+y", "", True),
     Action("chat.save_chat", "Save the chat", "Write it beside the document as Markdown."),
     Action("chat.clear", "Clear the chat", "Start over; the history file is emptied."),
-    Action("chat.newline", "New line", "A line break in the message.", "ctrl+j,alt+enter"),
+    Action("chat.newline", "New line", "A line break in the message.", "ctrl+j"),
     Action(
         "reply.details",
         "Details of this reply",

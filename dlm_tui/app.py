@@ -114,9 +114,14 @@ class WorkbenchApp(App[int]):
         self.set_interval(sweeping.EVERY_S, lambda: sweeping.sweep(time.monotonic() - self.typed_at))
 
     async def on_event(self, event: events.Event) -> None:
-        """Remember when a key was pressed; the rest is Textual's."""
+        """Remember when a key was pressed; the rest is Textual's.
+
+        A terminal's Alt with a letter comes with that letter as its text, which a text field would put in.
+        """
         if isinstance(event, events.Key):
             self.typed_at = time.monotonic()
+            if event.key.startswith("alt+"):
+                event.character = None
         await super().on_event(event)
 
     def on_workbench_opened(self) -> None:

@@ -23,11 +23,12 @@ from dlm_core.events import Reply, Routed, Token
 from dlm_core.requests import Generate, Route, RoutingChoice
 from dlm_core.requests import Message as Said
 from dlm_tui.actions import bindings
-from dlm_tui.commands import COMMANDS, Invocation, find, parse_again, parse_train, read_line, shown_params
+from dlm_tui.commands import Invocation, find, parse_again, parse_train, read_line, shown_params
 from dlm_tui.conversation import Answer, Conversation, apply, describe
+from dlm_tui.panes.chat_words import choice_of, help_text, rivals, welcome
 from dlm_tui.panes.history import ChatHistory
 from dlm_tui.panes.pane import Pane
-from dlm_tui.screens.choices import Choice, ChoiceScreen
+from dlm_tui.screens.choices import ChoiceScreen
 from dlm_tui.widgets.chat_input import ChatInput
 from dlm_tui.widgets.reply_view import Comparison, NoteView, QuestionView, ReplyView
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
@@ -68,6 +69,7 @@ class ChatPane(Pane):
         self.conversation = Conversation()
         self.busy = False
         self.ready = False
+        self._not_ready = "the base is loading"
         self._client = client
         self._route_delay, self._blink = route_delay, blink
         self._route_timer: Timer | None = None
@@ -132,11 +134,15 @@ class ChatPane(Pane):
             self.answer(waiting)
         self._show_mode()
 
-    def engine_gone(self, sentence: str) -> None:
-        """The engine does not answer any more."""
-        self.ready = False
+    def engine_starting(self) -> None:
+        """The engine takes questions soon."""
+        self._not_ready = "the base is loading"
         self._show_mode()
-        del sentence
+
+    def engine_gone(self) -> None:
+        """The engine does not answer any more."""
+        self.ready, self._not_ready = False, "no engine"
+        self._show_mode()
 
     def adapters_changed(self) -> None:
         for view in self.query(ReplyView):
@@ -256,21 +262,13 @@ class ChatPane(Pane):
         if self.busy or self.conversation.last is None:
             self.notify("Ask something first." if not self.busy else "A reply is under way: Escape stops it.")
             return
-        options = [
-            Choice("base", "bare base", "all adapters off"),
-            Choice("off", "gate off", "equal weights"),
-        ]
-        options.append(Choice("auto", "gate auto", "the gate decides"))
-        options += [
-            Choice(f"pin {name}", f"{self.looks.sign(name)} {name} alone", "") for name in self.looks.names
-        ]
 
         def chosen(answer: str | None) -> None:
             if answer is not None:
-                self._compare(_choice_of(answer))
+                self._compare(choice_of(answer))
 
         here = describe(self.conversation.choice)
-        self.app.push_screen(ChoiceScreen(f"Compare “{here}” with", options), chosen)
+        self.app.push_screen(ChoiceScreen(f"Compare “{here}” with", rivals(self.looks)), chosen)
 
     @work(exclusive=True, group="reply", exit_on_error=False)
     async def _compare(self, other: RoutingChoice) -> None:
@@ -356,7 +354,7 @@ class ChatPane(Pane):
         if text.cell_len + len(hint) <= self.size.width - 2:
             text.append(hint, style=muted)
         self.query_one("#next-mode", Static).update(text)
-        state = "" if self.ready else "the base is loading"
+        state = "" if self.ready else self._not_ready
         self.tell("replying, Escape stops" if self.busy else state)
 
     # Commands
@@ -408,7 +406,7 @@ class ChatPane(Pane):
             case "params":
                 await self._note(shown_params(self.conversation.sampling))
             case "help":
-                await self._note(_help(argument))
+                await self._note(help_text(argument))
             case _:
                 self.post_message(self.Command(invocation))
 
@@ -463,28 +461,10 @@ class ChatPane(Pane):
         empty.display = not has_talk
         if has_talk:
             return
-        muted = Style(color=self.looks.theme.spec.colors.secondary)
-        text = Text(end="").append("Ask the document something.\n", style="bold")
-        text.append("The bars above the line show who would answer, while you type.\n", style=muted)
-        text.append("F7 turns the adapter gate off and on, / lists commands, F1 helps.", style=muted)
-        empty.update(text)
+        empty.update(welcome(self.looks))
 
     def _save_history(self) -> None:
         self.history.keep(self.conversation)
 
     def _history_trouble(self, sentence: str) -> None:
         self.notify(sentence, severity="warning", markup=False)
-
-
-def _choice_of(answer: str) -> RoutingChoice:
-    if answer.startswith("pin "):
-        return RoutingChoice(mode="pin", adapter=answer.removeprefix("pin "))
-    return RoutingChoice(mode=answer)  # type: ignore[arg-type]
-
-
-def _help(argument: str) -> str:
-    if argument:
-        command = find(argument)
-        return "\n".join(part for part in (command.synopsis, command.summary, command.detail) if part)
-    width = max(len(command.name) for command in COMMANDS) + 2
-    return "\n".join(f"/{command.name:<{width}} {command.summary}" for command in COMMANDS)

@@ -49,6 +49,8 @@ class BenchTraining(BenchActions):
     async def _train(self, wanted: Train, *, save: bool) -> None:
         if save and self.editor.unsaved and not await self.editor.save():
             return
+        if self._has_errors(sum(d.severity == "error" for d in self.editor.diagnostics)):
+            return
         if self.engine_state not in ("ready",):
             self.notify("The base is still loading; training starts once it is there.")
         self.set_training(True, "▶ planning")
@@ -94,14 +96,19 @@ class BenchTraining(BenchActions):
         """
         if self._due != "checking":
             return
-        if errors:
+        if self._has_errors(errors):
             self._due = "no"
-            self.notify(f"Not trained: {errors} problem{'s' if errors > 1 else ''} to put right first.")
         elif self.training_now:
             self._due = "waiting"
             self.notify("A run is under way; what was saved is trained after it.", timeout=3)
         else:
             self._train_saved()
+
+    def _has_errors(self, errors: int) -> bool:
+        if errors:
+            problems = "a problem" if errors == 1 else f"{errors} problems"
+            self.notify(f"Not trained: {problems} to put right first; F4 goes there.", severity="warning")
+        return errors > 0
 
     def _train_saved(self) -> None:
         self._due = "no"

@@ -124,6 +124,8 @@ class ReplyDetail(ModalScreen[None]):
             share = 0.0 if value is None or high <= low else (value - low) / (high - low)
             ground = looks.theme.heat_color(share)
             ink = _readable_ink(ground, colors.background, colors.foreground, share, looks)
+            if looks.theme.spec.ansi and ground == looks.theme.spec.heat[0]:
+                ground, ink = "default", "default"  # how bright a terminal's grey is, nobody knows
             text.append(
                 visible(piece), style=Style(color=ink, bgcolor=ground, underline=share > 0.75 or None)
             )

@@ -53,6 +53,7 @@ class Workbench(BenchTraining):
         self.engine_state = "starting"
         self._settings, self._remembered = settings, state
         self._dlm_id = ""
+        self._saved_since_check = False
         self._base, self._gate_mode = "", "none"
         self.editor = EditorPane(
             path,
@@ -135,7 +136,15 @@ class Workbench(BenchTraining):
         try:
             await (self.engine_room.restart() if restart else self.engine_room.open())
         except DlmError as error:
-            self.post_message(EngineChanged("refused", str(error)))
+            self.post_message(EngineChanged("refused", self._why_refused(error)))
+
+    def _why_refused(self, error: DlmError) -> str:
+        """The error; where it lists the document's problems, how many there are: the editor lists them."""
+        problems = sum(d.severity == "error" for d in self.editor.diagnostics)
+        if not problems:
+            return str(error)
+        what = "a problem" if problems == 1 else f"{problems} problems"
+        return f"The document has {what} to put right first; F4 goes there. Saved without, it is opened."
 
     async def leave(self) -> None:
         """Put everything in order before the screen goes: unsaved work aside, the engine ended."""
@@ -195,14 +204,17 @@ class Workbench(BenchTraining):
     async def _engine_changed(self, message: EngineChanged) -> None:
         self.engine_state = message.state
         if message.state == "starting":
+            self.chat.engine_starting()
             self.title_bar.tell(engine=message.text, engine_bad=False)
             return
         self.set_training(False)
-        self.chat.engine_gone(message.text)
+        self.chat.engine_gone()
         self.dashboard.fail(message.text)
-        words = "engine died" if message.state == "dead" else "engine refused"
-        self.title_bar.tell(engine=f"✖ {words}: Ctrl+P, Restart the engine", engine_bad=True)
-        await self.chat.say(f"{message.text}\nNothing is lost: /restart starts the engine again.", error=True)
+        dead = message.state == "dead"
+        words = "engine died: Ctrl+P, Restart the engine" if dead else "document not opened"
+        self.title_bar.tell(engine=f"✖ {words}", engine_bad=True)
+        text = f"{message.text}\nNothing is lost: /restart starts the engine again." if dead else message.text
+        await self.chat.say(text, error=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What can be done now: the footer and the help leave the rest out or dim it."""
@@ -222,6 +234,9 @@ class Workbench(BenchTraining):
         if message.document is not None:
             self._take_document(message.document)
         self.train_if_saved(errors)
+        if self._saved_since_check and not errors and self.engine_state == "refused":
+            self._start_engine()
+        self._saved_since_check = False
 
     def _take_document(self, document: Document) -> None:
         self.app.set_adapters(document.adapter_names)  # type: ignore[attr-defined]
@@ -263,6 +278,7 @@ class Workbench(BenchTraining):
     def _saved(self, message: EditorPane.Saved) -> None:
         if not message.elsewhere:
             self.notify(f"Saved {visible_line(self.path.name)}.", timeout=2, markup=False)
+        self._saved_since_check = True
         self.note_save()
         if self.editor.area.show_loss:
             self._mask()

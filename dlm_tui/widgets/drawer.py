@@ -35,7 +35,7 @@ def problem_text(problem: Diagnostic, looks: Looks, *, place: bool = False) -> T
         text.append(f"{problem.span.line}:{problem.span.column} ", style=Style(color=colors.secondary))
     text.append(visible_line(problem.message))
     if problem.hint:
-        fix = " (Alt+F)" if REMEDY.search(problem.hint) else ""
+        fix = " (Alt+R)" if REMEDY.search(problem.hint) else ""
         text.append(f"  {visible_line(problem.hint)}{fix}", style=Style(color=colors.secondary))
     return text
 

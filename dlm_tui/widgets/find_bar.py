@@ -52,7 +52,7 @@ class FindBar(Horizontal):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close"),
-        Binding("ctrl+j,alt+enter", "replace_all", "Replace all"),
+        Binding("ctrl+j", "replace_all", "Replace all"),
         Binding("down", "next", "Next", show=False),
         Binding("up", "previous", "Previous", show=False),
     ]
@@ -83,7 +83,7 @@ class FindBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Input(placeholder="find", id="wanted", compact=True)
-        yield Input(placeholder="replace with (Alt+Enter: all)", id="replacement", compact=True)
+        yield Input(placeholder="replace with (Ctrl+J: all)", id="replacement", compact=True)
         yield Static("", id="match-count")
 
     def open(self, text: str, *, replacing: bool) -> None:

@@ -55,7 +55,7 @@ async def test_panes_zoom_hide_and_resize_by_key_and_the_layout_is_remembered(
         assert visible(stage) == ["editor"]
         await stage.pilot.press("f9")
         before = stage.bench.editor.size.width
-        await stage.pilot.press("alt+full_stop")
+        await stage.pilot.press("alt+l")
         await stage.until(lambda: stage.bench.editor.size.width > before, "a wider editor")
         await stage.pilot.press("alt+d", "alt+h")
         await stage.until(lambda: visible(stage) == ["editor", "chat"], "the hidden pane")

@@ -39,9 +39,9 @@ async def test_a_mistake_is_underlined_marked_listed_counted_and_put_right_by_a_
         assert stage.bench.title_bar.situation.errors == 1
         await stage.pilot.press("f4", "f4")  # the cold start that follows from it comes first
         assert editor.area.cursor_location[0] == problem.span.line - 1
-        await stage.until(lambda: "(Alt+F)" in stage.screen_text(), "the problem below the text")
+        await stage.until(lambda: "(Alt+R)" in stage.screen_text(), "the problem below the text")
         assert "did you mean" in stage.screen_text() and "28✖" in stage.screen_text()
-        await stage.pilot.press("alt+f")
+        await stage.pilot.press("alt+r")
         await stage.until(lambda: not editor.diagnostics, "the diagnostics going away")
         assert editor.area.text == DOCUMENT
         editor.area.undo()
@@ -108,7 +108,7 @@ async def test_find_goes_round_and_replace_all_is_one_undo(open_workbench: Open)
         await stage.pilot.pause()
         bar = stage.bench.query_one("#replacement")
         bar.focus()
-        await stage.pilot.press(*"Why", "alt+enter")
+        await stage.pilot.press(*"Why", "ctrl+j")
         await stage.until(lambda: "Why greet?" in editor.area.text, "replacing")
         assert "Why part?" in editor.area.text
         editor.area.undo()

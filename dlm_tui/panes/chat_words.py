@@ -1,0 +1,47 @@
+"""What the chat pane says by itself: its welcome, its help, and the routings a reply can be compared with."""
+
+from rich.style import Style
+from rich.text import Text
+
+from dlm_core.requests import RoutingChoice
+from dlm_tui.commands import COMMANDS, find
+from dlm_tui.screens.choices import Choice
+from dlm_tui.widgets.looks import Looks
+
+
+def welcome(looks: Looks) -> Text:
+    """What stands in a chat in which nothing was said."""
+    muted = Style(color=looks.theme.spec.colors.secondary)
+    text = Text(end="").append("Ask the document something.\n", style="bold")
+    text.append("The bars above the line show who would answer, while you type.\n", style=muted)
+    return text.append("F7 turns the adapter gate off and on, / lists commands, F1 helps.", style=muted)
+
+
+def rivals(looks: Looks) -> list[Choice]:
+    """The routings that a question can be asked again under; `choice_of` reads what was chosen."""
+    choices = [
+        Choice("base", "bare base", "all adapters off"),
+        Choice("off", "gate off", "equal weights"),
+        Choice("auto", "gate auto", "the gate decides"),
+    ]
+    return choices + [Choice(f"pin {name}", f"{looks.sign(name)} {name} alone", "") for name in looks.names]
+
+
+def choice_of(answer: str) -> RoutingChoice:
+    """The routing that one of `rivals` stands for."""
+    if answer.startswith("pin "):
+        return RoutingChoice(mode="pin", adapter=answer.removeprefix("pin "))
+    return RoutingChoice(mode=answer)  # type: ignore[arg-type]
+
+
+def help_text(argument: str) -> str:
+    """What a slash command does, or all of them.
+
+    Raises:
+        UsageError: there is no such command.
+    """
+    if argument:
+        command = find(argument)
+        return "\n".join(part for part in (command.synopsis, command.summary, command.detail) if part)
+    width = max(len(command.name) for command in COMMANDS) + 2
+    return "\n".join(f"/{command.name:<{width}} {command.summary}" for command in COMMANDS)

@@ -1,0 +1,36 @@
+"""Keys as terminals send them: the defaults can be told apart, and Alt with a letter writes nothing."""
+
+from textual import events
+from textual._xterm_parser import XTermParser
+
+from dlm_tui.actions import ACTIONS
+from tests.tui.app.conftest import Open
+
+
+def _bytes_of(key: str) -> str:
+    """What a terminal without an enhanced keyboard protocol sends for `alt+x` and `ctrl+x`."""
+    held, _, name = key.partition("+")
+    if name in ("up", "down"):
+        return "\x1b[1;3" + {"up": "A", "down": "B"}[name]
+    if held == "alt":
+        return "\x1b" + name
+    return {"underscore": "\x1f", "@": "\x00"}.get(name) or chr(ord(name) - 96)
+
+
+def test_every_default_with_alt_or_ctrl_is_told_apart_by_plain_terminals() -> None:
+    for action in ACTIONS:
+        key = action.key.split(",")[0]
+        if not key.startswith(("alt+", "ctrl+")):
+            continue
+        parser = XTermParser()
+        heard = [*parser.feed(_bytes_of(key)), *parser.feed("")]
+        assert [event.key for event in heard if isinstance(event, events.Key)] == [key], action.id
+
+
+async def test_alt_and_a_letter_is_a_key_and_no_text(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        before = stage.bench.editor.area.text
+        for letter in "pz":  # the list of problems, and a letter without an action
+            stage.app.post_message(events.Key(f"alt+{letter}", letter))
+        await stage.until(lambda: stage.bench.editor._drawer.content == "problems", "the list of problems")
+        assert stage.bench.editor.area.text == before
