@@ -6,7 +6,8 @@ is beside a base whose weights are rounded so coarsely that the adapters no long
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 from dlm_core.export.constants import Constants, exact, gather
 from dlm_core.export.fidelity import Fidelity, measure
@@ -32,10 +33,15 @@ def choose(
     routing: StaticRouting,
     seed: int,
     say: Callable[[str], None],
+    rounding: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> Chosen:
     """Mean openness first, then least squares, then a fit; the first that is faithful, else the best of them.
 
     Without rank gates and under a routing that is constant in the engine too, nothing is approximated.
+
+    Args:
+        rounding: within it the model computes with the rounded weights that the adapters will stand
+            beside. All is measured and fitted there, and a fit is one of B: factors do not undo rounding.
     """
     adapters = routing.active(observer.chat.serving)
     plain = all(a.spec.gate is None for a in adapters)
@@ -48,48 +54,27 @@ def choose(
         say(f"rank constants, {LABELS[constants.method]}: {_figures(found)}")
         return found.faithful
 
-    if plain and (routing.gate_mode != "static_mean" or not reference.questions):
-        trial(exact(adapters))
-    elif not reference.questions:
+    constant = plain and (routing.gate_mode != "static_mean" or not reference.questions)
+    if not (constant or reference.questions):
         raise AssertionError("a document with trained adapters has questions or prose")
-    else:
+    if constant:
+        starts: tuple[Constants, ...] = (exact(adapters),)
+    else:  # of the engine as it is, before anything is rounded
         moments = gather(observer, adapters, routing.weights, reference.questions, reference.rehearsal)
         first = exact(adapters) if plain else moments.mean()
-        if not trial(first) and not trial(moments.least_squares()):
-            start = known["least_squares"]
-            of_start = tried["least_squares"].questions
-            freely = of_start is not None and of_start.same_reply < _WORTH_FACTORS
+        starts = (first, moments.least_squares())
+    with rounding() if rounding else nullcontext():
+        kept = any(trial(start) for start in starts)
+        if not kept and reference.questions and (rounding or not constant):
+            start = list(known.values())[-1]
+            of_start = tried[start.method].questions
+            freely = rounding is not None or (of_start is not None and of_start.same_reply < _WORTH_FACTORS)
             fitter = Fitter(observer, adapters, routing.weights, start, seed, freely=freely)
             trial(fitter.fit(reference, _progress(say, "B" if freely else "the rank constants")))
     best = next((m for m, f in tried.items() if f.faithful), None) or max(
         tried, key=lambda m: tried[m].rank()
     )
     return Chosen(known[best], tried[best], tried)
-
-
-def refit(
-    observer: Observer,
-    reference: Reference,
-    routing: StaticRouting,
-    chosen: Chosen,
-    found: Fidelity,
-    seed: int,
-    say: Callable[[str], None],
-) -> Chosen:
-    """What to write beside a base with rounded weights, which the model holds now.
-
-    `found` is what `chosen` keeps there. If that is too little, B is fitted to the engine over them.
-    """
-    if found.faithful or not reference.questions:
-        return replace(chosen, fidelity=found)
-    adapters = routing.active(observer.chat.serving)
-    fitter = Fitter(observer, adapters, routing.weights, chosen.constants, seed, freely=True)
-    constants = fitter.fit(reference, _progress(say, "B"))
-    fitted = measure(observer, reference, [constants.static(a) for a in adapters], routing.weights)
-    say(f"rank constants, {LABELS[constants.method]} over the rounded weights: {_figures(fitted)}")
-    if fitted.rank() <= found.rank():
-        return replace(chosen, fidelity=found)
-    return Chosen(constants, fitted, {**chosen.tried, constants.method: fitted})
 
 
 LABELS = {

@@ -5,8 +5,10 @@ routing ─▶ reference (the engine's predictions) ─▶ constants ─▶ roun
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,11 +20,11 @@ from dlm_core.engine_protocol import Emit, Exported, ExportOptions, ShouldStop
 from dlm_core.errors import ExportError, UsageError
 from dlm_core.events import Log
 from dlm_core.export import banner, gguf_file, gguf_tokenizer, hf, manifest, ollama, peft, quant
-from dlm_core.export.choose import Chosen, choose, refit
+from dlm_core.export.choose import Chosen, choose
 from dlm_core.export.fidelity import measure
 from dlm_core.export.fold import Weights, stacked
 from dlm_core.export.gguf_shape import Shape
-from dlm_core.export.reference import Observer, Reference
+from dlm_core.export.reference import Observer
 from dlm_core.export.routing import StaticRouting, resolve
 from dlm_core.export.staging import check_goal, staged
 from dlm_core.inference.chat import Chat
@@ -82,15 +84,7 @@ class Exporter:
         if shape is not None:  # refuse before minutes are spent
             gguf_tokenizer.read(self._base.tokenizer, shape.config.vocab_size)
         whole = options.target == "peft" and not options.fold
-        observer = Observer(subject.chat, subject.head, options.choice, self._stop)
-        reference = chosen = None
-        if not whole:
-            self._say("measuring what the engine says to the document's questions")
-            reference = observer.observe(subject.document, [a.spec.name for a in adapters])
-            seed = subject.document.frontmatter.training.seed
-            chosen = choose(observer, reference, routing, seed, self._say)
-            if shape is not None and quant.is_lossy(self._number_format):
-                chosen = self._over_rounded_weights(observer, reference, routing, chosen, shape, seed)
+        chosen = None if whole else self._choose(routing, shape)
         lora = self._stacked(chosen, routing) if chosen else None
         with staged(goal, overwrite=options.overwrite) as stage:
             self._say(f"writing {goal}")
@@ -112,6 +106,24 @@ class Exporter:
             name, sentence = ollama.create(goal, subject.document.path.stem)
             self._say(sentence, level="info" if name or "not installed" in sentence else "warning")
         return Exported(goal, tuple(said), msgspec.to_builtins(record))
+
+    def _choose(self, routing: StaticRouting, shape: Shape | None) -> Chosen:
+        """The constants, measured with what the number format makes of the weights."""
+        subject, options = self._subject, self._options
+        observer = Observer(subject.chat, subject.head, options.choice, self._stop)
+        self._say("measuring what the engine says to the document's questions")
+        reference = observer.observe(
+            subject.document, [a.spec.name for a in routing.active(subject.chat.serving)]
+        )
+        lossy = shape if shape is not None and quant.is_lossy(self._number_format) else None
+        beside = partial(self._rounded, lossy, None) if lossy and not options.merge else None
+        seed = subject.document.frontmatter.training.seed
+        chosen = choose(observer, reference, routing, seed, self._say, beside)
+        if lossy and options.merge:
+            self._say(f"measuring what {self._number_format} makes of the merged weights")
+            with self._rounded(lossy, self._stacked(chosen, routing)):
+                return replace(chosen, fidelity=measure(observer, reference, [], {}))
+        return chosen
 
     def _write_gguf(self, stage: Path, shape: Shape, lora: AdapterWeights) -> manifest.TemplateEntry | None:
         options, document = self._options, self._subject.document
@@ -157,24 +169,10 @@ class Exporter:
             written=found.text is not None, conversations=found.checked, note=found.note
         )
 
-    def _over_rounded_weights(
-        self,
-        observer: Observer,
-        reference: Reference,
-        routing: StaticRouting,
-        chosen: Chosen,
-        shape: Shape,
-        seed: int,
-    ) -> Chosen:
-        """`chosen` as measured on the weights in the file, and fitted to them where it stands beside."""
-        self._say(f"measuring what {self._number_format} makes of the weights")
-        lora, merge = self._stacked(chosen, routing), self._options.merge
-        weights = self._weights(lora if merge else None)
-        with quant.applied(weights, gguf_file.names_in_file(shape, weights), self._number_format):
-            found = measure(observer, reference, [] if merge else [lora], {lora.spec.name: 1.0})
-            if merge:
-                return replace(chosen, fidelity=found)
-            return refit(observer, reference, routing, chosen, found, seed, self._say)
+    def _rounded(self, shape: Shape, merged: AdapterWeights | None) -> AbstractContextManager[None]:
+        """Within it the model computes with the weights as the file will hold them."""
+        weights = self._weights(merged)
+        return quant.applied(weights, gguf_file.names_in_file(shape, weights), self._number_format)
 
     def _stacked(self, chosen: Chosen, routing: StaticRouting) -> AdapterWeights:
         """All adapters of the export as one plain LoRA."""
