@@ -13,6 +13,7 @@ from dlm_core.errors import BaseModelError, DlmError, DocumentError
 from dlm_core.evaluation.probes import load_probes
 from tests.bench.fuzz import Count, drive
 from tests.bench.fuzz_documents import FRONT
+from tests.bench.fuzz_guided import fuzz
 from tests.bench.fuzz_readers import targets
 
 MEGABYTE = 1 << 20
@@ -36,6 +37,14 @@ def test_no_reader_answers_damage_with_anything_but_its_own_errors(tmp_path: Pat
         "adapter",
     }
     assert all(count.inputs >= 60 for count in seen.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", ["document", "gguf"])
+def test_guided_fuzzing_reaches_more_places_than_one_and_breaks_none(reader: str) -> None:
+    pytest.importorskip("atheris")
+    found = fuzz(reader, seconds=4, seed=1)
+    assert found["failure"] == "" and found["inputs"] > 100 and found["places"] > 100
 
 
 @pytest.mark.parametrize("line", ["x", "[- ", "&a *a "])
