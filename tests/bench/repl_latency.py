@@ -149,7 +149,14 @@ def measure(arguments: list[str], environment: dict[str, str], count: int, ready
 def second_question(document: Path, environment: dict[str, str]) -> dict[str, float]:
     """Seconds to the first tokens of questions asked after 128 and 256 tokens of history, and a little more."""
     first = " ".join(["Our lighthouse keeper counts every ship that passes at night."] * 6)
-    command = [str(Path(sys.executable).with_name("dlm")), "repl", str(document), "--max-tokens", "64", "--json"]
+    command = [
+        str(Path(sys.executable).with_name("dlm")),
+        "repl",
+        str(document),
+        "--max-tokens",
+        "64",
+        "--json",
+    ]
     asked = f"{first}\nHow many ships were there?\nAnd then?\n"
     done = subprocess.run(command, input=asked, env=environment, capture_output=True, text=True, check=True)
     turns = [json.loads(line) for line in done.stdout.splitlines()]

@@ -76,6 +76,7 @@ class Bench:
         assert self.engine._document is not None and self.engine._workshop is not None
         self.document, self.shop = self.engine._document, self.engine._workshop
         self.names = self.document.adapter_names
+        self.system = self.document.frontmatter.system_prompt
         self.probes = load_probes(probes, self.names)
         base = self.shop.base
         self.rows = build_rows(self.document, base.chat, base.context_length).sft
@@ -131,7 +132,7 @@ class Bench:
         chat = self.shop.base.chat
         rows = []
         for i, probe in enumerate(self.probes):
-            ids, loss = chat.encode_row(probe.question, probe.answer, None)
+            ids, loss = chat.encode_row(probe.question, probe.answer, self.system)
             label = f"probe {i}"
             rows.append(Row(tuple(ids), tuple(loss), probe.adapter, label, label, SectionKind.INSTRUCTION))
         batch = collate(rows, self.names, 0)
@@ -189,7 +190,8 @@ class Bench:
     ) -> list[str]:
         """Greedy replies to all probes in one batch, each under its own adapter."""
         base = self.shop.base
-        prompts = [base.chat.encode([Message("user", p.question)], True) for p in probes]
+        system = [Message("system", self.system)] if self.system else []
+        prompts = [base.chat.encode([*system, Message("user", p.question)], True) for p in probes]
         width = max(map(len, prompts))
         ids = torch.full((len(prompts), width), base.tokenizer.pad_token_id or 0)
         mask = torch.zeros_like(ids)

@@ -1,5 +1,5 @@
-"""Rows into batches: sorted by length, filled up to a token budget, in an order that depends on seed and
-epoch alone.
+"""Rows into batches: of like length, from as many adapters as there are, filled up to a token budget, in an
+order that depends on seed and epoch alone.
 """
 
 import random
@@ -60,17 +60,19 @@ def plan_epoch(
     max_rows: int,
     seed: int,
     epoch: int,
+    owner: Callable[[_T], str] = lambda _: "",
 ) -> list[list[_T]]:
     """Batches for one epoch, the same for the same arguments in every process.
 
-    Rows of like length share a batch; within a length the order is shuffled, and so is the order of the
-    batches. A batch holds at most `max_rows` rows and `token_budget` positions, padding included, but never
-    less than one row.
+    Rows of like length share a batch, and neighbours are of different owners as far as they go: an adapter
+    moves once a step, however many of its rows are in it. Otherwise the order is shuffled, and so is the
+    order of the batches. A batch holds at most `max_rows` rows and `token_budget` positions, padding
+    included, but never less than one row.
     """
     rng = random.Random(f"{seed}:{epoch}")
     order = list(range(len(rows)))
     rng.shuffle(order)
-    order.sort(key=lambda i: length(rows[i]) // 8)
+    order = _alternating(order, lambda i: length(rows[i]), lambda i: owner(rows[i]))
     batches: list[list[_T]] = []
     current: list[_T] = []
     longest = 0
@@ -85,6 +87,20 @@ def plan_epoch(
         batches.append(current)
     rng.shuffle(batches)
     return batches
+
+
+def _alternating(order: list[int], length: Callable[[int], int], owner: Callable[[int], str]) -> list[int]:
+    """`order` by length up to a factor of two, within that every owner's share spread evenly over the whole,
+    shorter ones first.
+    """
+    shares: dict[tuple[int, str], list[int]] = {}
+    for i in order:
+        shares.setdefault((length(i).bit_length(), owner(i)), []).append(i)
+    placed = []
+    for number, ((size, _), mine) in enumerate(shares.items()):
+        mine.sort(key=lambda i: length(i) // 8)
+        placed += [((size, (k + 0.5) / len(mine), number), i) for k, i in enumerate(mine)]
+    return [i for _, i in sorted(placed)]
 
 
 def collate(rows: Sequence[Row], adapters: Sequence[str], pad_id: int, *, lead_weight: float = 1.0) -> Batch:

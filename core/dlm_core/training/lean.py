@@ -11,7 +11,8 @@ into the adapters' gradients, for the base has none.
 The reference is transformers' forward with a `TrainingPlan`; tests hold the two together.
 """
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,10 +32,11 @@ from dlm_core.training.lean_attention import (
     norm_backward,
 )
 from dlm_core.training.lean_groups import Gradients, Group, Kept, Record
-from dlm_core.training.packing import Packed
+from dlm_core.training.packing import Packed, pack
 
 LONGEST = 4096
 """Rows longer than this are left to transformers: here attention's weights are written out in full."""
+_REMEMBERED_BYTES = 64 << 20
 
 
 class _Layer:
@@ -83,6 +85,32 @@ class Tape:
     layers: tuple[_LayerKept, ...]
 
 
+class _Remembered:
+    """What the layers under the lowest adapter make of the texts that came up last, [T, hidden] each: nothing
+    there ever changes.
+    """
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[tuple[int, tuple[int, ...]], Tensor] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, layers: int, texts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
+        """Those of the texts whose states after so many layers are held."""
+        found = {}
+        for text in texts:
+            key = (layers, text)
+            if key in self._states:
+                self._states.move_to_end(key)
+                found[text] = self._states[key]
+        return found
+
+    def keep(self, layers: int, text: tuple[int, ...], states: Tensor) -> None:
+        self._states[layers, text] = states
+        self._bytes += states.nbytes
+        while self._bytes > _REMEMBERED_BYTES and len(self._states) > 1:
+            self._bytes -= self._states.popitem(last=False)[1].nbytes
+
+
 class LeanForward:
     """A llama-shaped base with the adapters of a run.
 
@@ -103,6 +131,7 @@ class LeanForward:
         self._active: tuple[int, ...] = ()
         self._lowest = len(self.layers)
         self._fresh = False
+        self._remembered = _Remembered()
         self._cos = self._sin = torch.empty(0)
 
     def use(self, active: Sequence[int]) -> None:
@@ -129,18 +158,39 @@ class LeanForward:
     def forward(self, packed: Packed, *, keep: bool, record: Record | None = None) -> Tape:
         """Run all layers. With `keep`, the tape can go `backward`; `record` gets all rank gates' values.
 
-        Layers under the lowest adapter need no backward and keep nothing.
+        Layers under the lowest adapter need no backward and keep nothing on the tape; what they make of a
+        text is worked out when it first comes up.
         """
         places = self._places(packed)
         weights = self._column_weights(packed)
-        h = functional.embedding(packed.ids, self._embedding).float()
+        h = self._lower(packed)
         kept: list[_LayerKept] = []
-        for i, (layer, heads) in enumerate(zip(self.layers, self._heads, strict=True)):
-            h, one = self._layer(layer, heads, h, places, weights, keep and i >= self._lowest, record)
+        for layer, heads in zip(self.layers[self._lowest :], self._heads[self._lowest :], strict=True):
+            h, one = self._layer(layer, heads, h, places, weights, keep, record)
             if one is not None:
                 kept.append(one)
         hidden, rstd = norm(h, self._norm, self._shape.eps, self.dtype)
         return Tape(hidden, h, rstd, places, weights, tuple(kept))
+
+    def _lower(self, packed: Packed) -> Tensor:
+        """The residual stream [T, hidden] of a pack before the lowest layer with an adapter."""
+        if not self._lowest:
+            return functional.embedding(packed.ids, self._embedding).float()
+        known = self._remembered.find(self._lowest, packed.texts)
+        new = [text for text in dict.fromkeys(packed.texts) if text not in known]
+        if new:
+            alone = pack(new, [-1] * len(new), packed.ids.device)
+            places, weights = self._places(alone), self._column_weights(alone)
+            h = functional.embedding(alone.ids, self._embedding).float()
+            for layer, heads in zip(self.layers[: self._lowest], self._heads, strict=False):
+                h, _ = self._layer(layer, heads, h, places, weights, False, None)
+            for start, text in zip(alone.starts, new, strict=True):
+                known[text] = h[start : start + len(text)].clone()
+                self._remembered.keep(self._lowest, text, known[text])
+        whole = torch.zeros(packed.ids.shape[0], self._embedding.shape[1], device=packed.ids.device)
+        for start, text in zip(packed.starts, packed.texts, strict=True):
+            whole[start : start + len(text)] = known[text]
+        return whole
 
     def _layer(
         self,

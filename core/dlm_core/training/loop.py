@@ -191,6 +191,7 @@ class Loop:
             max_rows=self.recipe.max_rows,
             seed=self.recipe.seed,
             epoch=epoch,
+            owner=lambda r: r.adapter,
         )
         return [batches[i] for i in share(self.accelerator, len(batches))]
 

@@ -16,7 +16,7 @@ class Packed:
     `ids` and `places` (each token's place in its row) are [T]; T is more than all rows together by at least
     one token that belongs to none and changes nothing. `real` counts the others. `side_by_side` [rows *
     width] picks from T (what is missing is the token of none), `end_to_end` [T] picks back; `owners` [T] are
-    the rows' adapters by index, -1 for none; `starts` where each row begins.
+    the rows' adapters by index, -1 for none; `starts` where each row begins; `texts` are the rows.
     """
 
     ids: Tensor
@@ -28,6 +28,7 @@ class Packed:
     end_to_end: Tensor
     owners: Tensor
     starts: tuple[int, ...]
+    texts: tuple[tuple[int, ...], ...]
 
 
 def pack(rows: Sequence[Sequence[int]], owners: Sequence[int], device: torch.device | str) -> Packed:
@@ -61,4 +62,5 @@ def pack(rows: Sequence[Sequence[int]], owners: Sequence[int], device: torch.dev
         end_to_end=back.to(device),
         owners=whose.to(device),
         starts=tuple(starts),
+        texts=tuple(tuple(row) for row in rows),
     )

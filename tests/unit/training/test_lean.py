@@ -19,6 +19,7 @@ from dlm_core.training.examples import Row
 from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.lean import LeanForward
+from dlm_core.training.packing import pack
 from dlm_core.training.passes import LeanPasses, PlanPasses, Turn, choose_passes
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.rehearsal import Rehearsal
@@ -89,15 +90,17 @@ def row(length: int, adapter: str, seed: int) -> Row:
 
 class Bench:
     """A tiny base with three adapters (two gated ones of different rank, one `lora` on some layers) whose B
-    has left zero, a batch of rows for two of them, and a text that the third rehearses.
+    has left zero, a batch of rows for two of them, and a text that the third rehearses. `lowest` is the first
+    layer that any of them changes.
     """
 
-    def __init__(self, make: Callable[[], nn.Module], **gate: Any) -> None:
+    def __init__(self, make: Callable[[], nn.Module], *, lowest: int = 0, **gate: Any) -> None:
         torch.manual_seed(0)
         self.model = make().eval().requires_grad_(False)
         self.bank = Bank(self.model)
         self.head = SelectiveHead(self.model)
-        every = tuple(self.bank.features)
+        frozen = tuple(f".{i}." for i in range(lowest))
+        every = tuple(n for n in self.bank.features if not any(layer in n for layer in frozen))
         some = tuple(n for n in every if n.endswith(("v_proj", "down_proj", "c_attn")))
         specs = [
             AdapterSpec("one", "disel", 4, 8.0, every, gate=GateShape(**gate)),
@@ -158,6 +161,32 @@ def test_losses_gradients_and_openness_are_those_of_transformers(
             mine[key], gradient, rtol=2e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}"
         )
     torch.testing.assert_close(found.recorder.flush(), wanted.recorder.flush(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("room", [1 << 20, 1])
+def test_layers_under_the_lowest_adapter_read_a_text_once(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlm_core.training.lean._REMEMBERED_BYTES", room)
+    bench = Bench(llama, lowest=1)
+    wanted, gradients = bench.step(bench.plan())
+    lean = bench.lean()
+    read: list[int] = []
+    monkeypatch.setattr(
+        "dlm_core.training.lean.pack", lambda *a: read.append(sum(map(len, a[0]))) or pack(*a)
+    )
+    for _ in range(2):
+        found, mine = bench.step(lean)
+        torch.testing.assert_close(found.losses, wanted.losses, rtol=1e-4, atol=1e-5)
+        for key, gradient in gradients.items():
+            torch.testing.assert_close(mine[key], gradient, rtol=2e-3, atol=2e-4)
+        with torch.no_grad():
+            for vector in (v for flat in bench.flat.each for v in flat.vectors.values()):
+                vector.mul_(1.5)
+        lean.changed()
+        plan = bench.plan()
+        plan.changed()
+        wanted, gradients = bench.step(plan)
+    tokens = sum(len(r.ids) for r in bench.batch.rows) + len("a neutral text, read")
+    assert read == [tokens] if room > 1 else sum(read) > tokens
 
 
 def test_numbers_that_changed_are_stacked_anew() -> None:
