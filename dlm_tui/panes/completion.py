@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from dlm_core.document.highlight import LineState
 from dlm_core.document.model import SectionKind
 from dlm_core.document.schema import AdapterConfig, Frontmatter
+from dlm_tui.widgets.document_area import DocumentArea
 
 _HEADINGS = {
     SectionKind.INSTRUCTION: ("### Q", "### A"),
@@ -132,3 +133,30 @@ def _note(field: msgspec.structs.FieldInfo) -> str:
     if field.default is msgspec.NODEFAULT or isinstance(field.default, msgspec.Struct | dict):
         return " ".join(described)
     return " ".join([*described, f"({field.default})"])
+
+
+class Completer:
+    """Completes in `area`; `adapters` answers the declared ones."""
+
+    def __init__(self, area: DocumentArea, adapters: Callable[[], tuple[str, ...]]) -> None:
+        self._area, self._adapters = area, adapters
+
+    def _fitting(self, before: str, row: int) -> list[Completion]:
+        state = self._area.state_at(row).line
+        return candidates(before, state, self._adapters(), self._area.document.lines[:row])
+
+    def here(self) -> list[Completion]:
+        """What fits at the cursor."""
+        row, column = self._area.cursor_location
+        return self._fitting(self._area.document.get_line(row)[:column], row)
+
+    def rest_of_line(self, before: str, row: int) -> str:
+        """Ghost text: what the first that fits after `before`, on line `row`, would add."""
+        found = self._fitting(before, row)
+        return found[0].text[found[0].replaces :] if found else ""
+
+    def put(self, candidate: Completion) -> None:
+        """Put it in at the cursor."""
+        row, column = self._area.cursor_location
+        self._area.put(candidate.text, (row, column - candidate.replaces), (row, column))
+        self._area.focus()

@@ -19,7 +19,8 @@ from dlm_core.events import MaskedRow
 from dlm_core.safetext import visible_line
 from dlm_core.store import SectionRecord
 from dlm_tui.actions import bindings
-from dlm_tui.panes import completion, drafts
+from dlm_tui.panes import drafts
+from dlm_tui.panes.completion import Completer
 from dlm_tui.panes.drafts import Draft, Drafts, OnDisk
 from dlm_tui.panes.editing import append_section, insert_section, put_right, section_choices, toggle_comment
 from dlm_tui.panes.finder import Finder
@@ -77,12 +78,14 @@ class EditorPane(Pane):
         self.on_disk = OnDisk("", "", 0, 0)
         self.area = DocumentArea(soft_wrap=soft_wrap)
         self.area.cursor_blink = blink
-        self.area.completer = self._rest_of_line
+        self._completer = Completer(self.area, lambda: self.looks.names)
+        self.area.completer = self._completer.rest_of_line
         self._drafts = Drafts(draft_folder)
         self._delay = delay
         self._check_timer: Timer | None = None
         self._draft_timer: Timer | None = None
         self._unsaved = False
+        self._checked = ""
         self._asking = False
         self._mask: tuple[MaskedRow, ...] = ()
         self._records: tuple[SectionRecord, ...] = ()
@@ -163,7 +166,6 @@ class EditorPane(Pane):
             self.notify(str(error), severity="error", markup=False, timeout=12)
             return False
         self._set_unsaved(False)
-        self._drafts.forget(self.path)
         self.area.history.checkpoint()
         self.check_now()
         self.post_message(self.Saved())
@@ -188,7 +190,6 @@ class EditorPane(Pane):
         self.on_disk = other
         self.area.replace_all(other.text)
         self._set_unsaved(False)
-        self._drafts.forget(self.path)
         self.check_now()
         self.post_message(self.Saved(elsewhere=True))
 
@@ -240,6 +241,8 @@ class EditorPane(Pane):
     def _set_unsaved(self, unsaved: bool) -> None:
         if unsaved != self._unsaved:
             self._unsaved = unsaved
+            if not unsaved:
+                self._drafts.forget(self.path)
             self.post_message(self.Dirtied(unsaved))
 
     # Checking
@@ -256,9 +259,13 @@ class EditorPane(Pane):
     @work(exclusive=True, group="check", exit_on_error=False)
     async def check_now(self) -> None:
         """Check the text as it stands, off the loop."""
+        await self._check()
+
+    async def _check(self) -> None:
         text = self.area.text
         parsed = await asyncio.to_thread(parse_text, text, self.path, follow_sources=True)
         if text == self.area.text:
+            self._checked = text
             self._take_check(parsed)
 
     def _take_check(self, parsed: Parsed) -> None:
@@ -291,8 +298,10 @@ class EditorPane(Pane):
         after = next((d for d in ordered if d.span.line - 1 > row), ordered[0])
         self.go_to(after.span.line - 1, after.span.column - 1)
 
-    def action_fix(self) -> None:
+    async def action_fix(self) -> None:
         """Put in what the hint of the problem under the cursor suggests, as one undoable edit."""
+        if self._checked != self.area.text:
+            await self._check()  # the problems' places are those of an earlier text
         if not put_right(self.area, self.area.diagnostics_at(self.area.cursor_location[0])):
             self.notify("There is nothing here that could be put right by itself.")
 
@@ -343,8 +352,7 @@ class EditorPane(Pane):
 
     def _toggle_drawer(self, content: Content) -> None:
         if self._drawer.content == content:
-            self._drawer.close()
-            self.area.focus()
+            self._drawer.action_leave()
             return
         self._fill_drawer(content)
         self._drawer.focus()
@@ -354,6 +362,10 @@ class EditorPane(Pane):
             self._drawer.show_outline(self.sections, self.looks)
         elif content == "problems":
             self._drawer.show_problems(self.diagnostics, self.looks)
+
+    @on(Drawer.Left)
+    def _drawer_left(self) -> None:
+        self.area.focus()
 
     @on(Drawer.Jump)
     def _jump(self, message: Drawer.Jump) -> None:
@@ -404,40 +416,22 @@ class EditorPane(Pane):
 
     # Small editing
 
-    def _candidates(self, before: str, row: int) -> list[completion.Completion]:
-        area = self.area
-        state = area.state_at(row).line
-        return completion.candidates(before, state, self.looks.names, area.document.lines[:row])
-
-    def _rest_of_line(self, before: str, row: int) -> str:
-        """Ghost text: what only one, or the first, candidate would add."""
-        found = self._candidates(before, row)
-        return found[0].text[found[0].replaces :] if found else ""
-
     def action_complete(self) -> None:
         """What fits at the cursor: fences, adapters, keys."""
-        area = self.area
-        row, column = area.cursor_location
-        before = area.document.get_line(row)[:column]
-        found = self._candidates(before, row)
+        found = self._completer.here()
         if not found:
             self.notify("Nothing fits here.")
             return
         if len(found) == 1:
-            self._complete_with(found[0])
+            self._completer.put(found[0])
             return
         choices = [Choice(str(n), c.text, c.note) for n, c in enumerate(found)]
 
         def chosen(answer: str | None) -> None:
             if answer is not None:
-                self._complete_with(found[int(answer)])
+                self._completer.put(found[int(answer)])
 
         self.app.push_screen(ChoiceScreen("Complete with", choices), chosen)
-
-    def _complete_with(self, candidate: completion.Completion) -> None:
-        row, column = self.area.cursor_location
-        self.area.put(candidate.text, (row, column - candidate.replaces), (row, column))
-        self.area.focus()
 
     def action_toggle_comment(self) -> None:
         """Comment the selected lines of the frontmatter out, or back in."""

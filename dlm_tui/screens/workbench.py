@@ -144,7 +144,7 @@ class Workbench(BenchTraining):
         if not problems:
             return str(error)
         what = "a problem" if problems == 1 else f"{problems} problems"
-        return f"The document has {what} to put right first; F4 goes there. Saved without, it is opened."
+        return f"The document has {what}: put right and saved, it is opened. F4 goes there."
 
     async def leave(self) -> None:
         """Put everything in order before the screen goes: unsaved work aside, the engine ended."""

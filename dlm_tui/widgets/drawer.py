@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rich.style import Style
 from rich.text import Text
 from textual import on
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import OptionList
@@ -72,6 +73,11 @@ class Drawer(OptionList):
     Drawer.-open { display: block; }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close", show=False)]
+
+    class Left(Message):
+        """The list is closed; the text is where the person wants to be."""
+
     class Jump(Message):
         """Go to a line and column, from 0."""
 
@@ -88,6 +94,11 @@ class Drawer(OptionList):
         """Hide the list."""
         self.content = ""
         self.remove_class("-open")
+
+    def action_leave(self) -> None:
+        """Hide the list, and go back to the text."""
+        self.close()
+        self.post_message(self.Left())
 
     def show_outline(self, states: Sequence[SectionState], looks: Looks) -> None:
         """Show the sections; those of other files, and those that are gone, lead nowhere."""

@@ -1,5 +1,9 @@
 """The document pane, as a person uses it."""
 
+from dlm_core.errors import DlmError
+from dlm_core.requests import Open as OpenRequest
+from dlm_tui.screens.engine_room import EngineChanged
+from dlm_tui.settings import Settings
 from tests.tui.app.conftest import DOCUMENT, Open
 
 
@@ -215,3 +219,54 @@ async def test_control_characters_of_the_document_are_shown_and_not_obeyed(open_
         shown = stage.screen_text()
         assert "\x1b" not in shown
         assert "a␛[31mred" in shown
+
+
+async def test_a_fix_goes_where_the_problem_is_now_though_its_check_is_still_to_come(
+    open_workbench: Open,
+) -> None:
+    settings = Settings(cursor_blink=False, diagnostics_delay=5)
+    async with open_workbench(
+        text=DOCUMENT.replace("#tone", "#tnoe", 1), settings=settings, wait=False
+    ) as stage:
+        editor = stage.bench.editor
+        await stage.until(lambda: editor.diagnostics, "the first check")
+        row = next(d.span.line for d in editor.diagnostics if d.code == "tag-undeclared") - 1
+        editor.go_to(row, 0)
+        await stage.pilot.press("x", "backspace", "home", "enter", "alt+r")
+        await stage.until(lambda: "::instruction#tone::" in editor.area.text, "the fix")
+        assert editor.area.text.replace("\n", "") == DOCUMENT.replace("\n", "")
+
+
+async def test_work_that_was_undone_is_not_offered_again(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        editor = stage.bench.editor
+        await stage.pilot.press("x")
+        editor.keep_draft()
+        await stage.pilot.press("ctrl+z")
+        await stage.until(lambda: not editor.unsaved, "the text of the disk")
+        assert editor._drafts.find(stage.path) is None
+
+
+async def test_escape_closes_the_list_below_the_text(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        await stage.pilot.press("ctrl+l")
+        await stage.until(lambda: stage.bench.editor._drawer.has_focus, "the outline")
+        await stage.pilot.press("escape")
+        await stage.until(lambda: stage.bench.editor.area.has_focus, "the text")
+        assert stage.bench.editor._drawer.content == ""
+
+
+async def test_a_document_with_problems_is_opened_once_it_is_saved_without(open_workbench: Open) -> None:
+    async with open_workbench(text=DOCUMENT.replace("#tone", "#tnoe"), wait=False) as stage:
+        bench = stage.bench
+        await stage.until(lambda: bench.editor.diagnostics, "the first check")
+        bench.post_message(EngineChanged("refused", bench._why_refused(DlmError("18 lines"))))
+        await stage.until(lambda: "document not opened" in stage.screen_text(), "the refusal")
+        assert "2 problems" in bench._why_refused(DlmError("18 lines"))
+        opened = sum(isinstance(request, OpenRequest) for request in stage.client.sent)
+        bench.editor.area.replace_all(DOCUMENT)
+        await stage.pilot.press("f2")
+        await stage.until(
+            lambda: sum(isinstance(r, OpenRequest) for r in stage.client.sent) > opened, "its being opened"
+        )
+        await stage.until(lambda: bench.engine_state == "ready", "its being ready")
