@@ -1,7 +1,9 @@
 """Who is let in to the workbench in a browser."""
 
 import pytest
+from click.testing import CliRunner
 
+from dlm_tui.cli.serve import serve
 from dlm_tui.serve import COOKIE, is_known, make_server, same_origin
 
 pytest.importorskip("textual_serve")
@@ -47,3 +49,24 @@ async def test_the_token_opens_the_page_and_moves_into_a_cookie() -> None:
 def test_file_names_do_not_reach_the_shell() -> None:
     server = make_server("127.0.0.1", 8000, TOKEN)
     assert "DLM_SERVE_FILE" not in server.command and "run_child" in server.command
+
+
+def test_it_listens_on_this_machine_alone_and_warns_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Silent:
+        def serve(self) -> None: ...
+
+    def made(host: str, port: int, token: str) -> Silent:
+        asked.append((host, token))
+        return Silent()
+
+    monkeypatch.setattr("dlm_tui.serve.make_server", made)
+    for name in ("DLM_SERVE_FILE", "DLM_SERVE_ENGINE"):
+        monkeypatch.setenv(name, "")
+    for words in ([], [], ["--host", "0.0.0.0"]):
+        done = CliRunner().invoke(serve, words)
+        assert done.exit_code == 0 and ("warning: listening on 0.0.0.0" in done.output) == bool(words)
+    (host, first), (_, second), (elsewhere, _) = asked
+    assert host == "127.0.0.1" and elsewhere == "0.0.0.0"
+    assert first != second and len(first) >= 32
