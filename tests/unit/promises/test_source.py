@@ -30,11 +30,29 @@ def trees() -> list[tuple[Path, list[ast.AST]]]:
 
 
 def calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """Every call: where, what is called as it is written, and the call."""
+    """Every call: where, what is called by its full name, whatever it was imported as, and the call."""
     for path, nodes in trees():
+        full = imported(nodes)
         for node in nodes:
             if isinstance(node, ast.Call):
-                yield f"{path.name}:{node.lineno}", ast.unparse(node.func), node
+                first, *rest = ast.unparse(node.func).split(".")
+                yield f"{path.name}:{node.lineno}", ".".join([full.get(first, first), *rest]), node
+
+
+def imported(nodes: list[ast.AST]) -> dict[str, str]:
+    """The full names behind the names that a file imports under others: `from os import system as s`."""
+    names: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_no_name_hides_what_is_called() -> None:
+    nodes = list(ast.walk(ast.parse("from os import system as s\nimport torch as t\nfrom torch import load")))
+    assert imported(nodes) == {"s": "os.system", "t": "torch", "load": "torch.load"}
 
 
 def keyword(call: ast.Call, name: str) -> str | None:
