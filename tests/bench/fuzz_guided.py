@@ -88,7 +88,10 @@ def main() -> int:
         print(_MISSING, file=sys.stderr)
         return 2
     each = max(1, options.seconds // len(options.only))
-    figures = {name: fuzz(name, each, options.seed) for name in options.only}
+    figures = {}
+    for name in options.only:
+        figures[name] = fuzz(name, each, options.seed)
+        print(f"{name}: {figures[name]}", file=sys.stderr)
     print(json.dumps(figures, indent=2))
     return 1 if any(f["failure"] for f in figures.values()) else 0
 
