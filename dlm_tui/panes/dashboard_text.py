@@ -315,6 +315,8 @@ def end_sentence(event: RunEnded) -> str:
     kept = ", ".join(f"{name} {version}" for name, version in event.versions.items())
     words = {"done": "Trained", "stopped": "Stopped", "failed": "The run failed"}.get(event.status, "Ended")
     checkpoint = f" Checkpoint {event.checkpoint} can be resumed." if event.checkpoint else ""
+    if event.status == "done" and event.reason.startswith("nothing"):
+        return visible_line(f"Not trained: {event.reason}. Current: {kept or 'nothing trained'}.")
     return visible_line(f"{words}: {event.reason}. Current: {kept or 'nothing trained'}.{checkpoint}")
 
 

@@ -111,6 +111,8 @@ class ReplyDetail(ModalScreen[None]):
         looks = self._looks
         values = [openness.get(self._adapter) for _, openness in self._pieces]
         known = [value for value in values if value is not None]
+        if not known and self._answer is not None and self._answer.routing.mode == "base":
+            return Text("no adapter took part", style="dim", end="")
         if not known:
             return Text("not recorded for replies of earlier sessions", style="dim", end="")
         low, high = min(known), max(known)

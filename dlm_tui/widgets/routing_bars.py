@@ -53,8 +53,11 @@ def routing_lines(
 def mode_line(routing: Routing, looks: Looks) -> Text:
     """How the weights came about, in a few words."""
     text = Text(no_wrap=True, overflow="ellipsis", end="")
-    text.append(MODE_WORDS.get(routing.mode, routing.mode), style="bold")
-    reason = visible_line(routing.reason)
+    words = MODE_WORDS.get(routing.mode, routing.mode)
+    reason = visible_line(routing.reason).removeprefix(f"{words}: ")
+    if reason.startswith(words):
+        words, reason = reason, ""
+    text.append(words, style="bold")
     if reason and routing.mode != "auto":
         text.append(f" · {reason}", style=Style(color=looks.theme.spec.plot_axis))
     return text
