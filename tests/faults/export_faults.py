@@ -102,9 +102,10 @@ def check(tally: Tally, goal: Path, place: str, *, said: str, may_stay: tuple[st
         for name, entry in manifest.read(goal).files.items():
             tally.expect(manifest.sha256_of(goal / name) == entry.sha256, f"{place}: {name} is not whole")
         return
-    # Killed between two renames: the earlier one stands aside, and the next export puts it back.
-    aside = any(name.endswith(ASIDE) for name in left)
-    tally.expect(not said and aside, f"{place}: nothing is there")
+    # Stopped for good between two renames: the earlier one stands aside, and the next export puts it back.
+    aside = [name for name in left if name.endswith(ASIDE)]
+    told = not said or any(name in said for name in aside)
+    tally.expect(bool(aside) and told, f"{place}: nothing is there, and {said}")
 
 
 def run(stride: int) -> Tally:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dlm_core.errors import DlmError, ExportError
+from dlm_core.errors import DlmError, ExportError, StoreError
 from dlm_core.safetext import visible_line
 
 _PARTIAL = ".partial"
@@ -78,6 +78,11 @@ def translating(goal: Path) -> Iterator[None]:
 
     try:
         yield
+    except StoreError as error:  # of what writes for the store too, and knows nothing of the goal
+        if not isinstance(error.__cause__, OSError):
+            raise
+        cause = error.__cause__
+        raise refusal(goal, cause.errno or 0, cause.strerror or str(cause)) from error
     except DlmError:
         raise
     except OSError as error:
@@ -143,9 +148,16 @@ def _publish(stage: Path, goal: Path) -> None:
         goal.rename(aside)
     try:
         stage.rename(goal)
-    except OSError:
+    except OSError as error:
         if replaced:
-            aside.rename(goal)
+            try:
+                aside.rename(goal)
+            except OSError:
+                raise ExportError(
+                    f"the export to {visible_line(str(goal))} could not be written, and the earlier one "
+                    f"stands beside it as {visible_line(aside.name)}",
+                    "look at the disk; the next export to this folder puts it back, or rename it yourself",
+                ) from error
         raise
     shutil.rmtree(aside, ignore_errors=True)
     _fsync(goal.parent)

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dlm_core.errors import ExportError
 from dlm_core.export import staging
+from dlm_core.store import atomic
 
 
 def names(folder: Path) -> set[str]:
@@ -141,3 +143,39 @@ def test_a_replaced_export_that_could_not_be_removed_goes_with_the_next(tmp_path
     write_export(tmp_path / ".out.0123.old.partial", "older")
     write_export(tmp_path / "out", "two", overwrite=True)
     assert names(tmp_path) == {"out"} and (tmp_path / "out" / "sub" / "weights").read_text() == "two"
+
+
+def test_what_fails_in_code_of_the_store_names_the_export_and_its_way_out(tmp_path: Path) -> None:
+    def refuse(path: Path, flags: int, mode: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def attempt() -> None:
+        with staging.staged(tmp_path / "out", overwrite=False) as stage:
+            atomic.write_json(stage / "adapter_config.json", {})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(atomic, "system", replace(atomic.System(), open=refuse))
+        with pytest.raises(ExportError, match="out could not be written: the disk is full") as caught:
+            attempt()
+    assert "-o" in caught.value.hint and "DLM_HOME" not in caught.value.hint
+
+
+def test_an_earlier_export_that_cannot_be_put_back_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goal = tmp_path / "out"
+    write_export(goal, "one")
+    rename = Path.rename
+
+    def once(self: Path, target: Path) -> Path:
+        if self.name == "out":
+            return rename(self, target)
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "rename", once)
+    with pytest.raises(ExportError, match=r"stands beside it as \.out\..*\.old\.partial"):
+        write_export(goal, "two", overwrite=True)
+    monkeypatch.undo()
+    with pytest.raises(ExportError, match="there already"):
+        write_export(goal, "three")
+    assert (goal / "sub" / "weights").read_text() == "one"

@@ -69,7 +69,7 @@ def test_a_line_of_fifty_megabytes_is_refused_at_once(line: str, tmp_path: Path)
         bytes(8) + (1).to_bytes(8, "little") + (1).to_bytes(8, "little") + b"k"
         + (9).to_bytes(4, "little") + (4).to_bytes(4, "little") + (2**61).to_bytes(8, "little"),
         bytes(8) + (1).to_bytes(8, "little") + (1).to_bytes(8, "little") + b"k"
-        + ((9).to_bytes(4, "little") + (1).to_bytes(8, "little")) * 100,
+        + ((9).to_bytes(4, "little") + (1).to_bytes(8, "little")) * 5000,  # deeper than Python can recurse
         (1).to_bytes(8, "little") + bytes(8) + (1).to_bytes(8, "little") + b"t"
         + (2**31).to_bytes(4, "little"),
     ],
