@@ -196,6 +196,11 @@ def keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
             problems.append(f"keys: `{identity}` is in the palette only and takes no key")
         else:
             accepted[identity] = keys
+            problems += [
+                f"keys: `{key}` for `{identity}` {RESERVED_KEYS[key]}; it may never arrive"
+                for key in _keys(keys)
+                if key in RESERVED_KEYS
+            ]
     problems.extend(f"keys: {clash}" for clash in clashes(accepted))
     return accepted, problems
 

@@ -317,6 +317,12 @@ def test_remapped_keys_are_checked() -> None:
     assert any("`f2`" in p and "workbench.save" in p for p in problems)
 
 
+def test_a_key_that_terminals_keep_for_themselves_is_taken_but_named() -> None:
+    accepted, problems = actions.keymap({"chat.pin": "ctrl+s"})
+    assert accepted == {"chat.pin": "ctrl+s"}
+    assert len(problems) == 1 and "flow control" in problems[0]
+
+
 def test_adapters_look_the_same_by_their_order_and_unknown_ones_are_muted() -> None:
     looks = Looks(("knowledge", "tone"), INK)
     assert looks.sign("knowledge") != looks.sign("tone")
