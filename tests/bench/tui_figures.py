@@ -77,6 +77,7 @@ class Terminal:
             os.execv(sys.executable, [sys.executable, "-c", PROGRAM, str(document)])
         ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 48, 160, 0, 0))
         self.letters = 0
+        self.closed = False
 
     def read(self, seconds: float) -> None:
         """Take what comes within `seconds`."""
@@ -134,6 +135,10 @@ class Terminal:
         self.read(0.5)
 
     def close(self) -> None:
+        """End it, as a person who closes the window does."""
+        if self.closed:
+            return
+        self.closed = True
         psutil.Process(self.pid).terminate()
         self.read(2.0)
         os.waitpid(self.pid, 0)
@@ -147,6 +152,7 @@ class Bench:
         home.mkdir()
         self.times: dict[str, list[float]] = defaultdict(list)
         self.figures: dict[str, object] = {}
+        self.opened: list[Terminal] = []
         self.document = Path(shutil.copy(ROOT / "sample_docs" / "runbook.dlm", home / "runbook.dlm"))
         self.script: dict[str, object] = {
             "adapters": ADAPTERS, "steps": 100_000, "epochs": 100, "step_delay": 0.1,
@@ -156,9 +162,10 @@ class Bench:
     def open(self, document: Path) -> Terminal:
         """A terminal in which the document stands and the engine is ready."""
         terminal = Terminal(document, self.home, self.script, self.root)
+        self.opened.append(terminal)
         terminal.wait_for(document.name.encode())
         self.times["first_paint"].append((time.perf_counter() - terminal.started) * 1000)
-        terminal.wait_for(b"ready")
+        terminal.wait_for(b"135m ready")  # the document has "ready" in it, too
         terminal.send(END)
         terminal.read(2.0)
         return terminal
@@ -223,6 +230,25 @@ def by_turns(benches: Sequence[Bench], terminals: Sequence[Terminal], keys: int,
                     terminal.read(1.0)
 
 
+def measure(benches: Sequence[Bench], keys: int, rounds: int) -> None:
+    """All figures of all checkouts."""
+    for _ in range(3):
+        for bench in benches:
+            bench.open(bench.document).close()
+    terminals = []
+    for bench in benches:
+        terminals.append(bench.open(bench.document))
+        bench.idle(terminals[-1])
+    by_turns(benches, terminals, keys, rounds)
+    for bench, terminal in zip(benches, terminals, strict=True):
+        bench.figures["memory_mb"] = round(psutil.Process(terminal.pid).memory_info().rss / 2**20, 1)
+        terminal.close()
+    for bench in benches:
+        big = bench.open(long_document(bench.document, bench.home / "big.dlm", 10_000))
+        bench.times["keystroke_10000_lines"] += big.keystrokes(keys)
+        big.close()
+
+
 def main() -> None:
     """Measure, and print one JSON document."""
     parser = argparse.ArgumentParser(
@@ -237,21 +263,11 @@ def main() -> None:
         roots["there"] = options.against.resolve()
     with tempfile.TemporaryDirectory() as folder:
         benches = [Bench(root, Path(folder) / name) for name, root in roots.items()]
-        for _ in range(3):
-            for bench in benches:
-                bench.open(bench.document).close()
-        terminals = []
-        for bench in benches:
-            terminals.append(bench.open(bench.document))
-            bench.idle(terminals[-1])
-        by_turns(benches, terminals, options.keys, options.rounds)
-        for bench, terminal in zip(benches, terminals, strict=True):
-            bench.figures["memory_mb"] = round(psutil.Process(terminal.pid).memory_info().rss / 2**20, 1)
-            terminal.close()
-        for bench in benches:
-            big = bench.open(long_document(bench.document, bench.home / "big.dlm", 10_000))
-            bench.times["keystroke_10000_lines"] += big.keystrokes(options.keys)
-            big.close()
+        try:
+            measure(benches, options.keys, options.rounds)
+        finally:
+            for terminal in (terminal for bench in benches for terminal in bench.opened):
+                terminal.close()
         told = {name: bench.told() for name, bench in zip(roots, benches, strict=True)}
     print(json.dumps(told, indent=2))
 
