@@ -14,6 +14,7 @@ from dlm_core.document.model import SectionKind
 from dlm_core.training.examples import Row
 
 LEAD_TOKENS = 3  # so many open an answer
+_ALIKE = 3  # rows share a batch that are at most so many times as long as each other
 
 
 @dataclass(frozen=True)
@@ -90,17 +91,29 @@ def plan_epoch(
 
 
 def _alternating(order: list[int], length: Callable[[int], int], owner: Callable[[int], str]) -> list[int]:
-    """`order` by length up to a factor of two, within that every owner's share spread evenly over the whole,
-    shorter ones first.
+    """`order` in stretches of like length; in each of them every owner's share is spread evenly, shorter rows
+    first.
     """
+    stretch, shortest = 0, 0
     shares: dict[tuple[int, str], list[int]] = {}
-    for i in order:
-        shares.setdefault((length(i).bit_length(), owner(i)), []).append(i)
+    for i in sorted(order, key=lambda i: length(i) // 8):
+        if length(i) > _ALIKE * shortest:
+            stretch, shortest = stretch + 1, length(i)
+        shares.setdefault((stretch, owner(i)), []).append(i)
     placed = []
-    for number, ((size, _), mine) in enumerate(shares.items()):
-        mine.sort(key=lambda i: length(i) // 8)
-        placed += [((size, (k + 0.5) / len(mine), number), i) for k, i in enumerate(mine)]
+    for number, ((stretch, _), mine) in enumerate(shares.items()):
+        placed += [((stretch, (k + 0.5) / len(mine), number), i) for k, i in enumerate(mine)]
     return [i for _, i in sorted(placed)]
+
+
+def within_budget(rows: Sequence[Row], token_budget: int) -> list[Row]:
+    """As many of the rows, from the first, as one batch may hold; at least one."""
+    longest = 0
+    for count, row in enumerate(rows):
+        longest = max(longest, len(row.ids))
+        if count and longest * (count + 1) > token_budget:
+            return list(rows[:count])
+    return list(rows)
 
 
 def collate(rows: Sequence[Row], adapters: Sequence[str], pad_id: int, *, lead_weight: float = 1.0) -> Batch:

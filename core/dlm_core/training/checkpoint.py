@@ -16,7 +16,7 @@ from torch import Tensor
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import NOT_JSON, StoreError
 from dlm_core.store import atomic
-from dlm_core.training.loop import Learned
+from dlm_core.training.progress import Learned
 
 Phase = Literal["sft", "revision", "preference"]
 _TENSORS = "state.safetensors"

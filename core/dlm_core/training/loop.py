@@ -8,7 +8,6 @@ processes.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -27,8 +26,10 @@ from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.examples import Row
 from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.mending import mending_batches, unlearned
 from dlm_core.training.passes import Turn, choose_passes
 from dlm_core.training.processes import agree, average_gradients, share, summed
+from dlm_core.training.progress import Counters, Learned, Progress
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import Rehearsal
 from dlm_core.training.schedule import factor
@@ -36,67 +37,6 @@ from dlm_core.training.schedule import factor
 EVENT_INTERVAL_S = 0.1
 OPENNESS_INTERVAL_S = 1.0
 _VERIFY_ROWS = 8
-
-
-@dataclass
-class Counters:
-    """What an epoch has seen so far, per adapter or section: summed loss, answer tokens, how many were
-    predicted.
-    """
-
-    loss: dict[str, float] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=dict)
-    hits: dict[str, int] = field(default_factory=dict)
-
-    def add(self, key: str, loss: float, tokens: int, hits: int) -> None:
-        self.loss[key] = self.loss.get(key, 0.0) + loss
-        self.tokens[key] = self.tokens.get(key, 0) + tokens
-        self.hits[key] = self.hits.get(key, 0) + hits
-
-    def merge(self, other: "Counters") -> None:
-        """Take up what another process has seen."""
-        for key in other.tokens:
-            self.add(key, other.loss[key], other.tokens[key], other.hits[key])
-
-    def recalls(self) -> dict[str, float]:
-        """Share of answer tokens predicted, 0..1, per key."""
-        return {k: self.hits[k] / self.tokens[k] for k in self.tokens if self.tokens[k]}
-
-    def losses(self) -> dict[str, float]:
-        """Nats per answer token, per key."""
-        return {k: self.loss[k] / self.tokens[k] for k in self.tokens if self.tokens[k]}
-
-    @property
-    def recall(self) -> float:
-        return sum(self.hits.values()) / max(1, sum(self.tokens.values()))
-
-    @property
-    def mean_loss(self) -> float:
-        return sum(self.loss.values()) / max(1, sum(self.tokens.values()))
-
-
-@dataclass
-class Progress:
-    """Where a run stands; with the adapters and the optimiser's state it is all that a resumed run needs."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    rehearsals: int = 0
-    elapsed_s: float = 0.0
-    counters: Counters = field(default_factory=Counters)
-    sections: Counters = field(default_factory=Counters)
-    best_loss: float | None = None
-    finished: str = ""
-
-
-@dataclass
-class Learned:
-    """What the last whole epoch came to: recall 0..1 over all answer tokens, recall and loss per section."""
-
-    recall: float | None = None
-    recalls: dict[str, float] = field(default_factory=dict)
-    losses: dict[str, float] = field(default_factory=dict)
 
 
 Hook = Callable[[], None]
@@ -138,6 +78,7 @@ class Loop:
         self.pad_id = pad_id
         self._near = self._near_tokens()
         self.progress = Progress()
+        self._batches: list[list[Row]] = []
         self.learned = Learned()
         self.best: dict[str, dict[str, Tensor]] | None = None
         for adapter in self.adapters:
@@ -184,8 +125,23 @@ class Loop:
 
     def epoch_batches(self, epoch: int) -> list[list[Row]]:
         """This process's batches of an epoch; every process gets the same number."""
-        batches = plan_epoch(
-            wear(self.rows, self.recipe.question_wear, self._near, self.recipe.seed, epoch),
+        batches = self._whole_epoch(epoch)
+        if self.progress.lacking:
+            batches = mending_batches(
+                self.rows,
+                self.progress.lacking,
+                wear=lambda rows: self._wear(rows, epoch),
+                max_rows=self.recipe.max_rows,
+                token_budget=self.recipe.token_budget,
+                most=len(batches),
+                seed=self.recipe.seed,
+                epoch=epoch,
+            )
+        return [batches[i] for i in share(self.accelerator, len(batches))]
+
+    def _whole_epoch(self, epoch: int) -> list[list[Row]]:
+        return plan_epoch(
+            self._wear(self.rows, epoch),
             lambda r: len(r.ids),
             token_budget=self.recipe.token_budget,
             max_rows=self.recipe.max_rows,
@@ -193,13 +149,38 @@ class Loop:
             epoch=epoch,
             owner=lambda r: r.adapter,
         )
-        return [batches[i] for i in share(self.accelerator, len(batches))]
+
+    def _wear(self, rows: Sequence[Row], epoch: int) -> list[Row]:
+        return wear(rows, self.recipe.question_wear, self._near, self.recipe.seed, epoch)
 
     @cached_property
+    def _whole_steps(self) -> list[int]:
+        """Optimiser steps of each epoch that teaches everything; worn rows may fill other batches."""
+        found = []
+        for epoch in range(self.recipe.epochs):
+            count = len(self._whole_epoch(epoch))
+            found.append(-(-len(share(self.accelerator, count)) // self.recipe.grad_accum))
+        return found
+
+    @property
     def total_steps(self) -> int:
-        """Optimiser steps if no epoch stops early; epochs differ where worn rows fill other batches."""
-        each = (len(self.epoch_batches(epoch)) for epoch in range(self.recipe.epochs))
-        return sum(-(-batches // self.recipe.grad_accum) for batches in each)
+        """Steps so far, and those that follow if no epoch stops early and nothing more is learned."""
+        progress, steps = self.progress, self._whole_steps
+        if not progress.lacking:
+            left = sum(steps[progress.epoch :])
+        else:
+            left = (self.recipe.epochs - progress.epoch) * self._steps_of(len(self._batches))
+        return progress.step - progress.batch // self.recipe.grad_accum + left
+
+    def _steps_of(self, batches: int) -> int:
+        return -(-batches // self.recipe.grad_accum)
+
+    def _rate_factor(self) -> float:
+        """The schedule goes by epochs: a short one that only mends takes as much of it as a whole one."""
+        progress, recipe, steps = self.progress, self.recipe, self._whole_steps
+        done = progress.batch / max(1, len(self._batches)) * steps[progress.epoch]
+        at = sum(steps[: progress.epoch]) + done
+        return factor(at, sum(steps), recipe.warmup_ratio, recipe.scheduler)
 
     def run(
         self, stop: Callable[[], bool], between_steps: Hook, at_epoch: Callable[[int], Mapping[str, float]]
@@ -211,7 +192,7 @@ class Loop:
         """
         progress, recipe = self.progress, self.recipe
         while progress.epoch < recipe.epochs and not progress.finished:
-            batches = self.epoch_batches(progress.epoch)
+            batches = self._batches = self.epoch_batches(progress.epoch)
             while progress.batch < len(batches):
                 if agree(self.accelerator, stop()):
                     return "stopped"
@@ -227,10 +208,8 @@ class Loop:
         return progress.finished or "epochs"
 
     def _step(self, group: Sequence[Sequence[Row]], *, last: bool) -> None:
-        progress, recipe, started = self.progress, self.recipe, self.clock()
-        rate = optimisers.set_factor(
-            self.optimiser, factor(progress.step, self.total_steps, recipe.warmup_ratio, recipe.scheduler)
-        )
+        progress, recipe, started, steps = self.progress, self.recipe, self.clock(), self.total_steps
+        rate = optimisers.set_factor(self.optimiser, self._rate_factor())
         batches = [
             collate(rows, self.names, self.pad_id, lead_weight=recipe.lead_weight).to(self.device)
             for rows in group
@@ -244,7 +223,7 @@ class Loop:
         losses: dict[str, list[float]] = {}
         watch = last or self.clock() - self._last_openness >= OPENNESS_INTERVAL_S
         for batch in batches:
-            turn = self._turn() if batch is batches[-1] and self._rehearses_now() else None
+            turn = self._turn(batch) if batch is batches[-1] and self._rehearses_now() else None
             layout = self._active_layout(batch) if watch else None
             outcome = self.passes.learn(batch, 1.0 / emphasis, turn, layout)
             self.flat.learn(self.names.index(r.adapter) for r in batch.rows)
@@ -268,7 +247,6 @@ class Loop:
         if last or self.clock() - self._last_event >= EVENT_INTERVAL_S:
             self._last_event = self.clock()
             elapsed = progress.elapsed_s + seconds
-            steps = self.total_steps
             self.emit(
                 TrainStep(
                     run_id=self.run_id,
@@ -316,12 +294,14 @@ class Loop:
         every = self.recipe.rehearse_every
         return self.rehearsal is not None and every > 0 and self.progress.step % every == 0
 
-    def _turn(self) -> Turn:
+    def _turn(self, batch: Batch) -> Turn:
+        """The next text, under one of the adapters that learn in this step."""
         assert self.rehearsal is not None
         turn = self.progress.rehearsals + self.accelerator.process_index
-        text, pinned = self.rehearsal.pick(turn, len(self.adapters))
+        learning = sorted({self.names.index(row.adapter) for row in batch.rows})
+        text, place = self.rehearsal.pick(turn, len(learning))
         self.progress.rehearsals += self.accelerator.num_processes
-        return Turn(text, pinned, self.recipe.rehearse_weight)
+        return Turn(text, learning[place], self.recipe.rehearse_weight)
 
     # -- what a checkpoint keeps beside adapters, optimiser and progress
     # -------------------------------------
@@ -377,6 +357,9 @@ class Loop:
         validation = self._validate() if self.validation else None
         if validation is None and counters.recall >= self.recipe.verify_recall:
             counters, sections = self._verify()
+            progress.lacking = unlearned(self.rows, counters.recall, sections.recalls())
+        else:
+            progress.lacking = []
         forgetting = at_epoch(progress.epoch + 1)
         self.emit(
             TrainEpoch(

@@ -10,8 +10,8 @@ from dlm_core.document.diff import title
 from dlm_core.document.model import Document, SectionKind
 from dlm_core.store.manifest import SectionRecord, Snapshot
 from dlm_core.training.examples import label_of, learners
-from dlm_core.training.loop import Learned
 from dlm_core.training.plan import RunPlan
+from dlm_core.training.progress import Learned
 
 _PACKAGES = ("dlm-workbench", "torch", "transformers", "accelerate", "tokenizers", "safetensors")
 

@@ -14,9 +14,11 @@ from typing import Any
 from dlm_core.document.model import SectionKind
 from dlm_core.events import TrainEpoch
 from dlm_core.training.augment import wear
+from dlm_core.training.batches import within_budget
 from dlm_core.training.examples import Row
-from dlm_core.training.loop import Counters, Learned, Loop, Progress
+from dlm_core.training.loop import Loop
 from dlm_core.training.processes import share
+from dlm_core.training.progress import Counters, Learned, Progress
 from dlm_core.training.recipe import Recipe
 
 RATE_SHARE = 1 / 3  # of the recipe's rate: steps that teach a new row and move the others little
@@ -101,9 +103,9 @@ class Revision(Loop):
             for _ in range(min(size - len(batch), len(company))):
                 batch.append(company[at % len(company)])
                 at += 1
-            batches.append(self._within_budget(batch))
+            batches.append(within_budget(batch, self.recipe.token_budget))
         while mended:
-            batch = self._within_budget(mended[: _MEND_ROWS * size])
+            batch = within_budget(mended[: _MEND_ROWS * size], self.recipe.token_budget)
             batches.append(batch)
             del mended[: len(batch)]
         for group, peak in zip(self.optimiser.param_groups, self._peaks, strict=True):
@@ -116,14 +118,8 @@ class Revision(Loop):
         new = (row.section, row.adapter) in self._new
         return new and self.progress.known.get(row.section, 0.0) < _CHECK_AT
 
-    def _within_budget(self, batch: list[Row]) -> list[Row]:
-        """As many of the rows, from the first, as a batch may hold."""
-        longest = 0
-        for count, row in enumerate(batch):
-            longest = max(longest, len(row.ids))
-            if count and longest * (count + 1) > self.recipe.token_budget:
-                return batch[:count]
-        return batch
+    def _rate_factor(self) -> float:
+        return 1.0
 
     @property
     def total_steps(self) -> int:

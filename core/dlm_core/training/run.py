@@ -34,11 +34,12 @@ from dlm_core.training import checkpoint
 from dlm_core.training.examples import build_rows
 from dlm_core.training.forecast import estimate, memory_needed
 from dlm_core.training.gate_phase import GatePhase
-from dlm_core.training.loop import Learned, Loop
+from dlm_core.training.loop import Loop
 from dlm_core.training.phases import LoopMaker, measure
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, make_plan, trains
 from dlm_core.training.preference import PreferenceLoop
 from dlm_core.training.processes import accelerator_for
+from dlm_core.training.progress import Learned
 from dlm_core.training.recipe import Recipe, resolve
 from dlm_core.training.records import kept_records, libraries, merged, section_records
 from dlm_core.training.replay import load_kept, save_kept

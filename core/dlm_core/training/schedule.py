@@ -3,8 +3,8 @@
 import math
 
 
-def factor(step: int, steps: int, warmup_ratio: float, kind: str) -> float:
-    """The factor on the peak rate at `step` (0-based) of `steps`, in 0..1."""
+def factor(step: float, steps: int, warmup_ratio: float, kind: str) -> float:
+    """The factor on the peak rate at `step` (0-based, or between two) of `steps`, in 0..1."""
     warmup = max(1, round(steps * warmup_ratio)) if warmup_ratio > 0 else 0
     if step < warmup:
         return (step + 1) / warmup
