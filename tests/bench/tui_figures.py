@@ -139,9 +139,13 @@ class Terminal:
         if self.closed:
             return
         self.closed = True
-        psutil.Process(self.pid).terminate()
-        self.read(2.0)
-        os.waitpid(self.pid, 0)
+        process = psutil.Process(self.pid)
+        process.terminate()
+        patience = time.perf_counter() + 20
+        while os.waitpid(self.pid, os.WNOHANG) == (0, 0):
+            self.read(0.1)  # a terminal that is not read any more holds up whoever writes to it
+            if time.perf_counter() > patience:
+                process.kill()
 
 
 class Bench:
