@@ -11,6 +11,7 @@ import msgspec
 from dlm_core.document.model import Document, SectionKind
 from dlm_core.events import RecipeEntry
 
+VERIFY_RECALL = 0.9
 _AUTO_EPOCHS_ANSWERS = 12
 _AUTO_EPOCHS_PROSE = 4
 
@@ -135,7 +136,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         warmup_ratio=training.warmup_ratio,
         clip_norm=1.0,
         stop_recall=1.0,
-        verify_recall=0.9,
+        verify_recall=VERIFY_RECALL,
         question_wear=_number(worn),
         lead_weight=_number(lead),
         rehearse_every=int(_number(every)) if rehearsal.enabled else 0,

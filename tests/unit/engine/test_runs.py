@@ -1,6 +1,7 @@
 """Whole runs on a tiny base: what is committed, what stays, and what comes out the same again."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from dlm_core.errors import TrainingError, UsageError
 from dlm_core.events import GateTrained, Log, RunEnded, RunPlanned, TrainEpoch, TrainStep
 from dlm_core.store.store import Store
+from dlm_core.training.examples import Row
 from tests.tiny import BODY, DLM_ID, RATE, Desk
 
 PROSE = "::prose::\nThe lighthouse keeper rings the bell at dusk, and again at dawn.\n\n"
@@ -89,6 +91,29 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one(desk: Desk, after: int
     assert elsewhere.train(resume=True).status == "done"
     assert elsewhere.hashes() == desk.hashes()
     assert recalls(elsewhere) == recalls(desk)
+
+
+def test_mending_teaches_what_lacks_and_is_resumed_there(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([["open"], ["open"], [], []] * 2)
+
+    def first_of_tone(rows: Sequence[Row], recall: float, recalls: Mapping[str, float]) -> list[str]:
+        return [r.section for r in rows if r.adapter == "tone"][: len(next(found))]
+
+    monkeypatch.setattr("dlm_core.training.loop.unlearned", first_of_tone)
+    monkeypatch.setattr("dlm_core.training.recipe.VERIFY_RECALL", 0.0)
+    settings: dict[str, Any] = {"num_epochs": 4, "micro_batch_size": 2}
+    desk.open(**settings).train()
+    steps = desk.of(TrainStep)
+    taught = {epoch: set().union(*(s.losses for s in steps if s.epoch == epoch)) for epoch in (1, 2, 3, 4)}
+    assert taught == {1: {"facts", "tone"}, 2: {"tone"}, 3: {"tone"}, 4: {"facts", "tone"}}
+    rates = [s.learning_rate for s in steps if s.epoch > 1]
+    assert rates == sorted(rates, reverse=True) and steps[-1].step == steps[-1].steps
+    found = iter([["open"], ["open"], [], []])
+    broken = desk.another("broken").open(**settings)
+    broken.train(stop=broken.stop_after(sum(s.epoch < 3 for s in steps)))
+    assert broken.of(TrainStep)[-1].epoch == 2
+    assert broken.train(resume=True).status == "done"
+    assert broken.hashes() == desk.hashes()
 
 
 @pytest.mark.parametrize("after", [3, 5])
