@@ -1,7 +1,5 @@
 """All injected faults, part after part, each in a process of its own; the figures as JSON.
 
-Faults in exports are injected by `python -m tests.faults.export_faults`, not here.
-
 python -m tests.faults [--stride N]
 """
 
@@ -11,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = ("store", "pack", "host", "file")
+PARTS = ("store", "pack", "export", "host", "file")
 ROOT = Path(__file__).parents[2]
 
 

@@ -13,6 +13,7 @@ KINDS_OF_DISK = {"kill", "torn", "enospc", "eio", "read_only", "full", "power"}
 KINDS = {
     "store": {*KINDS_OF_DISK, "removed", "truncated", "flipped", "clock"},
     "pack": {*KINDS_OF_DISK},
+    "export": {"kill", "enospc", "eio", "read_only"},
     "host": {"killed", "hangs"},
     "file": {"removed", "truncated", "flipped", "vanished"},
 }  # fmt: skip
