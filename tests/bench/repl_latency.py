@@ -147,7 +147,7 @@ def measure(arguments: list[str], environment: dict[str, str], count: int, ready
 
 
 def second_question(document: Path, environment: dict[str, str]) -> dict[str, float]:
-    """Seconds to the first tokens of questions asked after 128 and 256 tokens of history, and a little more."""
+    """Seconds to the first token of each of three questions; the later ones have 128 tokens before them."""
     first = " ".join(["Our lighthouse keeper counts every ship that passes at night."] * 6)
     command = [
         str(Path(sys.executable).with_name("dlm")),

@@ -151,7 +151,12 @@ class Bench:
             "stop": "stop_recall",
         }
         changed: dict[str, object] = {fields[k]: float(v) for k, v in given.items() if k in fields}
-        whole = {"rows": "max_rows", "rehearse": "rehearse_every", "epochs": "epochs"}
+        whole = {
+            "copies": "question_copies",
+            "rows": "max_rows",
+            "rehearse": "rehearse_every",
+            "epochs": "epochs",
+        }
         changed |= {whole[k]: int(v) for k, v in given.items() if k in whole}
         layers = tuple(self.shop.bank.layers)
         if given.get("targets") == "mlp":

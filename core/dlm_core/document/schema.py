@@ -163,6 +163,10 @@ class TrainingConfig(Struct, frozen=True, kw_only=True):
         Auto | Annotated[float, Meta(ge=0, le=0.9)],
         Meta(description="Share of a question's words left out or exchanged while training."),
     ] = "auto"
+    question_copies: Annotated[
+        Auto | Annotated[int, Meta(ge=0, le=16)],
+        Meta(description="More wordings of each question in a step, up to the first tokens of its answer."),
+    ] = "auto"
     lead_weight: Annotated[
         Auto | Annotated[float, Meta(ge=1, le=100)],
         Meta(description="How much the first tokens of an answer count beside the others."),

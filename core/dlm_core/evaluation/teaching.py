@@ -187,7 +187,7 @@ class WholeModelLoop:
     def _batches(self, epoch: int) -> list[list[Row]]:
         recipe = self.recipe
         return plan_epoch(
-            wear(self.rows, recipe.question_wear, self._near, recipe.seed, epoch),
+            wear(self.rows, recipe.question_wear, self._near, recipe.seed, str(epoch)),
             lambda r: len(r.ids),
             token_budget=recipe.token_budget,
             max_rows=recipe.max_rows,

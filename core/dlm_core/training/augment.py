@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dlm_core.training.examples import Row
 
+LEAD_TOKENS = 3  # so many open an answer
 _WHOLE = 0.25  # this share of the questions is left as it stands
 _NEAREST = 8
 _NEAR = 0.5  # cosine from which a token counts as near
@@ -40,7 +41,7 @@ def near_tokens(embeddings: Tensor, tokens: Iterable[int]) -> dict[int, tuple[in
     }
 
 
-def wear(rows: Sequence[Row], share: float, near: Near, seed: int, epoch: int) -> list[Row]:
+def wear(rows: Sequence[Row], share: float, near: Near, seed: int, epoch: str) -> list[Row]:
     """The rows of one epoch.
 
     Three questions in four are worn: each of their tokens is left out with probability `share` / 2 (at
@@ -51,6 +52,20 @@ def wear(rows: Sequence[Row], share: float, near: Near, seed: int, epoch: int) -
         return list(rows)
     rng = random.Random(f"{seed}:wear:{epoch}")
     return [row if rng.random() < _WHOLE else _worn(row, share, near, rng) for row in rows]
+
+
+def other_wordings(
+    rows: Sequence[Row], share: float, near: Near, seed: int, epoch: int, number: int
+) -> list[Row]:
+    """For each question of `rows` one more wording, worn by itself, up to the first tokens of its answer:
+    there it is settled which answer follows. Prose has none. `number` tells the calls of one epoch apart.
+    """
+    asked = [row for row in rows if row.question[0] < row.question[1]]
+    found = []
+    for row in wear(asked, share, near, seed, f"{epoch}:{number}"):
+        end = row.loss.index(True) + LEAD_TOKENS
+        found.append(replace(row, ids=row.ids[:end], loss=row.loss[:end], repeated=True))
+    return found
 
 
 def _worn(row: Row, share: float, near: Near, rng: random.Random) -> Row:

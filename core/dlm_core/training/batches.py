@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from dlm_core.document.model import SectionKind
+from dlm_core.training.augment import LEAD_TOKENS
 from dlm_core.training.examples import Row
 
-LEAD_TOKENS = 3  # so many open an answer
 _ALIKE = 3  # rows share a batch that are at most so many times as long as each other
 
 

@@ -31,7 +31,8 @@ class Row:
     is.
 
     `kind` is prose or instruction; `section` is the content hash, `label` a short name for messages.
-    `question` is where the question's own tokens stand, [begin, end), empty for prose.
+    `question` is where the question's own tokens stand, [begin, end), empty for prose. What is `repeated`
+    teaches once more what another row teaches, and does not count as recalled or not.
     """
 
     ids: tuple[int, ...]
@@ -41,6 +42,7 @@ class Row:
     label: str
     kind: SectionKind
     question: tuple[int, int] = (0, 0)
+    repeated: bool = False
 
     @property
     def loss_tokens(self) -> int:

@@ -21,8 +21,8 @@ from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import TrainingError
 from dlm_core.events import Event, OpennessMap, TrainEpoch, TrainStep
 from dlm_core.training import optimiser as optimisers
-from dlm_core.training.augment import Near, near_tokens, wear
-from dlm_core.training.batches import Batch, collate, plan_epoch
+from dlm_core.training.augment import Near, near_tokens, other_wordings, wear
+from dlm_core.training.batches import Batch, collate, plan_epoch, within_budget
 from dlm_core.training.examples import Row
 from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
@@ -125,7 +125,8 @@ class Loop:
 
     def epoch_batches(self, epoch: int) -> list[list[Row]]:
         """This process's batches of an epoch; every process gets the same number."""
-        batches = self._whole_epoch(epoch)
+        worn = self._wear(self.rows, epoch)
+        whole = self._whole_epoch(worn, epoch)
         if self.progress.lacking:
             batches = mending_batches(
                 self.rows,
@@ -133,32 +134,47 @@ class Loop:
                 wear=lambda rows: self._wear(rows, epoch),
                 max_rows=self.recipe.max_rows,
                 token_budget=self.recipe.token_budget,
-                most=len(batches),
+                most=len(whole),
                 seed=self.recipe.seed,
                 epoch=epoch,
             )
+        else:
+            batches = [
+                [*(worn[i] for i in places), *self._other_wordings(places, epoch, number)]
+                for number, places in enumerate(whole)
+            ]
+            batches = [within_budget(batch, self.recipe.token_budget) for batch in batches]
         return [batches[i] for i in share(self.accelerator, len(batches))]
 
-    def _whole_epoch(self, epoch: int) -> list[list[Row]]:
+    def _whole_epoch(self, worn: Sequence[Row], epoch: int) -> list[list[int]]:
+        """Batches of an epoch that teaches everything, by the rows' places."""
         return plan_epoch(
-            self._wear(self.rows, epoch),
-            lambda r: len(r.ids),
+            range(len(worn)),
+            lambda i: len(worn[i].ids),
             token_budget=self.recipe.token_budget,
             max_rows=self.recipe.max_rows,
             seed=self.recipe.seed,
             epoch=epoch,
-            owner=lambda r: r.adapter,
+            owner=lambda i: worn[i].adapter,
         )
 
+    def _other_wordings(self, places: Sequence[int], epoch: int, number: int) -> list[Row]:
+        """As many more wordings of a batch's questions as the recipe wants."""
+        recipe = self.recipe
+        if recipe.question_wear <= 0:
+            return []
+        asked = [self.rows[i] for i in places] * recipe.question_copies
+        return other_wordings(asked, recipe.question_wear, self._near, recipe.seed, epoch, number)
+
     def _wear(self, rows: Sequence[Row], epoch: int) -> list[Row]:
-        return wear(rows, self.recipe.question_wear, self._near, self.recipe.seed, epoch)
+        return wear(rows, self.recipe.question_wear, self._near, self.recipe.seed, str(epoch))
 
     @cached_property
     def _whole_steps(self) -> list[int]:
         """Optimiser steps of each epoch that teaches everything; worn rows may fill other batches."""
         found = []
         for epoch in range(self.recipe.epochs):
-            count = len(self._whole_epoch(epoch))
+            count = len(self._whole_epoch(self._wear(self.rows, epoch), epoch))
             found.append(-(-len(share(self.accelerator, count)) // self.recipe.grad_accum))
         return found
 
@@ -216,10 +232,9 @@ class Loop:
         ]
         # So weighted, the mean of the processes' gradients is that of a mean over all their answer tokens.
         world = self.accelerator.num_processes
-        answer_tokens = summed(self.accelerator, sum(b.targets.numel() for b in batches)) / world
         emphasis = summed(self.accelerator, sum(float(b.emphasis.sum()) for b in batches)) / world
         self.flat.begin_step()
-        step_loss, kl, recorder = 0.0, None, None
+        total, kl, recorder = 0.0, None, None
         losses: dict[str, list[float]] = {}
         watch = last or self.clock() - self._last_openness >= OPENNESS_INTERVAL_S
         for batch in batches:
@@ -228,10 +243,10 @@ class Loop:
             outcome = self.passes.learn(batch, 1.0 / emphasis, turn, layout)
             self.flat.learn(self.names.index(r.adapter) for r in batch.rows)
             self.flat.learn([] if turn is None else [turn.pinned])
-            step_loss += float(outcome.losses.sum()) / answer_tokens
+            total += float(outcome.losses.sum())
             kl, recorder = outcome.kl, outcome.recorder
             self._tally(batch, outcome.losses, outcome.hits, losses)
-        if agree(self.accelerator, not math.isfinite(step_loss)):
+        if agree(self.accelerator, not math.isfinite(total)):
             raise TrainingError(
                 f"the loss is not finite at step {progress.step + 1}; nothing was committed",
                 "lower `training.learning_rate`, or set `training.precision: fp32`",
@@ -255,7 +270,8 @@ class Loop:
                     steps=steps,
                     epoch=progress.epoch + 1,
                     epochs=recipe.epochs,
-                    loss=step_loss,
+                    loss=sum(loss for loss, _ in losses.values())
+                    / max(1, sum(n for _, n in losses.values())),
                     losses={a: loss / count for a, (loss, count) in losses.items()},
                     learning_rate=rate,
                     grad_norm=float(norm) if norm is not None else 0.0,
@@ -285,6 +301,8 @@ class Loop:
         """Add a batch's answer tokens, with their losses [n] and whether they were predicted [n]."""
         losses, hits, owners = losses.float().cpu(), hits.cpu(), batch.owners.cpu()
         for i, row in enumerate(batch.rows):
+            if row.repeated:
+                continue
             mine = owners == i
             tokens, total, right = int(mine.sum()), float(losses[mine].sum()), int(hits[mine].sum())
             by_adapter.add(row.adapter, total, tokens, right)

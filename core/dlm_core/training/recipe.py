@@ -12,6 +12,8 @@ from dlm_core.document.model import Document, SectionKind
 from dlm_core.events import RecipeEntry
 
 VERIFY_RECALL = 0.9
+WITHOUT_COPIES = 3.0
+"""What an answer's first tokens count where its question comes in one wording a step."""
 _AUTO_EPOCHS_ANSWERS = 12
 _AUTO_EPOCHS_PROSE = 4
 
@@ -39,6 +41,7 @@ class Recipe:
     stop_recall: float
     verify_recall: float
     question_wear: float
+    question_copies: int
     lead_weight: float
     rehearse_every: int
     rehearse_weight: float
@@ -115,11 +118,19 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         0.5,
         "so that reworded questions find the answer: words go missing, or turn into near ones",
     )
+    copies = settle(
+        "question_copies",
+        training.question_copies,
+        1,
+        "once more in another wording, up to where it is settled which answer follows",
+    )
     lead = settle(
         "lead_weight",
         training.lead_weight,
-        3.0,
-        "an answer's first tokens decide which answer it becomes, so they count more",
+        1.0 if copies else WITHOUT_COPIES,
+        "an answer's first tokens come up in every wording of its question"
+        if copies
+        else "an answer's first tokens decide which answer it becomes, so they count more",
     )
     count = override("num_epochs", epochs, settle("num_epochs", training.num_epochs, auto_epochs, epochs_why))
     the_seed = override("seed", seed, training.seed)
@@ -138,6 +149,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         stop_recall=1.0,
         verify_recall=VERIFY_RECALL,
         question_wear=_number(worn),
+        question_copies=int(_number(copies)),
         lead_weight=_number(lead),
         rehearse_every=int(_number(every)) if rehearsal.enabled else 0,
         rehearse_weight=_number(weight),

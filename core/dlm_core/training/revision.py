@@ -19,7 +19,7 @@ from dlm_core.training.examples import Row
 from dlm_core.training.loop import Loop
 from dlm_core.training.processes import share
 from dlm_core.training.progress import Counters, Learned, Progress
-from dlm_core.training.recipe import Recipe
+from dlm_core.training.recipe import WITHOUT_COPIES, Recipe
 
 RATE_SHARE = 1 / 3  # of the recipe's rate: steps that teach a new row and move the others little
 MOST_ROUNDS = 24
@@ -39,6 +39,8 @@ def revising(recipe: Recipe) -> Recipe:
         scheduler="constant",
         warmup_ratio=0.0,
         grad_accum=1,
+        question_copies=0,
+        lead_weight=WITHOUT_COPIES if recipe.question_copies else recipe.lead_weight,
     )
 
 
@@ -91,7 +93,7 @@ class Revision(Loop):
         random.Random(f"{self.recipe.seed}:round:{epoch}").shuffle(rows)
         taught = [row for row in rows if self._far(row)]
         mended = [row for row in rows if not self._far(row)]
-        worn = wear(taught, self.recipe.question_wear, self._near, self.recipe.seed, epoch)
+        worn = wear(taught, self.recipe.question_wear, self._near, self.recipe.seed, str(epoch))
         size = max(2, self.recipe.max_rows)
         at = epoch * len(taught) * size
         batches: list[list[Row]] = []

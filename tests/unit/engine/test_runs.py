@@ -93,6 +93,18 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one(desk: Desk, after: int
     assert recalls(elsewhere) == recalls(desk)
 
 
+def test_other_wordings_are_taught_beside_but_not_counted(desk: Desk) -> None:
+    desk.open(num_epochs=1).train()
+    once, more = desk.another("once"), desk.another("more")
+    once.open(num_epochs=1, question_copies=0, lead_weight=1).train()
+    more.open(num_epochs=1, question_copies=3).train()
+    speeds = {name: len(d.of(TrainStep)) for name, d in (("once", once), ("more", more), ("auto", desk))}
+    assert len(set(speeds.values())) == 1
+    assert len({tuple(sorted(d.hashes().values())) for d in (desk, once, more)}) == 3
+    first = [d.of(TrainStep)[0].loss for d in (desk, once, more)]
+    assert max(first) - min(first) < 1e-3  # the loss of the same answers before anything was learned
+
+
 def test_mending_teaches_what_lacks_and_is_resumed_there(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     found = iter([["open"], ["open"], [], []] * 2)
 
@@ -110,7 +122,7 @@ def test_mending_teaches_what_lacks_and_is_resumed_there(desk: Desk, monkeypatch
     assert rates == sorted(rates, reverse=True) and steps[-1].step == steps[-1].steps
     found = iter([["open"], ["open"], [], []])
     broken = desk.another("broken").open(**settings)
-    broken.train(stop=broken.stop_after(sum(s.epoch < 3 for s in steps)))
+    broken.train(stop=broken.stop_after(max(s.step for s in steps if s.epoch == 2)))
     assert broken.of(TrainStep)[-1].epoch == 2
     assert broken.train(resume=True).status == "done"
     assert broken.hashes() == desk.hashes()

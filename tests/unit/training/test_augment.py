@@ -1,9 +1,11 @@
 """Worn questions: what changes, what never does, and that it is the same every time."""
 
+from dataclasses import replace
+
 import torch
 
 from dlm_core.document.model import SectionKind
-from dlm_core.training.augment import near_tokens, wear
+from dlm_core.training.augment import near_tokens, other_wordings, wear
 from dlm_core.training.examples import Row
 
 IDS = tuple(range(100, 130))
@@ -12,7 +14,7 @@ NEAR = {token: (token + 1000,) for token in IDS}
 
 
 def worn(share: float, epoch: int = 0) -> Row:
-    return wear([ROW], share, NEAR, 42, epoch)[0]
+    return wear([ROW], share, NEAR, 42, str(epoch))[0]
 
 
 def test_no_share_leaves_rows_as_they_are() -> None:
@@ -59,3 +61,21 @@ def test_near_tokens_point_the_same_way_whatever_their_length() -> None:
 
 def test_nothing_asked_is_nothing_found() -> None:
     assert near_tokens(torch.eye(3), []) == {}
+
+
+def test_another_wording_ends_with_the_first_tokens_of_the_answer_and_is_not_counted() -> None:
+    prose = replace(ROW, kind=SectionKind.PROSE, question=(0, 0))
+    found = [other_wordings([ROW, prose], 0.5, NEAR, 42, epoch, 0) for epoch in range(20)]
+    assert all(len(rows) == 1 for rows in found)
+    for [row] in found:
+        assert row.repeated and not ROW.repeated
+        assert row.ids[row.question[1] :] == (*IDS[17:20], *IDS[20:23])
+        assert row.loss[-4:] == (False, True, True, True)
+
+
+def test_wordings_of_one_epoch_differ_and_repeat_for_the_same_arguments() -> None:
+    def first(number: int) -> Row:
+        return other_wordings([ROW], 0.8, NEAR, 42, 3, number)[0]
+
+    assert first(1) == first(1)
+    assert len({first(number).ids for number in range(8)} | {worn(0.8, 3).ids[:26]}) > 4
