@@ -13,12 +13,12 @@ from tests.unit.cli.conftest import Run
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
-    """What the workbench was opened with."""
+    """What the workbench was opened with; `+ watch` follows where it is to train after every save."""
     seen: list[Path | None] = []
     app = ModuleType("dlm_tui.app")
 
-    def run_app(path: Path | None) -> int:
-        seen.append(path)
+    def run_app(path: Path | None, *, watch: bool) -> int:
+        seen.extend([path, Path("+ watch")] if watch else [path])
         return 0
 
     app.run_app = run_app  # type: ignore[attr-defined]
@@ -66,6 +66,14 @@ def test_a_file_name_opens_the_workbench(run: Run, document: Path, opened: list[
     assert run(document).exit_code == 0
     assert run("open", document).exit_code == 0
     assert opened == [document, document]
+
+
+def test_the_workbench_is_told_to_train_after_every_save(
+    run: Run, document: Path, opened: list[Path | None]
+) -> None:
+    assert run("open", document, "--watch").exit_code == 0
+    assert run(document, "--watch").exit_code == 0
+    assert opened == [document, Path("+ watch")] * 2
 
 
 def test_without_anything_the_workbench_opens(run: Run, opened: list[Path | None]) -> None:
