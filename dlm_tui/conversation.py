@@ -86,6 +86,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def left_out(turns: int, context_length: int = 0) -> str:
+    """What is said of `turns` that a reply could not take into account; 0: the window's length is unknown."""
+    count = f"{turns} turn{'' if turns == 1 else 's'}"
+    context = f" of {context_length} tokens" if context_length else ""
+    return f"the oldest {count} no longer fit into the context window{context} and were left out"
+
+
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """A question and its answer; `others` are earlier or comparing answers to it, oldest first."""
 

@@ -8,6 +8,12 @@ from dlm_tui.commands import COMMANDS, find
 from dlm_tui.screens.choices import Choice
 from dlm_tui.widgets.looks import Looks
 
+_UNNAMED = {
+    "base": RoutingChoice(mode="base"),
+    "off": RoutingChoice(mode="off"),
+    "auto": RoutingChoice(mode="auto"),
+}
+
 
 def welcome(looks: Looks) -> Text:
     """What stands in a chat in which nothing was said."""
@@ -31,7 +37,7 @@ def choice_of(answer: str) -> RoutingChoice:
     """The routing that one of `rivals` stands for."""
     if answer.startswith("pin "):
         return RoutingChoice(mode="pin", adapter=answer.removeprefix("pin "))
-    return RoutingChoice(mode=answer)  # type: ignore[arg-type]
+    return _UNNAMED[answer]
 
 
 def help_text(argument: str) -> str:

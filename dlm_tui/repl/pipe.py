@@ -14,7 +14,7 @@ from dlm_core.safetext import visible
 from dlm_tui.cli.output import as_json, reply_document
 from dlm_tui.cli.wording import lines
 from dlm_tui.commands import Invocation, parse_again, read_line
-from dlm_tui.conversation import Answer, Conversation, apply
+from dlm_tui.conversation import Answer, Conversation, apply, left_out
 from dlm_tui.repl.plain import stdin_lines
 
 INTERRUPTED = 130
@@ -149,6 +149,8 @@ class Pipe:
         else:
             self._out.write(visible(reply.reply) + "\n")
         self._out.flush()
+        if reply.dropped_turns:
+            self._tell([left_out(reply.dropped_turns)])
         return reply
 
     def _interrupt(self, task: "asyncio.Task[Any]") -> None:

@@ -8,7 +8,7 @@ from dlm_core.safetext import visible, visible_line
 from dlm_tui.bars import bar_lines, cut
 from dlm_tui.cli.wording import duration, lines
 from dlm_tui.commands import COMMANDS, Command, find
-from dlm_tui.conversation import Answer, Conversation, describe
+from dlm_tui.conversation import Answer, Conversation, describe, left_out
 from dlm_tui.repl.situation import Situation, Warned
 from dlm_tui.repl.text import NOTE, STRONG, WARNING, Line, sentences, wrapped
 from dlm_tui.signs import AdapterSign
@@ -63,10 +63,7 @@ def reply_report(answer: Answer, look: Look, context_length: int = 0) -> list[Li
     if answer.routing.mode != "base":
         report += weight_bars(answer, look)
     if answer.dropped_turns:
-        turns = f"{answer.dropped_turns} turn{'' if answer.dropped_turns == 1 else 's'}"
-        context = f" of {context_length} tokens" if context_length else ""
-        text = f"the oldest {turns} no longer fit into the context window{context} and were left out"
-        report += sentences([text], look.room, WARNING)
+        report += sentences([left_out(answer.dropped_turns, context_length)], look.room, WARNING)
     if answer.during_run is not None:
         text = f"run {answer.during_run} is still training; this came from the last committed version"
         report += sentences([text], look.room)

@@ -175,7 +175,7 @@ class Loop:
         found = []
         for epoch in range(self.recipe.epochs):
             count = len(self._whole_epoch(self._wear(self.rows, epoch), epoch))
-            found.append(-(-len(share(self.accelerator, count)) // self.recipe.grad_accum))
+            found.append(self._steps_of(len(share(self.accelerator, count))))
         return found
 
     @property

@@ -32,6 +32,12 @@ def test_replies_stand_alone_and_the_conversation_goes_on(tmp_path: Path) -> Non
     assert (said.returncode, said.stderr) == (0, "")
 
 
+def test_what_no_longer_fits_is_said_beside_the_replies(tmp_path: Path) -> None:
+    said = piped(tmp_path, "hello\n", dropped_turns=2)
+    assert said.stdout == "Turn 1, auto: hello\n"
+    assert said.stderr == "the oldest 2 turns no longer fit into the context window and were left out\n"
+
+
 def test_the_last_line_needs_no_end(tmp_path: Path) -> None:
     assert piped(tmp_path, "hello").stdout == "Turn 1, auto: hello\n"
 
