@@ -184,12 +184,13 @@ class LeanForward:
             h = functional.embedding(alone.ids, self._embedding).float()
             for layer, heads in zip(self.layers[: self._lowest], self._heads, strict=False):
                 h, _ = self._layer(layer, heads, h, places, weights, False, None)
-            for start, text in zip(alone.starts, new, strict=True):
-                known[text] = h[start : start + len(text)].clone()
+            for i, text in enumerate(new):
+                known[text] = h.index_select(0, alone.row(i, len(text)))
                 self._remembered.keep(self._lowest, text, known[text])
         whole = torch.zeros(packed.ids.shape[0], self._embedding.shape[1], device=packed.ids.device)
-        for start, text in zip(packed.starts, packed.texts, strict=True):
-            whole[start : start + len(text)] = known[text]
+        ends = (*packed.starts[1:], packed.real)
+        for start, end, shared, text in zip(packed.starts, ends, packed.shared, packed.texts, strict=True):
+            whole[start:end] = known[text][shared : shared + end - start]
         return whole
 
     def _layer(

@@ -114,7 +114,8 @@ def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Pl
     weights = kept.weights
     if weights is None:
         weights = _weights(kept.q, kept.k, places.mask, d)
-    do = d_out.float().index_select(0, packed.side_by_side).view(rows, width, kv, -1, d)
+    do = d_out.float().index_select(0, packed.side_by_side).mul_(packed.own[:, None])
+    do = do.view(rows, width, kv, -1, d)
     do = do.permute(0, 2, 3, 1, 4).reshape(rows * kv, -1, d)
     side = torch.empty(rows, width, heads.all, d, device=d_out.device)
     side[:, :, turned:] = (weights.mT @ do).view(rows, kv, width, d).transpose(1, 2)
@@ -122,7 +123,12 @@ def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Pl
     dq = (ds @ kept.k).view(rows, kv, -1, width, d).permute(0, 3, 1, 2, 4)
     torch.unflatten(side[:, :, : heads.heads], 2, (kv, -1)).copy_(dq)
     side[:, :, heads.heads : turned] = (ds.mT @ kept.q).view(rows, kv, width, d).transpose(1, 2)
-    full = side.view(rows * width, heads.all, d).index_select(0, packed.end_to_end)
+    side = side.view(rows * width, heads.all, d)
+    full = side.index_select(0, packed.end_to_end)
+    if len(packed.common):
+        others = side.index_select(0, packed.copies.flatten()).view(*packed.copies.shape, heads.all * d)
+        others = torch.einsum("skn,sk->sn", others, packed.copied)
+        full[packed.common] += others.view(-1, heads.all, d)
     full[packed.real :] = 0
     dqk = torch.empty(total, turned, d, device=d_out.device)
     turn(full[:, :turned], places.cos, -places.sin, dqk)

@@ -150,11 +150,12 @@ class LeanPasses:
         if turn is not None:
             assert self._rehearsal is not None
             base = self._rehearsal.base(turn.text, self._say)
-        rows, owners = self._rows(batch)
+        rows, owners, texts = self._rows(batch)
         if turn is not None:
             rows.append(turn.text.input_ids[0].tolist())
+            texts.append(rows[-1])
             owners.append(turn.pinned)
-        packed = self._pack(rows, owners)
+        packed = self._pack(rows, owners, texts)
         recorder = None if layout is None else self._recorder(layout, packed, owners[: len(batch.rows)])
 
         def record(module: str, adapter: int, openness: Tensor) -> None:
@@ -166,14 +167,15 @@ class LeanPasses:
         hidden = tape.hidden.index_select(0, places)
         answered = self._head.answers(hidden, batch.targets, batch.emphasis * scale)
         d_hidden = torch.zeros(tape.hidden.shape, device=self._device)
-        d_hidden.index_copy_(0, places, answered.d_hidden.float())
+        d_hidden.index_add_(0, places, answered.d_hidden.float())
         kl = None
         if turn is not None and base is not None:
-            begin, count = packed.starts[-1], base.shape[0]
+            count = base.shape[0]
+            read = packed.row(len(rows) - 1, count)
             apart, gradient = self._head.divergence(
-                tape.hidden[begin : begin + count], base, turn.weight / count
+                tape.hidden.index_select(0, read), base, turn.weight / count
             )
-            d_hidden[begin : begin + count] = gradient.float()
+            d_hidden.index_add_(0, read, gradient.float())
             kl = float(apart.mean())
         self._forward.backward(tape, d_hidden)
         return Outcome(answered.losses, answered.hits, kl, recorder)
@@ -188,20 +190,26 @@ class LeanPasses:
     def changed(self) -> None:
         self._forward.forget()
 
-    def _rows(self, batch: Batch) -> tuple[list[list[int]], list[int]]:
-        return [list(r.ids) for r in batch.rows], [self._names.index(r.adapter) for r in batch.rows]
+    def _rows(self, batch: Batch) -> tuple[list[Sequence[int]], list[int], list[Sequence[int]]]:
+        """The batch's rows, their adapters by index, and the texts that they begin."""
+        owners = [self._names.index(r.adapter) for r in batch.rows]
+        return [r.ids for r in batch.rows], owners, [r.within or r.ids for r in batch.rows]
 
-    def _pack(self, rows: Sequence[Sequence[int]], owners: Sequence[int]) -> Packed:
+    def _pack(
+        self,
+        rows: Sequence[Sequence[int]],
+        owners: Sequence[int],
+        texts: Sequence[Sequence[int]] | None = None,
+    ) -> Packed:
         active = sorted({o for o in owners if o >= 0})
         if active:  # rows of the bare base weigh whatever is stacked with zero
             self._forward.use(active)
-        return pack(rows, owners, self._device)
+        return pack(rows, owners, self._device, texts)
 
     def _places(self, batch: Batch, packed: Packed) -> Tensor:
         """Where in the pack the batch's answers are predicted, in the order of its targets."""
-        width = batch.input_ids.shape[1]
-        starts = torch.tensor(packed.starts[: len(batch.rows)], device=self._device)
-        return starts[batch.owners] + batch.positions % width
+        places = batch.positions % batch.input_ids.shape[1]
+        return packed.side_by_side[batch.owners * packed.width + places]
 
     def _recorder(self, layout: OpennessLayout, packed: Packed, owners: Sequence[int]) -> OpennessRecorder:
         """Counts each adapter's own rows of the batch, not the text that is rehearsed."""

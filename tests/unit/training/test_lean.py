@@ -1,6 +1,7 @@
 """The written-out forward and backward against transformers' under a TrainingPlan and autograd."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,6 +162,33 @@ def test_losses_gradients_and_openness_are_those_of_transformers(
             mine[key], gradient, rtol=2e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}"
         )
     torch.testing.assert_close(found.recorder.flush(), wanted.recorder.flush(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [llama, qwen3])
+@pytest.mark.parametrize("lowest", [0, 1])
+@pytest.mark.parametrize("alike", [6, 9])
+def test_what_rows_of_an_adapter_begin_with_is_read_once(
+    make: Callable[[], nn.Module], lowest: int, alike: int
+) -> None:
+    bench = Bench(make, lowest=lowest)
+    first = row(9, "one", 1)
+    rows = [first, row(14, "two", 2)]
+    for length, seed in ((12, 3), (13, 4)):  # with nine alike, what they share carries loss in both
+        other = row(length, "one", seed)
+        loss = tuple(place >= 3 for place in range(length))
+        rows.append(replace(other, ids=first.ids[:alike] + other.ids[alike:], loss=loss))
+    rows.append(replace(first, ids=first.ids[:7], loss=first.loss[:7], within=first.ids))
+    bench.batch = collate(rows, bench.names, 0)
+    packed = pack([r.ids for r in rows], [bench.names.index(r.adapter) for r in rows], "cpu")
+    assert packed.real == 9 + 14 + (12 - alike) + (13 - alike) + (7 - 6)
+    wanted, gradients = bench.step(bench.plan())
+    found, mine = bench.step(bench.lean())
+    torch.testing.assert_close(found.losses, wanted.losses, rtol=1e-4, atol=1e-5)
+    assert torch.equal(found.hits, wanted.hits)
+    for key, gradient in gradients.items():
+        torch.testing.assert_close(
+            mine[key], gradient, rtol=2e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}"
+        )
 
 
 @pytest.mark.parametrize("room", [1 << 20, 1])
