@@ -1,4 +1,4 @@
-"""Worn questions: some of a question's tokens left out or replaced by near ones, differently in every epoch.
+"""Worn questions: some of a question's tokens left out or replaced by near ones, in several wordings.
 
 An answer that must follow from any part of its question, and from words like those in it, hangs on what the
 question is about and not on its exact wording; reworded questions then find it too. Near tokens are those
@@ -17,6 +17,7 @@ from dlm_core.training.examples import Row
 
 LEAD_TOKENS = 3  # so many open an answer
 _WHOLE = 0.25  # this share of the questions is left as it stands
+_WORDINGS = 8  # worn ones of a question that come up again and again: what nothing changes reads each once
 _NEAREST = 8
 _NEAR = 0.5  # cosine from which a token counts as near
 
@@ -44,31 +45,33 @@ def near_tokens(embeddings: Tensor, tokens: Iterable[int]) -> dict[int, tuple[in
 def wear(rows: Sequence[Row], share: float, near: Near, seed: int, epoch: str) -> list[Row]:
     """The rows of one epoch.
 
-    Three questions in four are worn: each of their tokens is left out with probability `share` / 2 (at
-    least half stay), and replaced by one of `near` with probability `share` / 2. The same arguments give
-    the same rows.
+    Three questions in four come in one of their worn wordings: each of its tokens is left out with
+    probability `share` / 2 (at least half stay), and replaced by one of `near` with probability `share` / 2.
+    The same arguments give the same rows.
     """
     if share <= 0:
         return list(rows)
     rng = random.Random(f"{seed}:wear:{epoch}")
-    return [row if rng.random() < _WHOLE else _worn(row, share, near, rng) for row in rows]
+    return [
+        row if rng.random() < _WHOLE else _worn(row, share, near, seed, rng.randrange(_WORDINGS))
+        for row in rows
+    ]
 
 
-def other_wordings(
-    rows: Sequence[Row], share: float, near: Near, seed: int, epoch: int, number: int
-) -> list[Row]:
-    """For each question of `rows` one more wording, worn by itself, up to the first tokens of its answer:
-    there it is settled which answer follows. Prose has none. `number` tells the calls of one epoch apart.
+def beginnings(rows: Sequence[Row], share: float, near: Near, seed: int, turn: str) -> list[Row]:
+    """For each question of `rows` one wording, worn by itself, up to the first tokens of its answer: there it
+    is settled which answer follows. Prose has none. `turn` tells the calls of one run apart.
     """
     asked = [row for row in rows if row.question[0] < row.question[1]]
     found = []
-    for row in wear(asked, share, near, seed, f"{epoch}:{number}"):
+    for row in wear(asked, share, near, seed, turn):
         end = row.loss.index(True) + LEAD_TOKENS
-        found.append(replace(row, ids=row.ids[:end], loss=row.loss[:end], repeated=True))
+        found.append(replace(row, ids=row.ids[:end], loss=row.loss[:end], repeated=True, within=row.ids))
     return found
 
 
-def _worn(row: Row, share: float, near: Near, rng: random.Random) -> Row:
+def _worn(row: Row, share: float, near: Near, seed: int, wording: int) -> Row:
+    rng = random.Random(f"{seed}:wording {wording}:{row.ids}")
     begin, end = row.question
     ids = list(row.ids)
     gone: list[int] = []

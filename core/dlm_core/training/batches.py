@@ -45,6 +45,17 @@ class Batch:
         """Padding as a share of all positions, 0..1."""
         return 1.0 - self.tokens / self.input_ids.numel()
 
+    def tally(self, losses: Tensor, hits: Tensor) -> list[tuple[float, int, int]]:
+        """Per row the summed loss, the answer tokens and how many were predicted, from `losses` [n] and
+        `hits` [n] of all answer tokens.
+        """
+        losses, hits, owners = losses.float().cpu(), hits.cpu(), self.owners.cpu()
+        found = []
+        for i in range(len(self.rows)):
+            mine = owners == i
+            found.append((float(losses[mine].sum()), int(mine.sum()), int(hits[mine].sum())))
+        return found
+
     def to(self, device: torch.device | str) -> "Batch":
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
@@ -104,6 +115,36 @@ def _alternating(order: list[int], length: Callable[[int], int], owner: Callable
     for number, ((stretch, _), mine) in enumerate(shares.items()):
         placed += [((stretch, (k + 0.5) / len(mine), number), i) for k, i in enumerate(mine)]
     return [i for _, i in sorted(placed)]
+
+
+def other_questions(
+    batches: Sequence[Sequence[int]], owners: Sequence[str], copies: int, seed: int, epoch: int
+) -> list[list[int]]:
+    """For every row of every batch `copies` more rows of the same owner, other than the batch's own as far as
+    there are others; over an epoch each comes up about as often as any other.
+
+    Args:
+        batches: rows by their places in `owners`.
+        owners: whose each row is.
+    """
+    rng = random.Random(f"{seed}:others:{epoch}")
+    waiting: dict[str, list[int]] = {owner: [] for owner in owners}
+    found = []
+    for batch in batches:
+        taken: list[int] = []
+        for place in batch:
+            owner = owners[place]
+            for _ in range(copies):
+                queue = waiting[owner]
+                if not any(i not in batch and i not in taken for i in queue):
+                    mine = [i for i, o in enumerate(owners) if o == owner]
+                    queue += rng.sample(mine, len(mine))
+                free = [i for i in queue if i not in batch and i not in taken]
+                chosen = free[0] if free else queue[0]
+                queue.remove(chosen)
+                taken.append(chosen)
+        found.append(taken)
+    return found
 
 
 def within_budget(rows: Sequence[Row], token_budget: int) -> list[Row]:

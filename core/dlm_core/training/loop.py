@@ -21,8 +21,8 @@ from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import TrainingError
 from dlm_core.events import Event, OpennessMap, TrainEpoch, TrainStep
 from dlm_core.training import optimiser as optimisers
-from dlm_core.training.augment import Near, near_tokens, other_wordings, wear
-from dlm_core.training.batches import Batch, collate, plan_epoch, within_budget
+from dlm_core.training.augment import Near, beginnings, near_tokens, wear
+from dlm_core.training.batches import Batch, collate, other_questions, plan_epoch, within_budget
 from dlm_core.training.examples import Row
 from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
@@ -140,10 +140,9 @@ class Loop:
             )
         else:
             batches = [
-                [*(worn[i] for i in places), *self._other_wordings(places, epoch, number)]
-                for number, places in enumerate(whole)
+                within_budget([*(worn[i] for i in places), *beside], self.recipe.token_budget)
+                for places, beside in zip(whole, self._beside(whole, epoch), strict=True)
             ]
-            batches = [within_budget(batch, self.recipe.token_budget) for batch in batches]
         return [batches[i] for i in share(self.accelerator, len(batches))]
 
     def _whole_epoch(self, worn: Sequence[Row], epoch: int) -> list[list[int]]:
@@ -158,13 +157,26 @@ class Loop:
             owner=lambda i: worn[i].adapter,
         )
 
-    def _other_wordings(self, places: Sequence[int], epoch: int, number: int) -> list[Row]:
-        """As many more wordings of a batch's questions as the recipe wants."""
+    def _beside(self, whole: Sequence[Sequence[int]], epoch: int) -> list[list[Row]]:
+        """What stands beside the rows of each batch: other questions of the same adapters, in some wording,
+        up to where it is settled which answer follows. A step that sees one question alone teaches an adapter
+        to give that one's answer, whatever is asked.
+        """
         recipe = self.recipe
-        if recipe.question_wear <= 0:
-            return []
-        asked = [self.rows[i] for i in places] * recipe.question_copies
-        return other_wordings(asked, recipe.question_wear, self._near, recipe.seed, epoch, number)
+        if recipe.question_wear <= 0 or recipe.question_copies <= 0:
+            return [[] for _ in whole]
+        owners = [row.adapter for row in self.rows]
+        chosen = other_questions(whole, owners, recipe.question_copies, recipe.seed, epoch)
+        return [
+            beginnings(
+                [self.rows[i] for i in places],
+                recipe.question_wear,
+                self._near,
+                recipe.seed,
+                f"{epoch}:{number}",
+            )
+            for number, places in enumerate(chosen)
+        ]
 
     def _wear(self, rows: Sequence[Row], epoch: int) -> list[Row]:
         return wear(rows, self.recipe.question_wear, self._near, self.recipe.seed, str(epoch))
@@ -286,27 +298,14 @@ class Loop:
 
     def _tally(self, batch: Batch, each: Tensor, hits: Tensor, losses: dict[str, list[float]]) -> None:
         """Count a batch's answer tokens for the epoch, and add its losses to the step's."""
-        step = Counters()
-        self._count(batch, each, hits, step, self.progress.sections)
-        for adapter, total in step.loss.items():
-            self.progress.counters.add(adapter, total, step.tokens[adapter], step.hits[adapter])
-            seen = losses.setdefault(adapter, [0.0, 0])
-            seen[0] += total
-            seen[1] += step.tokens[adapter]
-
-    @staticmethod
-    def _count(
-        batch: Batch, losses: Tensor, hits: Tensor, by_adapter: Counters, by_section: Counters
-    ) -> None:
-        """Add a batch's answer tokens, with their losses [n] and whether they were predicted [n]."""
-        losses, hits, owners = losses.float().cpu(), hits.cpu(), batch.owners.cpu()
-        for i, row in enumerate(batch.rows):
+        for row, (loss, tokens, right) in zip(batch.rows, batch.tally(each, hits), strict=True):
             if row.repeated:
                 continue
-            mine = owners == i
-            tokens, total, right = int(mine.sum()), float(losses[mine].sum()), int(hits[mine].sum())
-            by_adapter.add(row.adapter, total, tokens, right)
-            by_section.add(row.section, total, tokens, right)
+            self.progress.counters.add(row.adapter, loss, tokens, right)
+            self.progress.sections.add(row.section, loss, tokens, right)
+            seen = losses.setdefault(row.adapter, [0.0, 0])
+            seen[0] += loss
+            seen[1] += tokens
 
     def _rehearses_now(self) -> bool:
         every = self.recipe.rehearse_every
@@ -412,23 +411,41 @@ class Loop:
         return counters, sections
 
     def _verify(self) -> tuple[Counters, Counters]:
-        """Recall of every row under the weights as they now are, a forward each, per adapter and per section.
+        """Recall under the weights as they now are, a forward for every row, per adapter and per section.
 
-        What an epoch counts on its way lags behind what it has learned by its end; this does not.
+        What an epoch counts on its way lags behind what it has learned by its end; this does not. While
+        something is mended, that is looked at first, and the other rows only once nothing lacks there.
         """
-        found, sections = Counters(), Counters()
-        for rows in plan_epoch(
-            self.rows,
-            lambda r: len(r.ids),
+        wanted = set(self.progress.lacking)
+        first = [i for i, row in enumerate(self.rows) if row.section in wanted]
+        others = [i for i, row in enumerate(self.rows) if row.section not in wanted]
+        recalls = self._check(first)
+        if all(recall == 1.0 for recall in recalls.values()):
+            self._check(others)
+        found, sections, checked = Counters(), Counters(), self.progress.checked
+        for i, row in enumerate(self.rows):
+            seen = (checked.loss[f"{i}"], checked.tokens[f"{i}"], checked.hits[f"{i}"])
+            found.add(row.adapter, *seen)
+            sections.add(row.section, *seen)
+        return found, sections
+
+    def _check(self, places: Sequence[int]) -> dict[str, float]:
+        """Look at these rows and note what was seen; recall of each, 0..1."""
+        found = Counters()
+        for batch in plan_epoch(
+            places,
+            lambda i: len(self.rows[i].ids),
             token_budget=self.recipe.token_budget,
             max_rows=_VERIFY_ROWS,
             seed=self.recipe.seed,
             epoch=0,
         ):
-            batch = collate(rows, self.names, self.pad_id).to(self.device)
-            outcome = self.passes.check(batch)
-            self._count(batch, outcome.losses, outcome.hits, found, sections)
-        return found, sections
+            rows = collate([self.rows[i] for i in batch], self.names, self.pad_id).to(self.device)
+            outcome = self.passes.check(rows)
+            for place, seen in zip(batch, rows.tally(outcome.losses, outcome.hits), strict=True):
+                found.add(f"{place}", *seen)
+        self.progress.checked.renew(found)
+        return found.recalls()
 
     def _validate(self) -> float:
         """Mean loss on the held-out rows; keeps a copy of the weights when it is the best so far."""

@@ -23,6 +23,12 @@ class Counters:
         for key in other.tokens:
             self.add(key, other.loss[key], other.tokens[key], other.hits[key])
 
+    def renew(self, other: "Counters") -> None:
+        """Put what `other` has seen in place of what was seen before of the same."""
+        self.loss |= other.loss
+        self.tokens |= other.tokens
+        self.hits |= other.hits
+
     def recalls(self) -> dict[str, float]:
         """Share of answer tokens predicted, 0..1, per key."""
         return {k: self.hits[k] / self.tokens[k] for k in self.tokens if self.tokens[k]}
@@ -44,7 +50,8 @@ class Counters:
 class Progress:
     """Where a run stands; with the adapters and the optimiser's state it is all that a resumed run needs.
 
-    `lacking` are the sections that are being mended; while there are none, everything is taught.
+    `lacking` are the sections that are being mended; while there are none, everything is taught. `checked` is
+    what checks saw last of each row, by its place among the run's.
     """
 
     epoch: int = 0
@@ -56,6 +63,7 @@ class Progress:
     sections: Counters = field(default_factory=Counters)
     best_loss: float | None = None
     lacking: list[str] = field(default_factory=list)
+    checked: Counters = field(default_factory=Counters)
     finished: str = ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from dlm_core.document.model import SectionKind
-from dlm_core.training.augment import near_tokens, other_wordings, wear
+from dlm_core.training.augment import beginnings, near_tokens, wear
 from dlm_core.training.examples import Row
 
 IDS = tuple(range(100, 130))
@@ -63,19 +63,25 @@ def test_nothing_asked_is_nothing_found() -> None:
     assert near_tokens(torch.eye(3), []) == {}
 
 
-def test_another_wording_ends_with_the_first_tokens_of_the_answer_and_is_not_counted() -> None:
+def test_wordings_come_up_again() -> None:
+    found = {worn(0.9, epoch).ids for epoch in range(300)}
+    assert 5 <= len(found) <= 9
+
+
+def test_a_beginning_ends_with_the_first_tokens_of_the_answer_and_is_not_counted() -> None:
     prose = replace(ROW, kind=SectionKind.PROSE, question=(0, 0))
-    found = [other_wordings([ROW, prose], 0.5, NEAR, 42, epoch, 0) for epoch in range(20)]
+    found = [beginnings([ROW, prose], 0.5, NEAR, 42, f"{turn}") for turn in range(20)]
     assert all(len(rows) == 1 for rows in found)
     for [row] in found:
         assert row.repeated and not ROW.repeated
         assert row.ids[row.question[1] :] == (*IDS[17:20], *IDS[20:23])
         assert row.loss[-4:] == (False, True, True, True)
+        assert row.within[: len(row.ids)] == row.ids and row.within[-7:] == IDS[23:]
 
 
-def test_wordings_of_one_epoch_differ_and_repeat_for_the_same_arguments() -> None:
-    def first(number: int) -> Row:
-        return other_wordings([ROW], 0.8, NEAR, 42, 3, number)[0]
+def test_beginnings_of_one_turn_are_the_same_and_turns_differ() -> None:
+    def first(turn: int) -> Row:
+        return beginnings([ROW], 0.8, NEAR, 42, f"3:{turn}")[0]
 
     assert first(1) == first(1)
-    assert len({first(number).ids for number in range(8)} | {worn(0.8, 3).ids[:26]}) > 4
+    assert len({first(turn).ids for turn in range(12)}) > 3
