@@ -16,6 +16,7 @@ from dlm_core.document.report import Report, quoted
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
+_TOO_DEEP = f"the frontmatter is nested more than {MAX_DEPTH} levels deep"
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -151,6 +152,9 @@ class _Builder:
         mark = error.problem_mark or error.context_mark
         at = self._start + (mark.index if mark else 0)
         problem = error.problem or error.context or "it does not parse"
+        if "nesting depth" in problem:  # a limit of the scanner's own, which reads ahead (PyYAML 6.0.4)
+            self._report.add(Code.YAML_TOO_DEEP, self._lines.span(at, at + 1), _TOO_DEEP)
+            return
         line = self._lines.rows[self._lines.position(at)[0] - 1]
         self._report.add(
             Code.YAML_SYNTAX,
@@ -178,8 +182,7 @@ class _Builder:
         self, node: Mapping | Sequence, event: yaml.MappingStartEvent | yaml.SequenceStartEvent
     ) -> None:
         if len(self._open) >= MAX_DEPTH:
-            message = f"the frontmatter is nested more than {MAX_DEPTH} levels deep"
-            self._refuse(Code.YAML_TOO_DEEP, node.span, message)
+            self._refuse(Code.YAML_TOO_DEEP, node.span, _TOO_DEEP)
         self._check_tag(event.tag, node.span)
         self._open.append((node, event.anchor))
         self._keys.append(None)
@@ -213,8 +216,7 @@ class _Builder:
                 Code.YAML_TOO_BIG, node.span, f"the frontmatter has more than {MAX_NODES:,} values", hint
             )
         if parent.depth + len(self._open) > MAX_DEPTH + 1:
-            message = f"the frontmatter is nested more than {MAX_DEPTH} levels deep"
-            self._refuse(Code.YAML_TOO_DEEP, node.span, message)
+            self._refuse(Code.YAML_TOO_DEEP, node.span, _TOO_DEEP)
         if isinstance(parent, Sequence):
             parent.items.append(node)
             return

@@ -212,6 +212,7 @@ def test_text_that_became_less_likely_is_warned_about() -> None:
 def test_beside_coarsely_rounded_weights_b_is_fitted_to_them(
     trained: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Fidelity, "rank", lambda found: (-found.neutral.kl,))  # replies are two: too few
     fitted = manifest.read(export(trained, tmp_path / "a", "gguf", choice=PIN, quant="q4_0").folder)
     monkeypatch.setattr(Fidelity, "faithful", True)
     plain = manifest.read(export(trained, tmp_path / "b", "gguf", choice=PIN, quant="q4_0").folder)
