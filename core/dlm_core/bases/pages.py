@@ -1,10 +1,11 @@
-"""Pages of a weights' file that were read and are not needed for now.
+"""Memory that is not needed for now, given back at once.
 
 safetensors maps its file into memory, and what is read stays resident until the system wants the room.
-Whoever has made another form of the weights can say at once that these pages may go; a later read brings
-them back.
+Whoever has made another form of the weights can say that these pages may go; a later read brings them back.
+And the C library keeps for itself what was freed between blocks that are in use.
 """
 
+import contextlib
 import ctypes
 import functools
 import mmap
@@ -33,6 +34,12 @@ def let_go(tensors: Iterable[Tensor]) -> None:
         whole = (begin + size - first) // mmap.PAGESIZE * mmap.PAGESIZE
         if whole > 0:
             advise(ctypes.c_void_p(first), ctypes.c_size_t(whole), ctypes.c_int(_PAGEOUT))
+
+
+def trim_heap() -> None:
+    """Give freed memory inside the heap back to the system, where the C library can (glibc)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @functools.cache

@@ -165,7 +165,7 @@ class TrainingConfig(Struct, frozen=True, kw_only=True):
     ] = "auto"
     question_copies: Annotated[
         Auto | Annotated[int, Meta(ge=0, le=16)],
-        Meta(description="More wordings of each question in a step, up to the first tokens of its answer."),
+        Meta(description="Other questions beside each row of a step, up to the first tokens of their answers."),
     ] = "auto"
     lead_weight: Annotated[
         Auto | Annotated[float, Meta(ge=1, le=100)],

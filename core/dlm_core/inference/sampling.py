@@ -27,7 +27,10 @@ class Sampler:
         if self.sampling.temperature == 0:
             return int(logits.argmax())
         probabilities = torch.softmax(filtered(logits / self.sampling.temperature, self.sampling), -1)
-        return int(torch.multinomial(probabilities, 1, generator=self._generator))
+        # The cumulative distribution inverted: one random number, where torch.multinomial draws one for each.
+        mass = probabilities.double().cumsum(-1)
+        drawn = torch.rand((), generator=self._generator, dtype=torch.float64) * mass[-1]
+        return min(int(torch.searchsorted(mass, drawn, right=True)), len(mass) - 1)
 
     def undecided(self, logits: Tensor, seen: list[int], lead: float) -> bool:
         """Whether a greedy choice hangs on less than `lead`; never where tokens are drawn by chance."""

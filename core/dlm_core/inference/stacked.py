@@ -56,19 +56,26 @@ class Stacks:
             self.groups: list[dict[Part, Stack]] = [_block(block, adapters) for block in shape.blocks]
         self.layout, self.order = self._openness()
 
+    def widths(self) -> list[int]:
+        """How many columns [A | W_g] each group reads, in the order in which a forward comes by them."""
+        return [len(group[part].bias) for group in self.groups for part in PARTS if part in group]
+
     def _openness(self) -> tuple[OpennessLayout, Tensor]:
-        """The layout of the gated ranks by module, and where each stands in the flat row of columns."""
+        """The layout of the gated ranks by module, and where its gates stand in one row of all columns."""
         at = 0
         places: dict[str, dict[str, list[int]]] = {}
         for group in self.groups:
             for part in PARTS:
-                for column in group[part].columns if part in group else ():
+                if part not in group:
+                    continue
+                columns = group[part].columns
+                for gate, column in enumerate(columns, at + len(columns)):
                     if column.gated:
-                        places.setdefault(column.module, {}).setdefault(column.adapter, []).append(at)
-                    at += 1
-        columns = {m: tuple((a, len(at)) for a, at in found.items()) for m, found in places.items()}
+                        places.setdefault(column.module, {}).setdefault(column.adapter, []).append(gate)
+                at += 2 * len(columns)
+        layout = {m: tuple((a, len(at)) for a, at in found.items()) for m, found in places.items()}
         order = [i for found in places.values() for ranks in found.values() for i in ranks]
-        return OpennessLayout(columns), torch.tensor(order, dtype=torch.long)
+        return OpennessLayout(layout), torch.tensor(order, dtype=torch.long)
 
     def routed(self, weights: Mapping[str, float]) -> "Routed":
         """These adapters under one routing."""
@@ -81,7 +88,9 @@ class Routed:
     def __init__(self, stacks: Stacks, weights: Mapping[str, float]) -> None:
         self._stacks = stacks
         self.layout = stacks.layout
-        self._seen: list[Tensor] = []
+        self._read = torch.empty(0, sum(stacks.widths()))  # what the last forward read, [rows, columns]
+        self._places: tuple[Tensor, ...] = ()  # its columns by group
+        self._next = 0
         self._groups: list[dict[Part, tuple[Tensor, Tensor, Tensor]]] = []
         with torch.inference_mode():
             for group in stacks.groups:
@@ -92,7 +101,8 @@ class Routed:
                 self._groups.append(found)
 
     def qkv(self, layer: int, x: Tensor, y: Tensor) -> None:
-        self._seen.clear() if layer == 0 else None
+        if layer == 0:
+            self._begin(len(x))
         self._add(layer, "qkv", x, y)
 
     def o(self, layer: int, x: Tensor, y: Tensor) -> None:
@@ -104,13 +114,19 @@ class Routed:
     def down(self, layer: int, x: Tensor, y: Tensor) -> None:
         self._add(layer, "down", x, y)
 
+    def _begin(self, rows: int) -> None:
+        self._next = 0
+        if not self._places or rows != len(self._read):
+            self._read = torch.empty(rows, self._read.shape[1])
+            self._places = torch.split(self._read, self._stacks.widths(), 1)
+
     def _add(self, layer: int, part: Part, x: Tensor, y: Tensor) -> None:
         stack = self._groups[layer].get(part)
         if stack is None:
             return
         read, bias, write = stack
-        both = torch.addmm(bias, x, read)
-        self._seen.append(both)
+        both = torch.addmm(bias, x, read, out=self._places[self._next])
+        self._next += 1
         y.addmm_(torch.nn.functional.glu(both, -1), write)
 
     def openness(self, first: int, last: int) -> Tensor:
@@ -118,8 +134,7 @@ class Routed:
         forward.
         """
         with torch.inference_mode():
-            gates = torch.cat([both[first:last].chunk(2, -1)[1] for both in self._seen], -1)
-            values = torch.sigmoid(gates.index_select(1, self._stacks.order))
+            values = torch.sigmoid(self._read[first:last].index_select(1, self._stacks.order))
             return values[0] if last - first == 1 else values.mean(0)
 
 

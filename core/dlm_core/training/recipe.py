@@ -122,13 +122,13 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         "question_copies",
         training.question_copies,
         1,
-        "once more in another wording, up to where it is settled which answer follows",
+        "other questions stand beside each row, up to where it is settled which answer follows",
     )
     lead = settle(
         "lead_weight",
         training.lead_weight,
         1.0 if copies else WITHOUT_COPIES,
-        "an answer's first tokens come up in every wording of its question"
+        "an answer's first tokens come up beside those of other questions as well"
         if copies
         else "an answer's first tokens decide which answer it becomes, so they count more",
     )

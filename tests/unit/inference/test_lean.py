@@ -15,7 +15,7 @@ from dlm_core.inference import lean as leaning
 from dlm_core.inference.decoders import Decoders
 from dlm_core.inference.generate import KeyValueCache, generate
 from dlm_core.inference.lean import LeanBase, PromptStates, take_over
-from dlm_core.inference.products import chosen_precision
+from dlm_core.inference.products import chosen_precision, product
 from dlm_core.inference.sampling import Sampler
 from dlm_core.requests import Sampling
 from tests.tiny import make_adapter, make_model, make_spec
@@ -139,6 +139,31 @@ def test_states_of_prompts_typed_letter_by_letter_are_those_of_whole_prompts() -
         torch.testing.assert_close(states(ids), wanted, atol=1e-4, rtol=0)
 
 
+def test_float16_weights_say_what_float32_says() -> None:
+    model: Any = make_model()
+    lean, exact = take_over(model, "float16"), take_over(model)
+    assert lean is not None and exact is not None
+    near = lean.logits(PROMPT, lean.keys_values(), None, 4)
+    wanted = exact.logits(PROMPT, exact.keys_values(), None, 4)
+    torch.testing.assert_close(near, wanted, atol=5e-3, rtol=0)
+    memory = lean.keys_values()
+    by_one = torch.cat([lean.logits([i], memory, None, 1) for i in PROMPT])[-4:]
+    torch.testing.assert_close(by_one, near, atol=lean.lead, rtol=0)  # however many rows a draft adds
+
+
+def test_float16_holds_what_came_in_bfloat16_without_loss() -> None:
+    came = torch.randn(48, 64).bfloat16().float()
+    rows = torch.randn(3, 64)
+    torch.testing.assert_close(product([came], None, "float16")(rows), rows @ came.t(), atol=1e-4, rtol=0)
+
+
+def test_weights_beyond_float16_stay_in_float32() -> None:
+    wide = torch.randn(48, 64)
+    wide[3, 5] = 1e6
+    rows = torch.randn(2, 64)
+    torch.testing.assert_close(product([wide], None, "float16")(rows), rows @ wide.t())
+
+
 def test_int8_weights_stay_near() -> None:
     model: Any = make_model()
     lean, exact = take_over(model, "int8"), take_over(model)
@@ -149,7 +174,8 @@ def test_int8_weights_stay_near() -> None:
 
 
 def test_the_number_format_is_asked_for_by_name() -> None:
-    assert chosen_precision({}) == "float32" and chosen_precision({"DLM_WEIGHTS": " INT8 "}) == "int8"
+    assert chosen_precision({}) == "float16" and chosen_precision({"DLM_WEIGHTS": " INT8 "}) == "int8"
+    assert chosen_precision({"DLM_WEIGHTS": "float32"}) == "float32"
     with pytest.raises(UsageError) as caught:
         chosen_precision({"DLM_WEIGHTS": "int4"})
     assert "int8" in caught.value.hint
