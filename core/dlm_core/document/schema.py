@@ -165,7 +165,7 @@ class TrainingConfig(Struct, frozen=True, kw_only=True):
     ] = "auto"
     question_copies: Annotated[
         Auto | Annotated[int, Meta(ge=0, le=16)],
-        Meta(description="Other questions beside each row of a step, up to the first tokens of their answers."),
+        Meta(description="Other questions beside each row of a step, up to where their answers begin."),
     ] = "auto"
     lead_weight: Annotated[
         Auto | Annotated[float, Meta(ge=1, le=100)],

@@ -14,6 +14,7 @@ trusts them.
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ from dlm_core.inference.products import LEAD, Precision, Product, product
 
 _FIRST_CAPACITY = 256
 _PART = 8192  # rows of a head
+_AHEAD = 2  # blocks that transformers may be ahead of the packing
 _PROBE = 8  # tokens of the comparison with transformers
 _TOLERANCE = {"float32": 1e-3, "float16": 1e-2, "int8": 0.5}
 """Largest difference in logits, relative to their spread, up to which the lean forward is trusted."""
@@ -197,34 +199,34 @@ def take_over(model: nn.Module, precision: Precision = "float32") -> LeanBase | 
     """The lean forward of `model`, or None where it has another shape, sits elsewhere than in float32 on the
     CPU, or does not agree with its lean forward. Adapters must be off.
 
-    Weights are packed block by block, right after transformers' own forward has run each; pages of the
-    weights' file that were read for it are let go, so that memory holds one copy.
+    Weights are packed block by block, right behind transformers' own forward; pages of the weights' file that
+    were read for it are let go, so that memory holds one copy and a few blocks of the other.
     """
     shape = find(model)
     if shape is None or any(p.device.type != "cpu" or p.dtype != torch.float32 for p in model.parameters()):
         return None
     inner: Any = model.model
-    layers: list[Layer] = []
+    packed: list[Future[Layer]] = []
 
     def ran(*_: Any) -> None:
-        block = shape.blocks[len(layers)]
-        layers.append(_layer(block, precision))
-        let_go(p.weight for p in block.projections)
+        packed.append(pool.submit(_layer, shape.blocks[len(packed)], precision))
+        if len(packed) > _AHEAD:
+            packed[-1 - _AHEAD].result()
 
     ids = torch.arange(_PROBE) * 7 % min(len(shape.embedding), 97) + 3
     ids %= len(shape.embedding)
     hooks = [layer.register_forward_hook(ran) for layer in inner.layers]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), ThreadPoolExecutor(2, "pack") as pool:
+            head = pool.submit(product, [shape.head], shape.head_bias, precision)
             states = inner(input_ids=ids.unsqueeze(0), use_cache=False).last_hidden_state[0, -2:]
             wanted = _head(shape, states)
-            head = product([shape.head], shape.head_bias, precision)
     finally:
         for hook in hooks:
             hook.remove()
     let_go([shape.head])
     trim_heap()
-    lean = LeanBase(shape, layers, head, precision)
+    lean = LeanBase(shape, [layer.result() for layer in packed], head.result(), precision)
     memory = lean.keys_values()
     rows = ids.tolist()
     before = lean.logits(rows[:-1], memory, None, 1)
@@ -257,7 +259,7 @@ def _layer(block: Block, precision: Precision) -> Layer:
             bias = torch.cat(zeros)
         return product([part.weight for part in parts], bias, precision)
 
-    return Layer(
+    layer = Layer(
         qkv=of("q", "k", "v"),
         o=of("o"),
         gate_up=of("gate", "up"),
@@ -267,3 +269,5 @@ def _layer(block: Block, precision: Precision) -> Layer:
         q_norm=block.q_norm,
         k_norm=block.k_norm,
     )
+    let_go(p.weight for p in block.projections)
+    return layer

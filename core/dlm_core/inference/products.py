@@ -31,6 +31,7 @@ _PACKED_FOR = 9  # rows: a draft and the token before it; the same blocks serve 
 _TILE = 4096  # outputs quantised at a time, so that no whole float32 copy of a large head is ever made
 
 _LARGEST = 6e4  # float16 ends at 65504
+_ROUNDED_FIRST = 1 << 24  # numbers: a larger matrix, a head, is not worth another copy of it
 
 LEAD: dict[Precision, float] = {"float32": 1e-3, "float16": 1e-3, "int8": 0.25}
 """Logits: a lead smaller than this may turn with the number of rows that are multiplied together."""
@@ -83,7 +84,9 @@ def _float16(weight: Tensor, bias: Tensor | None) -> Product | None:
     try:
         operator: Any = torch.ops.quantized.linear_dynamic_fp16.default
         multiply = getattr(operator, "_op", operator)  # without a look through all arguments at every call
-        packed = torch.ops.quantized.linear_prepack_fp16(weight.contiguous(), bias)
+        # Packing rounds one number after the other; torch's own rounding before it takes half the time.
+        rounded = weight.half().float() if weight.numel() <= _ROUNDED_FIRST else weight.contiguous()
+        packed = torch.ops.quantized.linear_prepack_fp16(rounded, bias)
         multiply(torch.zeros(1, weight.shape[1]), packed)
     except (AttributeError, RuntimeError, NotImplementedError):
         return None
