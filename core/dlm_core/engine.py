@@ -13,7 +13,7 @@ import msgspec
 from dlm_core.adapters.bank import Bank
 from dlm_core.adapters.folder import load_adapter
 from dlm_core.adapters.weights import AdapterWeights
-from dlm_core.bases.load import Base, load_base
+from dlm_core.bases.load import Base, BaseOutline, load_base, outline_base
 from dlm_core.bases.placement import choose_placement
 from dlm_core.bases.registry import parse_base_name
 from dlm_core.bases.sources import find_base
@@ -48,6 +48,7 @@ from dlm_core.store.paths import dlm_home
 from dlm_core.store.store import Store
 from dlm_core.training.examples import build_rows
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.planner import Planner
 from dlm_core.training.run import Run, Workshop
 
 
@@ -266,12 +267,18 @@ class Engine:
             if store.snapshot().generation and f"g{store.snapshot().generation}" != chat.serving.version:
                 self._swap()
 
-    def plan(self, options: TrainOptions) -> RunPlanned:
-        """What a run of the open document would do, and what that would take. Nothing is written."""
-        self._opened()
-        assert self._document is not None and self._workshop is not None
-        silent = Run(self._document, self._workshop, options, _silent, lambda: False, lambda: None)
-        return silent.plan()
+    def plan(self, path: Path, options: TrainOptions) -> RunPlanned:
+        """What a run of the document at `path` would do and take. Nothing is written, no weights are read."""
+        document = load(path)
+        name = document.frontmatter.base_model
+        base: BaseOutline | None = self._base if self._base_name == name else None
+        if base is None:
+            ref = parse_base_name(name, path.parent)
+            folder = find_base(ref, home=self.home, report=self.emit, stop=self.should_stop)
+            placement = choose_placement(document.frontmatter.training.precision, self.device)
+            base = outline_base(folder, placement)
+        store = Store.open(document.dlm_id, self.home, create=False)
+        return Planner(document, base, store, options).preview()
 
     def _note_run(self, run_id: int) -> None:
         self._run = run_id

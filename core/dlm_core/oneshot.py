@@ -97,8 +97,8 @@ class Checkup:
 class OneShotEngine(EngineProtocol, Protocol):
     """An engine that can also show its rows and its plan before it trains, and measure what came of it."""
 
-    def plan(self, options: TrainOptions) -> RunPlanned:
-        """What a run of the open document would do. Nothing is written."""
+    def plan(self, path: Path, options: TrainOptions) -> RunPlanned:
+        """What a run of the document at `path` would do. Nothing is written, and no weights are read."""
         ...
 
     def mask(self, path: Path) -> Sequence[LossRow]:
@@ -259,9 +259,8 @@ def plan_train(path: Path, options: TrainOptions, emit: Emit) -> RunPlanned:
 
     Raises DlmError for what a person can put right.
     """
-    with _opened(path, emit) as (engine, ready):
-        emit(ready)
-        return engine.plan(options)
+    with _engine(emit) as engine:
+        return engine.plan(path, options)
 
 
 def watch_train(

@@ -163,7 +163,7 @@ class FakeEngine:
         )
         return Why(routing=self.routing(messages[-1].content, choice), neighbours=neighbours)
 
-    def plan(self, options: TrainOptions) -> RunPlanned:
+    def plan(self, path: Path, options: TrainOptions) -> RunPlanned:
         self.calls.append("plan")
         return self._planned(0, options.epochs or self.script.epochs)
 

@@ -20,25 +20,46 @@ _NO_LIMIT = 10_000_000
 
 
 @dataclass
-class Base:
-    """A frozen causal LM: eval mode, no gradients, SDPA attention where the architecture has it.
+class BaseOutline:
+    """What is known of a base without its weights. `context_length` counts tokens."""
 
-    `context_length` counts tokens; `end_token_ids` end a reply; `load_s` is what loading took.
-    """
-
-    model: Any = field(repr=False)
     tokenizer: Any = field(repr=False)
     name: str
     fingerprint: str
     placement: Placement
     context_length: int
-    end_token_ids: frozenset[int]
-    load_s: float
 
     @cached_property
     def chat(self) -> Chat:
         """The tokenizer with its template."""
         return Chat(self.tokenizer)
+
+
+@dataclass
+class Base(BaseOutline):
+    """A frozen causal LM: eval mode, no gradients, SDPA attention where the architecture has it.
+
+    `end_token_ids` end a reply; `load_s` is what loading took.
+    """
+
+    model: Any = field(repr=False)
+    end_token_ids: frozenset[int]
+    load_s: float
+
+
+def outline_base(folder: BaseFolder, placement: Placement) -> BaseOutline:
+    """Read the tokenizer and the settings of the base in `folder`, and none of its weights.
+
+    Raises BaseModelError if transformers reads neither from there.
+    """
+    with paused_collector(), quiet_transformers(), _translated(folder):
+        from transformers import AutoConfig
+
+        tokenizer = _tokenizer(folder)
+        config = AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+    _give_pad_token(tokenizer)
+    length = _context_length(config, tokenizer)
+    return BaseOutline(tokenizer, folder.name, folder.fingerprint, placement, length)
 
 
 def load_base(folder: BaseFolder, placement: Placement, report: Callable[[BaseProgress], None]) -> Base:
@@ -48,11 +69,11 @@ def load_base(folder: BaseFolder, placement: Placement, report: Callable[[BasePr
     """
     began = time.perf_counter()
     with paused_collector(), quiet_transformers(), _translated(folder):
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+        tokenizer = _tokenizer(folder)
         model = _model(folder, placement)
-    _give_pad_token(tokenizer, model)
+    _give_pad_token(tokenizer)
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.eval().requires_grad_(False)
     chat = Chat(tokenizer)
     base = Base(
@@ -61,7 +82,7 @@ def load_base(folder: BaseFolder, placement: Placement, report: Callable[[BasePr
         name=folder.name,
         fingerprint=folder.fingerprint,
         placement=placement,
-        context_length=_context_length(model, tokenizer),
+        context_length=_context_length(model.config, tokenizer),
         end_token_ids=_end_tokens(model, tokenizer, chat),
         load_s=time.perf_counter() - began,
     )
@@ -87,6 +108,12 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def _tokenizer(folder: BaseFolder) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+
+
 def _model(folder: BaseFolder, placement: Placement) -> Any:
     from transformers import AutoModelForCausalLM
 
@@ -106,17 +133,15 @@ def _model(folder: BaseFolder, placement: Placement) -> Any:
         return AutoModelForCausalLM.from_pretrained(folder.path, attn_implementation="eager", **settings)
 
 
-def _give_pad_token(tokenizer: Any, model: Any) -> None:
+def _give_pad_token(tokenizer: Any) -> None:
     """Pad with the end token where there is no pad token; the embeddings keep their size."""
     if tokenizer.pad_token_id is None:
         stand_in = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
         tokenizer.pad_token = stand_in
-    if getattr(model, "generation_config", None) is not None:
-        model.generation_config.pad_token_id = tokenizer.pad_token_id
 
 
-def _context_length(model: Any, tokenizer: Any) -> int:
-    config = model.config.get_text_config()
+def _context_length(whole: Any, tokenizer: Any) -> int:
+    config = whole.get_text_config()
     for key in ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length"):
         length = getattr(config, key, None)
         if isinstance(length, int) and length > 0:

@@ -22,6 +22,24 @@ from dlm_core.training.workshop import Workshop
 _EVENT_INTERVAL_S = 0.1
 
 
+def has_gate(document: Document) -> bool:
+    """Whether the document has a gate at all."""
+    return document.frontmatter.training.gate.enabled and len(document.adapter_names) > 1
+
+
+def gate_key(document: Document, seed: int) -> str:
+    """Hash of all that the training of the document's gate depends on; "" where it has none."""
+    if not has_gate(document):
+        return ""
+    parts = {
+        "gate": document.frontmatter.training.gate,
+        "samples": [(s.text, s.adapter) for s in gates.collect(document)],
+        "adapters": document.adapter_names,
+        "seed": seed,
+    }
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+
 class GatePhase:
     """Trains and commits the gate of one document, or finds that there is nothing to train.
 
@@ -46,23 +64,6 @@ class GatePhase:
         self.names = document.adapter_names
         self.samples = gates.collect(document)
         self._emit, self._stop, self._breathe, self._clock = emit, stop, breathe, clock
-
-    @property
-    def wanted(self) -> bool:
-        """Whether the document has a gate at all."""
-        return self.document.frontmatter.training.gate.enabled and len(self.names) > 1
-
-    def key(self) -> str:
-        """Hash of all that the gate's training depends on; "" where the document has no gate."""
-        if not self.wanted:
-            return ""
-        parts = {
-            "gate": self.document.frontmatter.training.gate,
-            "samples": [(s.text, s.adapter) for s in self.samples],
-            "adapters": self.names,
-            "seed": self.seed,
-        }
-        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
     def run(self, snapshot: Snapshot) -> Snapshot:
         """Train the gate and commit it; a failure is said, and leaves `snapshot` as it was."""
@@ -93,7 +94,7 @@ class GatePhase:
         )
         with self.shop.store.stage(self.run_id) as stage:
             save_gate(stage.gate_dir(), meta, module, embeddings)
-            snapshot = stage.commit(extra={**snapshot.extra, "gate_key": self.key()})
+            snapshot = stage.commit(extra={**snapshot.extra, "gate_key": gate_key(self.document, self.seed)})
         self._tell(meta)
         return snapshot
 

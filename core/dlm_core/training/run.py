@@ -4,11 +4,8 @@ is recorded.
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import torch
@@ -23,27 +20,23 @@ from dlm_core.errors import TrainingError, UsageError
 from dlm_core.events import (
     Event,
     Log,
-    RecipeEntry,
     RunEnded,
-    RunPlanned,
     RunStatus,
 )
 from dlm_core.store.history import keep_runs
 from dlm_core.store.manifest import Snapshot
 from dlm_core.training import checkpoint
-from dlm_core.training.examples import build_rows
-from dlm_core.training.forecast import estimate, memory_needed
-from dlm_core.training.gate_phase import GatePhase
+from dlm_core.training.gate_phase import GatePhase, has_gate
 from dlm_core.training.loop import Loop
 from dlm_core.training.phases import LoopMaker, measure
-from dlm_core.training.plan import Past, PlannedRows, RunPlan, make_plan, trains
+from dlm_core.training.plan import Past, PlannedRows, RunPlan, trains
+from dlm_core.training.planner import Planner
 from dlm_core.training.preference import PreferenceLoop
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.progress import Learned
-from dlm_core.training.recipe import Recipe, resolve
 from dlm_core.training.records import kept_records, libraries, merged, section_records
-from dlm_core.training.replay import load_kept, save_kept
-from dlm_core.training.settings import hash_of, settings_of
+from dlm_core.training.replay import save_kept
+from dlm_core.training.settings import hash_of
 from dlm_core.training.workshop import Workshop
 
 METER_INTERVAL_S = 20.0
@@ -75,8 +68,8 @@ class Run:
             raise UsageError("`--fresh` and `--resume` exclude each other", "leave one out")
         self.document, self.shop, self.options = document, workshop, options
         self._tell, self._stop, self._between, self._clock = emit, stop, between_steps, clock
-        self.recipe: Recipe = resolve(document, seed=options.seed, epochs=options.epochs)
-        self.settings = settings_of(document, self.recipe, epochs=options.epochs)
+        self.planner = Planner(document, workshop.base, workshop.store, options)
+        self.recipe, self.settings = self.planner.recipe, self.planner.settings
         self.names = document.adapter_names
         self._begun = clock()
         self._learned = Learned()
@@ -97,7 +90,8 @@ class Run:
         with store.writer():
             metrics = store.metrics()
             try:
-                run_id = metrics.start_run(self.document_hash(), hash_of(self.settings), self.shop.base.name)
+                document_hash, recipe_hash = self.planner.document_hash(), hash_of(self.settings)
+                run_id = metrics.start_run(document_hash, recipe_hash, self.shop.base.name)
 
                 def emit(event: Event) -> None:
                     metrics.record(event)
@@ -129,17 +123,6 @@ class Run:
         self.accelerator.wait_for_everyone()
         return msgspec.structs.replace(ended, versions=dict(self.shop.store.snapshot().adapters))
 
-    def document_hash(self) -> str:
-        return hashlib.sha256(self.document.text.encode()).hexdigest()
-
-    def plan(self) -> RunPlanned:
-        """What the run would do, and what that would take. Nothing is written."""
-        snapshot = self.shop.store.snapshot()
-        plan, _ = self._plan(snapshot)
-        rows, _ = self._rows(plan)
-        batches = -(-len(rows.fresh) // (self.recipe.max_rows * self.recipe.grad_accum))
-        return self._planned(plan, rows, batches * self.recipe.epochs)
-
     def _gate(self) -> GatePhase:
         return GatePhase(
             self.document,
@@ -152,37 +135,13 @@ class Run:
             clock=self._clock,
         )
 
-    def _plan(self, snapshot: Snapshot) -> tuple[RunPlan, Past]:
-        past = Past(snapshot, load_kept(self.shop.store.paths.replay))
-        plan = make_plan(
-            self.document,
-            past,
-            now=self.settings,
-            base_fingerprint=self.shop.base.fingerprint,
-            gate_key=self._gate().key(),
-            fresh=self.options.fresh,
-            keep=self.options.keep,
-            seed=self.recipe.seed,
-        )
-        return plan, past
-
-    def _rows(self, plan: RunPlan) -> tuple[PlannedRows, Sequence[str]]:
-        """The rows of a plan, and the labels of those that were cut."""
-        here = {s.content_hash for s in self.document.sections}
-        wanted = {s.content_hash: s for s in plan.sections()}
-        sections = [s for s in self.document.sections if s.content_hash in wanted]
-        sections += [s for key, s in wanted.items() if key not in here]
-        part = replace(self.document, sections=tuple(sections))
-        rows = build_rows(part, self.shop.base.chat, self.shop.base.context_length)
-        return plan.pick(rows), rows.truncated
-
     def _train(self) -> RunEnded:
         shop, store = self.shop, self.shop.store
         shop.bank.use(None)
         self.accelerator.wait_for_everyone()  # the first process has tidied up, none has committed
         snapshot = store.snapshot()
-        plan, past = self._plan(snapshot)
-        rows, truncated = self._rows(plan)
+        plan, past = self.planner.plan(snapshot)
+        rows, truncated = self.planner.rows(plan)
         for label in truncated:
             self._log(
                 "warning",
@@ -205,12 +164,11 @@ class Run:
             if outcome is not None:
                 return outcome
         else:
-            self._emit(self._planned(plan, rows, 0))
+            self._emit(self.planner.describe(plan, rows, 0, self.run_id))
             if writes and plan.bookkeeping:
                 snapshot = self._commit((), plan, past, None)
-        gate = self._gate()
-        if writes and gate.wanted and (plan.gate or snapshot.gate is None):
-            snapshot = gate.run(snapshot)
+        if writes and has_gate(self.document) and (plan.gate or snapshot.gate is None):
+            snapshot = self._gate().run(snapshot)
         if writes and self.options.keep_versions:
             keep_runs(store, self.options.keep_versions)
         return self._ended("done", self._reason, snapshot)
@@ -233,12 +191,12 @@ class Run:
         names = [name for name, _ in phases]
         begin = names.index(at.phase) if at is not None and at.phase in names else 0
         if not phases:
-            self._emit(self._planned(plan, rows, 0))
+            self._emit(self.planner.describe(plan, rows, 0, self.run_id))
         for phase, make in phases[begin:]:
             loop = make()
             if phase == names[begin]:
                 steps = loop.total_steps if phase == "sft" and isinstance(loop, Loop) else 0
-                self._emit(self._planned(plan, rows, steps))
+                self._emit(self.planner.describe(plan, rows, steps, self.run_id))
             if at is not None and folder is not None and phase == at.phase:
                 checkpoint.restore(loop, adapters, folder)
                 self._log("info", f"resumed at step {loop.progress.step}, {_PHASES[phase]}", code="resumed")
@@ -363,41 +321,6 @@ class Run:
             raise TrainingError(f"there is no checkpoint to resume: {why}", "train without `--resume`")
         return folder
 
-    def _planned(self, plan: RunPlan, rows: PlannedRows, steps: int) -> RunPlanned:
-        owners = Counter([r.adapter for r in rows.sft] + [p.adapter for p in rows.preference])
-        placement = self.shop.base.placement
-        entries = (
-            *self.recipe.entries,
-            RecipeEntry(key="device", value=placement.device, reason=placement.reason),
-            RecipeEntry(
-                key="precision",
-                value=str(placement.autocast_dtype or placement.weights_dtype),
-                reason=placement.reason,
-            ),
-        )
-        tokens = rows.tokens()
-        kind: Literal["full", "revision"] = "full" if plan.fresh else "revision"
-        return RunPlanned(
-            run_id=self.run_id,
-            adapters=plan.adapters,
-            rows={name: owners[name] for name in plan.adapters},
-            tokens=tokens,
-            steps=steps,
-            epochs=self.recipe.epochs,
-            recipe=entries,
-            reason=plan.reason,
-            kind=kind,
-            fresh=tuple(sorted(plan.fresh)),
-            new={s.adapter: len(s.new) for s in plan.shares},
-            changed={s.adapter: len(s.changed) for s in plan.shares},
-            replayed={s.adapter: len(s.replayed) for s in plan.shares},
-            untouched=plan.untouched,
-            retired=plan.retired,
-            gate=plan.gate and self._gate().wanted,
-            estimated_s=estimate(self.shop.store.paths.metrics, kind, tokens) if rows.sft else None,
-            memory=memory_needed(self.document, self.shop.store.paths.home, self.shop.device),
-        )
-
     def _commit(
         self,
         adapters: Sequence[AdapterWeights],
@@ -424,7 +347,7 @@ class Run:
                 settings=self.settings,
                 recipe_hash=hash_of(self.settings),
                 base_fingerprint=shop.base.fingerprint,
-                document_hash=self.document_hash(),
+                document_hash=self.planner.document_hash(),
                 libraries=libraries(),
                 recall=self._learned.recall,
                 retention=retention,

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from dlm_core.bases import load
+from dlm_core.engine import create_engine
 from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import GateTrained, RunEnded, RunPlanned, TrainStep
 from dlm_core.store.history import keep_runs, outcomes
@@ -45,13 +47,27 @@ def test_a_plan_says_what_a_run_then_does_and_writes_nothing(desk: Desk) -> None
     desk.write(BODY.replace("Ahoy!", "Ahoy there!"))
     desk.engine.open(desk.path)
     before = sorted(p for p in desk.home.rglob("*") if p.is_file() and "sqlite" not in p.name)
-    planned = desk.engine.plan(TrainOptions())
+    planned = desk.engine.plan(desk.path, TrainOptions())
     assert before == sorted(p for p in desk.home.rglob("*") if p.is_file() and "sqlite" not in p.name)
     assert planned.run_id == 0 and planned.estimated_s and planned.memory
     desk.train()
     told = desk.of(RunPlanned)[-1]
     assert (told.rows, told.tokens, told.reason) == (planned.rows, planned.tokens, planned.reason)
-    assert desk.engine.plan(TrainOptions()).adapters == ()
+    assert desk.engine.plan(desk.path, TrainOptions()).adapters == ()
+
+
+def test_a_plan_reads_no_weights(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.open().train()
+    desk.write(BODY.replace("Ahoy!", "Ahoy there!"))
+    known = desk.engine.plan(desk.path, TrainOptions())
+
+    def read(*_: object) -> None:
+        raise AssertionError("the weights were read")
+
+    monkeypatch.setattr(load, "_model", read)
+    planned = create_engine(desk.home, "cpu").plan(desk.path, TrainOptions())
+    assert (planned.rows, planned.tokens, planned.reason) == (known.rows, known.tokens, known.reason)
+    assert planned.changed == {"tone": 1} and planned.memory == known.memory
 
 
 def test_an_adapter_with_another_rank_starts_over_alone(desk: Desk) -> None:
