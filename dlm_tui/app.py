@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -85,6 +86,8 @@ class WorkbenchApp(App[int]):
         self.animation_level = "none"
         self.typed_at = 0.0
         """When the last key was pressed (`time.monotonic`): what can wait, waits for a pause."""
+        self.broken_by: BaseException | None = None
+        """The error that nobody foresaw and that ended the app."""
 
     def get_default_screen(self) -> Curtain:
         """The first frame, below everything that comes after it."""
@@ -250,6 +253,16 @@ class WorkbenchApp(App[int]):
             self._bench.editor.keep_draft()
         self.exit(code)
 
+    def _fatal_error(self) -> None:
+        """An error that nobody foresaw: unsaved work is kept aside, and `run_app` hands the error on. Textual
+        would print a traceback.
+        """
+        self.broken_by = self.broken_by or sys.exception()
+        with contextlib.suppress(Exception):
+            if self._bench is not None:
+                self._bench.editor.keep_draft()
+        self.panic()
+
     async def on_unmount(self) -> None:
         await self._close_bench()
         save_state(self.state)
@@ -261,9 +274,15 @@ def run_app(path: Path | None, *, engine: str | None = None, watch: bool = False
     Args:
         engine: `module:function` of the engine the host loads, for tests; None is the real one.
         watch: train after every save of the document.
+
+    Raises what ended the app, if that was an error; the terminal is in order by then.
     """
     if path is not None and path.is_dir():
         print(f"{visible_line(str(path))} is a folder; give a .dlm file")
         return 2
     with sweeping.held_off():
-        return WorkbenchApp(path, engine=engine, watch=watch).run() or 0
+        app = WorkbenchApp(path, engine=engine, watch=watch)
+        code = app.run()
+    if app.broken_by is not None:
+        raise app.broken_by
+    return code or app.return_code or 0

@@ -101,9 +101,14 @@ def same_origin(origin: str | None, host: str) -> bool:
 def run_child() -> None:
     """The workbench that a browser talks to, in the process textual-serve starts."""
     from dlm_tui.app import run_app
+    from dlm_tui.cli.failures import report
 
     path, engine = os.environ.get(_FILE_VARIABLE, ""), os.environ.get(_ENGINE_VARIABLE, "")
-    sys.exit(run_app(Path(path) if path else None, engine=engine or None))
+    try:
+        code = run_app(Path(path) if path else None, engine=engine or None)
+    except Exception as error:
+        code = report(error)
+    sys.exit(code)
 
 
 def _shown(host: str) -> str:

@@ -13,8 +13,8 @@ PAUSE_S = 0.02
 """Between two parts: time for what the first one changed to reach the screen."""
 QUIET_S = 0.06
 """Without a keystroke for so long, the person is between two of them."""
-PATIENCE_S = 0.3
-"""Longest time that a part waits for quiet."""
+PATIENCE_S = 1.0
+"""Longest time that a part waits for quiet, as under a key that is held down."""
 
 
 def typed_at(app: object) -> float:

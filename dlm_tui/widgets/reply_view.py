@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Static
 
 from dlm_core.events import Routing
@@ -59,6 +60,27 @@ class NoteView(Static):
         )
 
 
+class ReplyRow(Horizontal):
+    """A reply's text, and what stands beside it or, where it is narrow, above it."""
+
+    def __init__(self, side: Widget, text: Widget) -> None:
+        super().__init__(side, text)
+        self._side, self._text = side, text
+        self._stacked = True
+
+    def on_mount(self) -> None:
+        self.place(stacked=self._stacked)
+
+    def place(self, *, stacked: bool) -> None:
+        """Bring both into their order. Before they are mounted, that is done when they are: a busy program
+        may lay a reply out sooner.
+        """
+        self._stacked = stacked
+        first = self._side if stacked else self._text
+        if first in self.children and self.children[0] is not first:
+            self.move_child(first, before=0)
+
+
 class ReplyView(Vertical, can_focus=True):
     """One reply, growing while it streams. `asked` are the messages it answers."""
 
@@ -94,14 +116,11 @@ class ReplyView(Vertical, can_focus=True):
         self._bars = RoutingBars()
         self._mode = Static("", classes="reply-facts")
         self._facts = Static("", classes="reply-facts")
+        side = Vertical(self._mode, self._bars, self._facts, classes="reply-side")
+        self._row = ReplyRow(side, self._markdown)
 
     def compose(self) -> ComposeResult:
-        with Horizontal():
-            with Vertical(classes="reply-side"):
-                yield self._mode
-                yield self._bars
-                yield self._facts
-            yield self._markdown
+        yield self._row
 
     def on_mount(self) -> None:
         self._place()
@@ -117,12 +136,7 @@ class ReplyView(Vertical, can_focus=True):
         stacked = self.size.width < SIDE_BY_SIDE_FROM
         if stacked != self.has_class("-stacked"):
             self.set_class(stacked, "-stacked")
-        row = self.query_one(Horizontal)
-        first = row.children[0]
-        if stacked and first is self._markdown:
-            row.move_child(self._markdown, after=row.children[-1])
-        elif not stacked and first is not self._markdown:
-            row.move_child(self._markdown, before=first)
+        self._row.place(stacked=stacked)
 
     # Growing
 

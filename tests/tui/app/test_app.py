@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pexpect
 import pytest
 from textual.command import CommandPalette
 
@@ -199,17 +201,9 @@ def test_the_workbench_never_imports_torch() -> None:
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_the_terminal_in_order_and_keeps_unsaved_work(
-    number: signal.Signals, tmp_path: Path
-) -> None:
-    pexpect = pytest.importorskip("pexpect")
-    path = tmp_path / "guide.dlm"
+def spawn(program: str, path: Path) -> Any:
+    """The workbench on the scripted engine, started by `program`, in a terminal of its own, ready."""
     path.write_text(DOCUMENT)
-    program = (
-        "import sys; from pathlib import Path; from dlm_tui.app import run_app;"
-        "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))"
-    )
     env = {
         **os.environ,
         "DLM_FAKE_ENGINE": '{"adapters": ["knowledge", "tone"]}',
@@ -225,6 +219,22 @@ def test_a_signal_leaves_the_terminal_in_order_and_keeps_unsaved_work(
         encoding="utf-8",
     )
     child.expect("fake-135m ready")
+    return child
+
+
+def drafts(home: Path) -> list[str]:
+    return [d.read_text() for d in (home / "workbench" / "drafts").glob("*.json")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_in_order_and_keeps_unsaved_work(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    child = spawn(
+        "import sys; from pathlib import Path; from dlm_tui.app import run_app;"
+        "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))",
+        tmp_path / "guide.dlm",
+    )
     child.send("x")
     child.expect("unsaved")
     child.kill(number)
@@ -232,5 +242,37 @@ def test_a_signal_leaves_the_terminal_in_order_and_keeps_unsaved_work(
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 128 + number
-    drafts = list((tmp_path / "home" / "workbench" / "drafts").glob("*.json"))
-    assert len(drafts) == 1 and "x---" in drafts[0].read_text()
+    kept = drafts(tmp_path / "home")
+    assert len(kept) == 1 and "x---" in kept[0]
+
+
+def test_an_error_nobody_foresaw_is_a_sentence_and_keeps_unsaved_work(tmp_path: Path) -> None:
+    child = spawn(
+        """if True:
+        import sys
+        from pathlib import Path
+        from dlm_tui.app import WorkbenchApp, run_app
+        from dlm_tui.cli.failures import report
+
+        def broken(*_):
+            raise LookupError("no such paint")
+
+        WorkbenchApp.choose_theme = broken
+        try:
+            sys.exit(run_app(Path(sys.argv[1]), engine="tests.fakes.engine:create_engine"))
+        except Exception as error:
+            sys.exit(report(error))
+        """,
+        tmp_path / "guide.dlm",
+    )
+    child.send("x")
+    child.expect("unsaved")
+    child.send("\x1b[24~")  # F12, the next theme
+    child.expect(r"\x1b\[\?1049l")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1
+    assert "something unforeseen happened" in child.before and "Traceback" not in child.before
+    assert len(drafts(tmp_path / "home")) == 1
+    (log,) = (tmp_path / "home" / "logs").glob("error-*.log")
+    assert "in broken" in log.read_text()
