@@ -285,4 +285,6 @@ def run_app(path: Path | None, *, engine: str | None = None, watch: bool = False
         code = app.run()
     if app.broken_by is not None:
         raise app.broken_by
+    if app.return_code is None:
+        raise RuntimeError("the workbench ended though nothing had asked it to")
     return code or app.return_code or 0

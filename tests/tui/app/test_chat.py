@@ -1,5 +1,6 @@
 """The chat pane, as a person uses it."""
 
+import asyncio
 from pathlib import Path
 
 from textual.app import App, ComposeResult
@@ -227,3 +228,16 @@ async def test_a_reply_can_be_laid_out_before_its_parts_are_there() -> None:
         assert list(app.row.children) == [app.text, app.side]
         app.row.place(stacked=True)
         assert list(app.row.children) == [app.side, app.text]
+
+
+async def test_the_app_outlives_a_history_that_is_exchanged_while_it_is_shown(open_workbench: Open) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        await stage.ask("tone please")
+        await stage.answered(1)
+        for _ in range(3):  # as when another document's history is opened meanwhile
+            showing = asyncio.ensure_future(stage.bench.chat._show_turns())
+            await asyncio.sleep(0)
+            showing.cancel()
+        await stage.ask("once more")
+        await stage.answered(2)
+        assert stage.pilot.app.is_running
