@@ -115,8 +115,8 @@ class ChatPane(Pane):
         self._choice_changed()
 
     async def _show_turns(self) -> None:
-        # Not waited for: a worker that is cancelled while it waits takes the tasks of what it removes along, and
-        # the app, which waits for them too, would end without a word.
+        # Not waited for: a worker that is cancelled while it waits takes the tasks of what it removes along,
+        # and the app, which waits for them too, would end without a word.
         self._talk.remove_children("QuestionView, ReplyView, NoteView, Comparison")
         turns = self.conversation.turns
         shown: list[Widget] = []
