@@ -10,6 +10,8 @@ SMALL_TESTS := tests/unit tests/tui tests/faults
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q
 SPREAD := OMP_NUM_THREADS=1 $(PYTEST) -n $(WORKERS) --dist worksteal
+# On the real base much of the time goes by in imports and loading, one core at a time; files share what they train.
+BY_FILE := OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile
 # What runs side by side tells of itself as a whole, where make can see to that.
 IN_ORDER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
@@ -58,7 +60,7 @@ slow: install-dev
 	$(SPREAD) -m slow $(SMALL_TESTS)
 
 e2e: install-dev
-	$(PYTEST) tests/e2e
+	$(BY_FILE) tests/e2e
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
+from dlm_core.store import cache_dir
+
 HOME = Path(os.environ.get("DLM_TEST_HOME") or Path(__file__).parents[2] / ".dlm" / "test-home")
 DOCUMENT = """\
 ---
@@ -96,3 +98,11 @@ def documents(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     yield folder
     for dlm_id in ids:
         shutil.rmtree(home / "store" / dlm_id, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def own_home(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder for one module alone, whose cache has the base by links."""
+    folder = tmp_path_factory.mktemp("home")
+    shutil.copytree(cache_dir(home), cache_dir(folder), copy_function=os.link)
+    return folder

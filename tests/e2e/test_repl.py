@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,7 +12,6 @@ import pytest
 from dlm_core.client import EngineClient
 from dlm_core.events import Reply, Routed
 from dlm_core.requests import Generate, Message, Open, Route, RoutingChoice, Sampling
-from dlm_core.store import cache_dir, dlm_home
 
 pytestmark = pytest.mark.e2e
 
@@ -55,13 +53,9 @@ Kind regards, your desk.
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained document in a home of its own; the base comes from the person's cache if it is there."""
-    home = tmp_path_factory.mktemp("home")
-    known = cache_dir(dlm_home())
-    if known.is_dir():
-        shutil.copytree(known, cache_dir(home), copy_function=os.link)
-    path = home / "desk.dlm"
+def trained(own_home: Path) -> Path:
+    """A trained document in a home of its own."""
+    path = own_home / "desk.dlm"
     path.write_text(DOCUMENT, encoding="utf-8")
     said = dlm(path, "train")
     assert said.returncode == 0, said.stderr

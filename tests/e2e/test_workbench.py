@@ -1,12 +1,9 @@
 """The workbench on the real base: edit, train, ask, toggle the gate, ask again."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from dlm_core.store import cache_dir, dlm_home
 from tests.bench.tui_tour import NEW_SECTION, tour
 
 pytestmark = pytest.mark.e2e
@@ -43,14 +40,11 @@ Kind regards, your desk.
 
 
 async def test_edit_train_ask_toggle_the_gate_and_ask_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = cache_dir(dlm_home())
-    if known.is_dir():
-        shutil.copytree(known, cache_dir(tmp_path), copy_function=os.link)
-    monkeypatch.setenv("DLM_HOME", str(tmp_path))
-    monkeypatch.setenv("DLM_CONFIG_HOME", str(tmp_path / "config"))
-    document = tmp_path / "desk.dlm"
+    monkeypatch.setenv("DLM_HOME", str(own_home))
+    monkeypatch.setenv("DLM_CONFIG_HOME", str(own_home / "config"))
+    document = own_home / "desk.dlm"
     document.write_text(DOCUMENT, encoding="utf-8")
     prompts = ("Who brings the coffee on release day?", "Write a greeting to a customer.")
     seen = await tour(document, prompts=prompts)

@@ -1,30 +1,47 @@
-"""llama.cpp as a consumer of what was written: greedy tokens of a GGUF file, with or without a LoRA."""
+"""llama.cpp as a consumer of what was written: greedy tokens of a GGUF file, with or without a LoRA.
+
+It runs in a process of its own: its destructor waits for a thread, and can do so for good.
+"""
 
 import json
+import subprocess
+import sys
 import urllib.request
+import weakref
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+_TIMEOUT = 120  # seconds
+
 
 class LlamaCpp:
-    """A GGUF file in llama.cpp, one thread.
+    """A GGUF file in llama.cpp, on one thread if not told otherwise.
 
     Raises RuntimeError where llama.cpp does not load it.
     """
 
-    def __init__(self, model: Path, lora: Path | None = None, *, context: int = 512) -> None:
-        xllamacpp = pytest.importorskip("xllamacpp")
-        settings = xllamacpp.CommonParams()
-        settings.model.path = str(model)
-        settings.n_ctx, settings.n_parallel = context, 1
-        settings.warmup, settings.verbosity = False, -1
-        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
-        if lora is not None:
-            settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
-        self._server = xllamacpp.Server(settings)
+    def __init__(
+        self, model: Path, lora: Path | None = None, *, context: int = 512, threads: int = 1
+    ) -> None:
+        if find_spec("xllamacpp") is None:
+            pytest.skip("xllamacpp is not installed")
+        files = [str(model), *([str(lora)] if lora is not None else [])]
+        command = [sys.executable, str(Path(__file__)), str(context), str(threads), *files]
+        # What llama.cpp says goes nowhere; its address comes on a line of its own.
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True
+        )
+        self._end = weakref.finalize(self, _end, self._process)
+        assert self._process.stdout is not None
+        found = next((line for line in self._process.stdout if line.startswith("at ")), None)
+        if found is None:
+            self._end()
+            raise RuntimeError(f"llama.cpp does not load {model.name}: exit code {self._process.returncode}")
+        self._address = found.removeprefix("at ").strip()
 
     def greedy(self, prompt: str | Sequence[int], count: int) -> list[int]:
         """Up to `count` tokens after a prompt of text or ids, with the end token that ends them."""
@@ -53,11 +70,40 @@ class LlamaCpp:
         return [int(token) for token in found["tokens"]]
 
     def _ask(self, path: str, **question: Any) -> Any:
-        """llama.cpp's own server in this process, at an address of this machine."""
+        """llama.cpp's own server, at an address of this machine."""
         request = urllib.request.Request(
-            self._server.listening_address + path,
+            self._address + path,
             json.dumps(question).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
             return json.loads(answer.read())
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _serve(context: str, threads: str, model: str, lora: str | None = None) -> None:
+    """Print the address of a server for these files, and serve until killed."""
+    import signal
+
+    import xllamacpp
+
+    settings = xllamacpp.CommonParams()
+    settings.model.path = model
+    settings.n_ctx, settings.n_parallel = int(context), 1
+    settings.warmup, settings.verbosity = False, -1
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = int(threads)
+    if lora is not None:
+        settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(lora, 1.0)]
+    server = xllamacpp.Server(settings)
+    print(f"at {server.listening_address}", flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])
