@@ -4,6 +4,7 @@ It runs in a process of its own: its destructor waits for a thread, and can do s
 """
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -19,21 +20,19 @@ _TIMEOUT = 120  # seconds
 
 
 class LlamaCpp:
-    """A GGUF file in llama.cpp, on one thread if not told otherwise.
+    """A GGUF file in llama.cpp, on one thread.
 
     Raises RuntimeError where llama.cpp does not load it.
     """
 
-    def __init__(
-        self, model: Path, lora: Path | None = None, *, context: int = 512, threads: int = 1
-    ) -> None:
+    def __init__(self, model: Path, lora: Path | None = None, *, context: int = 512) -> None:
         if find_spec("xllamacpp") is None:
             pytest.skip("xllamacpp is not installed")
         files = [str(model), *([str(lora)] if lora is not None else [])]
-        command = [sys.executable, str(Path(__file__)), str(context), str(threads), *files]
+        command = [sys.executable, str(Path(__file__)), str(context), *files]
         # What llama.cpp says goes nowhere; its address comes on a line of its own.
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.PIPE, text=True
         )
         self._end = weakref.finalize(self, _end, self._process)
         assert self._process.stdout is not None
@@ -83,26 +82,26 @@ class LlamaCpp:
 def _end(process: "subprocess.Popen[str]") -> None:
     process.kill()
     process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
-def _serve(context: str, threads: str, model: str, lora: str | None = None) -> None:
-    """Print the address of a server for these files, and serve until killed."""
-    import signal
-
+def _serve(context: str, model: str, lora: str | None = None) -> None:
+    """Print the address of a server for these files, and serve until whoever asked for it is gone."""
     import xllamacpp
 
     settings = xllamacpp.CommonParams()
     settings.model.path = model
     settings.n_ctx, settings.n_parallel = int(context), 1
     settings.warmup, settings.verbosity = False, -1
-    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = int(threads)
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
     if lora is not None:
         settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(lora, 1.0)]
     server = xllamacpp.Server(settings)
     print(f"at {server.listening_address}", flush=True)
-    signal.pause()
+    sys.stdin.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":
