@@ -82,7 +82,7 @@ def typing(engine: Engine) -> dict[str, float]:
 def skipped(make: Callable[[], rivals.Speed], notes: dict[str, str], name: str) -> rivals.Speed | None:
     try:
         return make()
-    except (ImportError, OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
         notes[name] = f"skipped: {error}"
         return None
 

@@ -1,20 +1,25 @@
-"""The programs that decoding is measured against, each as a function that replies and says how fast.
+"""The programs that decoding is measured against, each in a process of its own that says how fast it replies.
 
-Both are of this environment (`pip install dlm[dev]` brings them); one that cannot be imported is skipped, and
-the reason is in the figures.
+Threads that one program leaves waiting slow another one in the same process, so none shares one. Both are of
+this environment (`pip install dlm[dev]` brings them); one that cannot be imported is skipped, and the reason
+is in the figures.
 """
 
 import json
+import multiprocessing
+import os
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.inference.chat import Chat
+from dlm_core.surroundings import SETTINGS
 
 Speed = Callable[[Sequence[int], int], float]
 """Prompt ids and a number of tokens to the tokens per second of the decode."""
@@ -23,14 +28,85 @@ Speed = Callable[[Sequence[int], int], float]
 def peft_three_loras(folder: Path, chat: Chat) -> Speed:
     """transformers' `generate` on the base in `folder` with the document's adapters as three active LoRAs.
 
-    Raises ImportError where PEFT is not installed.
+    Raises RuntimeError where PEFT does not run.
     """
+    adapters = chat.serving.adapters
+    return _apart(_peft, str(folder), [a.spec.name for a in adapters], adapters[0].spec.rank)
+
+
+def llama_cpp(folder: Path, chat: Chat, threads: int) -> Speed:
+    """llama.cpp on the same base at Q8_0 with the document's adapters as three LoRAs, without their gates.
+
+    `folder` holds its files. Raises RuntimeError where xllamacpp does not run.
+    """
+    from dlm_core.export import gguf_file
+    from dlm_core.export.fold import Weights
+    from dlm_core.export.gguf_shape import Shape
+
+    shape = Shape(chat.base.model)
+    weights = Weights(chat.base.model, chat.bank, None, transposed=False)
+    model = folder / "base.gguf"
+    gguf_file.write_model(
+        model, chat.base, shape, weights, title="base", number_format="q8_0", stop=lambda: False
+    )
+    loras = []
+    for adapter in chat.serving.adapters:
+        loras.append(folder / f"{adapter.spec.name}.gguf")
+        gguf_file.write_lora(loras[-1], adapter, shape, title=adapter.spec.name)
+    return _apart(_llama, str(model), [str(lora) for lora in loras], threads)
+
+
+def _apart(make: Callable[..., Speed], *arguments: object) -> Speed:
+    """What `make` returns, in a process of its own that has a program's usual surroundings."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    child = context.Process(target=_serve, args=(there, make, arguments), daemon=True)
+    with _without(SETTINGS):
+        child.start()
+    there.close()
+
+    def ask(question: object) -> Any:
+        try:
+            here.send(question)
+            answer = here.recv()
+        except (EOFError, OSError) as error:
+            raise RuntimeError(f"{make.__name__} ended by itself, exit code {child.exitcode}") from error
+        if isinstance(answer, str):
+            raise RuntimeError(answer)
+        return answer
+
+    ask(None)  # it is ready, or says why not
+    return lambda ids, count: float(ask((list(ids), count)))
+
+
+def _serve(questions: Connection, make: Callable[..., Speed], arguments: Sequence[Any]) -> None:
+    speed: Speed | None = None
+    while True:
+        try:
+            question = questions.recv()
+        except EOFError:
+            return
+        try:
+            speed = speed or make(*arguments)
+            questions.send(0.0 if question is None else speed(*question))
+        except (ImportError, OSError, RuntimeError) as error:
+            questions.send(f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _without(names: Sequence[str] | dict[str, str]) -> Iterator[None]:
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _peft(folder: str, names: Sequence[str], rank: int) -> Speed:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    names = [a.spec.name for a in chat.serving.adapters]
-    rank = chat.serving.adapters[0].spec.rank
     settings = LoraConfig(r=rank, target_modules="all-linear", init_lora_weights=False)
     tuned: Any = get_peft_model(model, settings, adapter_name=names[0])
     for name in names[1:]:
@@ -56,35 +132,15 @@ def peft_three_loras(folder: Path, chat: Chat) -> Speed:
     return speed
 
 
-def llama_cpp(folder: Path, chat: Chat, threads: int) -> Speed:
-    """llama.cpp on the same base at Q8_0 with the document's adapters as three LoRAs, without their gates.
-
-    Raises ImportError where xllamacpp is not installed.
-    """
+def _llama(model: str, loras: Sequence[str], threads: int) -> Speed:
     import xllamacpp
 
-    from dlm_core.export import gguf_file
-    from dlm_core.export.fold import Weights
-    from dlm_core.export.gguf_shape import Shape
-
-    shape = Shape(chat.base.model)
-    weights = Weights(chat.base.model, chat.bank, None, transposed=False)
-    model = folder / "base.gguf"
-    gguf_file.write_model(
-        model, chat.base, shape, weights, title="base", number_format="q8_0", stop=lambda: False
-    )
-    adapters: list[AdapterWeights] = list(chat.serving.adapters)
     settings = xllamacpp.CommonParams()
-    settings.model.path = str(model)
+    settings.model.path = model
     settings.n_ctx, settings.n_parallel = 512, 1
     settings.warmup, settings.verbosity = False, -1
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
-    loras = []
-    for adapter in adapters:
-        path = folder / f"{adapter.spec.name}.gguf"
-        gguf_file.write_lora(path, adapter, shape, title=adapter.spec.name)
-        loras.append(xllamacpp.CommonAdapterLoraInfo(str(path), 1 / len(adapters)))
-    settings.lora_adapters = loras
+    settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(lora, 1 / len(loras)) for lora in loras]
     server = xllamacpp.Server(settings)
 
     def speed(ids: Sequence[int], count: int) -> float:

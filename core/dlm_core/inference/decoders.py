@@ -133,7 +133,7 @@ class Decoders:
             if names not in self._stacks:
                 while len(self._stacks) >= self._KEPT:
                     self._stacks.pop(next(iter(self._stacks)))
-                self._stacks[names] = Stacks(self._lean.shape, adapters)
+                self._stacks[names] = Stacks(self._lean.shape, adapters, self._lean.precision)
             made = self._keep(key, self._stacks[names].routed(weights))
         assert not isinstance(made, ServingPlan)
         return LeanDecoder(self._lean, made)

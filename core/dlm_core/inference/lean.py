@@ -124,7 +124,8 @@ class LeanBase:
         rotated = shape.heads + kv
         h = functional.embedding(torch.tensor(ids), shape.embedding)
         cosine, sine = self._rope(h, start, end)
-        mask = None if rows == 1 else torch.ones(rows, end, dtype=torch.bool).tril_(start)
+        # Heads that share keys and values are so many rows of one head.
+        mask = None if rows == 1 else torch.ones(rows, end, dtype=torch.bool).tril_(start).repeat(group, 1)
         for number, layer in enumerate(self._layers):
             n = self._norm(h, layer.input_norm)
             y = layer.qkv(n)
@@ -138,10 +139,11 @@ class LeanBase:
             torch.addcmul(halves * cosine, halves.flip(2), sine, out=halves)
             past = memory.memory[number]
             past[:, start:end] = heads[:, shape.heads :].transpose(0, 1)
-            seen = past.view(2, kv, 1, -1, size)[:, :, :, :end].expand(2, kv, group, end, size)
+            seen = past[:, :end].view(2, 1, kv, end, size)
             asked = heads[:, : shape.heads].view(rows, kv, group, size).permute(1, 2, 0, 3)
+            asked = asked.reshape(1, kv, group * rows, size)
             mixed = functional.scaled_dot_product_attention(asked, seen[0], seen[1], attn_mask=mask)
-            mixed = mixed.permute(2, 0, 1, 3).reshape(rows, shape.heads * size)
+            mixed = mixed.view(kv, group, rows, size).permute(2, 0, 1, 3).reshape(rows, shape.heads * size)
             y = layer.o(mixed)
             if adapters is not None:
                 adapters.o(number, mixed, y)

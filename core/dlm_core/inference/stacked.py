@@ -1,9 +1,10 @@
-"""A document's adapters in the form that the lean forward reads: per group of layers three small operations.
+"""A document's adapters in the form that the lean forward reads: per group of layers two products.
 
     t = [A_1 … A_n | W_g1 … W_gn] x + [0 | b_g]      one product, biases included
-    h = glu(t) = A x ⊙ sigmoid(W_g x + b_g)          one operation for all ranks
-    y += B h                                         B holds scales and routing weights
+    h = glu(t) ⊙ c = A x ⊙ sigmoid(W_g x + b_g) ⊙ c  c holds scales and routing weights, by rank
+    y += B h
 
+They are kept in the same number format as the base's weights, or in float16 where that is int8.
 An adapter without gates takes part with W_g = 0 and a bias at which the sigmoid is exactly 1. Gates with a
 bottleneck or a normalised logit are multiplied out. Groups are the layers that read the same input: q, k and
 v; o; gate and up; down. B of a group is block-diagonal over its layers.
@@ -15,11 +16,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from dlm_core.adapters.bank import NEGLIGIBLE
 from dlm_core.adapters.openness import OpennessLayout
 from dlm_core.adapters.weights import AdapterWeights, LayerWeights
 from dlm_core.bases.llama_shape import Block, LlamaShape, Projection
+from dlm_core.inference.products import Precision, Product, product
 
 Part = Literal["qkv", "o", "gate_up", "down"]
 PARTS: tuple[Part, ...] = ("qkv", "o", "gate_up", "down")
@@ -39,26 +42,27 @@ class Column:
 
 @dataclass(frozen=True)
 class Stack:
-    """One group's tensors: `read` [d_in, 2R], `bias` [2R], `write` [R, d_out] without routing weights."""
+    """One group's products: `read` from x [rows, d_in] to t [rows, 2R], `write` from h [rows, R] to [rows,
+    d_out].
+    """
 
-    read: Tensor
-    bias: Tensor
-    write: Tensor
+    read: Product
+    write: Product
     columns: tuple[Column, ...]
 
 
 class Stacks:
-    """All groups of the adapters of one serving set, stacked once; routing weights come in `routed`."""
+    """All groups of the adapters of one serving set, stacked once; routing weights come in `routed`.
 
-    def __init__(self, shape: LlamaShape, adapters: Sequence[AdapterWeights]) -> None:
+    `precision` is the number format of the base's weights.
+    """
+
+    def __init__(self, shape: LlamaShape, adapters: Sequence[AdapterWeights], precision: Precision) -> None:
         self.adapters = tuple(adapters)
+        kept: Precision = "float32" if precision == "float32" else "float16"
         with torch.no_grad():
-            self.groups: list[dict[Part, Stack]] = [_block(block, adapters) for block in shape.blocks]
+            self.groups: list[dict[Part, Stack]] = [_block(block, adapters, kept) for block in shape.blocks]
         self.layout, self.order = self._openness()
-
-    def widths(self) -> list[int]:
-        """How many columns [A | W_g] each group reads, in the order in which a forward comes by them."""
-        return [len(group[part].bias) for group in self.groups for part in PARTS if part in group]
 
     def _openness(self) -> tuple[OpennessLayout, Tensor]:
         """The layout of the gated ranks by module, and where its gates stand in one row of all columns."""
@@ -83,26 +87,22 @@ class Stacks:
 
 
 class Routed:
-    """Stacks with routing weights in B: what a lean forward adds. Keeps the gates of the last forward."""
+    """Stacks under routing weights: what a lean forward adds. Keeps the gates of the last forward."""
 
     def __init__(self, stacks: Stacks, weights: Mapping[str, float]) -> None:
-        self._stacks = stacks
-        self.layout = stacks.layout
-        self._read = torch.empty(0, sum(stacks.widths()))  # what the last forward read, [rows, columns]
-        self._places: tuple[Tensor, ...] = ()  # its columns by group
-        self._next = 0
-        self._groups: list[dict[Part, tuple[Tensor, Tensor, Tensor]]] = []
-        with torch.inference_mode():
-            for group in stacks.groups:
-                found: dict[Part, tuple[Tensor, Tensor, Tensor]] = {}
-                for part, stack in group.items():
-                    factors = torch.tensor([c.factor * weights[c.adapter] for c in stack.columns])
-                    found[part] = stack.read, stack.bias, stack.write * factors.unsqueeze(1)
-                self._groups.append(found)
+        self._order, self.layout = stacks.order, stacks.layout
+        self._read: list[Tensor] = []  # what the last forward read, [rows, 2R] for each group
+        self._groups = [
+            {
+                part: (stack, torch.tensor([c.factor * weights[c.adapter] for c in stack.columns]))
+                for part, stack in group.items()
+            }
+            for group in stacks.groups
+        ]
 
     def qkv(self, layer: int, x: Tensor, y: Tensor) -> None:
         if layer == 0:
-            self._begin(len(x))
+            self._read = []
         self._add(layer, "qkv", x, y)
 
     def o(self, layer: int, x: Tensor, y: Tensor) -> None:
@@ -114,27 +114,22 @@ class Routed:
     def down(self, layer: int, x: Tensor, y: Tensor) -> None:
         self._add(layer, "down", x, y)
 
-    def _begin(self, rows: int) -> None:
-        self._next = 0
-        if not self._places or rows != len(self._read):
-            self._read = torch.empty(rows, self._read.shape[1])
-            self._places = torch.split(self._read, self._stacks.widths(), 1)
-
     def _add(self, layer: int, part: Part, x: Tensor, y: Tensor) -> None:
-        stack = self._groups[layer].get(part)
-        if stack is None:
+        found = self._groups[layer].get(part)
+        if found is None:
             return
-        read, bias, write = stack
-        both = torch.addmm(bias, x, read, out=self._places[self._next])
-        self._next += 1
-        y.addmm_(torch.nn.functional.glu(both, -1), write)
+        stack, factors = found
+        both = stack.read(x)
+        self._read.append(both)
+        y += stack.write(functional.glu(both, -1).mul_(factors))
 
     def openness(self, first: int, last: int) -> Tensor:
         """Mean gate values [width], in the layout's order, over rows `first` to `last` (excluded) of the last
         forward.
         """
         with torch.inference_mode():
-            values = torch.sigmoid(self._read[first:last].index_select(1, self._stacks.order))
+            read = torch.cat([both[first:last] for both in self._read], 1)
+            values = torch.sigmoid(read.index_select(1, self._order))
             return values[0] if last - first == 1 else values.mean(0)
 
 
@@ -143,18 +138,20 @@ def active(adapters: Sequence[AdapterWeights], weights: Mapping[str, float]) -> 
     return tuple(a for a in adapters if abs(weights.get(a.spec.name, 0.0)) > NEGLIGIBLE)
 
 
-def _block(block: Block, adapters: Sequence[AdapterWeights]) -> dict[Part, Stack]:
+def _block(block: Block, adapters: Sequence[AdapterWeights], precision: Precision) -> dict[Part, Stack]:
     groups: dict[Part, tuple[Projection, ...]] = {
         "qkv": (block.q, block.k, block.v),
         "o": (block.o,),
         "gate_up": (block.gate, block.up),
         "down": (block.down,),
     }
-    found = {part: _stack(members, adapters) for part, members in groups.items()}
+    found = {part: _stack(members, adapters, precision) for part, members in groups.items()}
     return {part: stack for part, stack in found.items() if stack is not None}
 
 
-def _stack(members: Sequence[Projection], adapters: Sequence[AdapterWeights]) -> Stack | None:
+def _stack(
+    members: Sequence[Projection], adapters: Sequence[AdapterWeights], precision: Precision
+) -> Stack | None:
     reads: list[Tensor] = []
     gates: list[Tensor] = []
     biases: list[Tensor] = []
@@ -178,9 +175,10 @@ def _stack(members: Sequence[Projection], adapters: Sequence[AdapterWeights]) ->
         blocks.append(torch.cat(outs))
     if not columns:
         return None
-    read = torch.cat([*reads, *gates]).float().t().contiguous()
     bias = torch.cat([torch.zeros(len(columns)), *biases]).float()
-    return Stack(read, bias, _block_diagonal(blocks), tuple(columns))
+    read = product([torch.cat([*reads, *gates]).float()], bias, precision)
+    write = product([_block_diagonal(blocks).t().contiguous()], None, precision)
+    return Stack(read, write, tuple(columns))
 
 
 def _block_diagonal(blocks: Sequence[Tensor]) -> Tensor:

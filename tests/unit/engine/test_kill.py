@@ -26,16 +26,25 @@ def train_and_be_killed(desk: Desk, after: float) -> bool:
     return running
 
 
-def spread(kills: int) -> list[float]:
-    """Moments from the start to well after the end of a run, as shares of its time, in a random order."""
-    moments = [2.0 * (number + 0.5) / kills for number in range(kills)]
+def spread(kills: int, place: float) -> list[float]:
+    """Moments from the start to well after the end of a run, as shares of its time, in a random order.
+
+    Each stands at `place` (0..1) of its own equal stretch.
+    """
+    moments = [2.0 * (number + place) / kills for number in range(kills)]
     random.Random(11).shuffle(moments)
     return moments
 
 
-# seconds of work each, but fifty processes on a machine that may be busy
-@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
-def test_kills_leave_the_old_versions_or_the_new(desk: Desk, kills: int) -> None:
+# seconds of work each, but dozens of processes on a machine that may be busy
+MANY = (pytest.mark.slow, pytest.mark.timeout(900))
+
+
+@pytest.mark.parametrize(
+    ("kills", "place"),
+    [(4, 0.5), pytest.param(25, 0.25, marks=MANY), pytest.param(25, 0.75, marks=MANY)],
+)
+def test_kills_leave_the_old_versions_or_the_new(desk: Desk, kills: int, place: float) -> None:
     desk.open(**SETTINGS)
     start(train, desk.home, desk.path).join()  # the fork server is up, too
     whole = 0.0
@@ -47,7 +56,7 @@ def test_kills_leave_the_old_versions_or_the_new(desk: Desk, kills: int) -> None
     hits = moved = 0
     known = committed_hashes(desk.home)
     generation = Store.open(DLM_ID, desk.home, create=False).snapshot().generation
-    for number, moment in enumerate(spread(kills)):
+    for number, moment in enumerate(spread(kills, place)):
         desk.write(BODY.replace("8443.", f"{number}."), **SETTINGS)
         hits += train_and_be_killed(desk, moment * whole)
         store = Store.open(DLM_ID, desk.home, create=False)
