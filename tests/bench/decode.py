@@ -169,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--document", type=Path, required=True, help="a trained document")
     parser.add_argument("--home", type=Path, required=True, help="the home that holds its store and base")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--memory", action="store_true", help="only the peak memory of this process")
     options = parser.parse_args()
     if options.memory:
