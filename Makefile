@@ -21,7 +21,9 @@ IN_ORDER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 demo: install
 	@tools/demo.sh $(BIN)
 
-test: check slow e2e
+# The long small tests wait more than they compute, those on the real base compute more than they wait.
+test: check
+	@$(MAKE) --no-print-directory --jobs $(IN_ORDER) slow e2e
 
 check: install-dev
 	@$(MAKE) --no-print-directory --jobs $(IN_ORDER) lint types contracts unit
