@@ -2,6 +2,7 @@
 call this.
 """
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -132,6 +133,8 @@ class Engine:
         name = document.frontmatter.base_model
         if self._base is not None and self._base_name == name:
             return
+        if self._base is not None:
+            gc.unfreeze()
         self._base = self._chat = self._workshop = self._lean = None
         self._loaded.clear()
         ref = parse_base_name(name, document.path.parent)

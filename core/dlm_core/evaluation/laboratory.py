@@ -79,6 +79,7 @@ class Laboratory:
 
     def _fresh(self) -> Base:
         """The base anew; the one before must be let go of first."""
+        gc.unfreeze()
         gc.collect()
         return load_base(self._folder, self._placement, _unheard)
 

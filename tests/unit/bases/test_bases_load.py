@@ -36,6 +36,18 @@ def test_the_garbage_collector_is_left_as_it_was_even_where_loading_fails(was_on
         (gc.enable if before else gc.disable)()
 
 
+def test_what_was_built_under_a_paused_collector_is_not_looked_at_again() -> None:
+    gc.unfreeze()
+    try:
+        with paused_collector():
+            with paused_collector():
+                built = [[] for _ in range(100)]
+            assert gc.get_freeze_count() == 0, "the outer one is not over yet"
+        assert gc.get_freeze_count() > len(built)
+    finally:
+        gc.unfreeze()
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_loaded_base_is_frozen_and_computes(make_base_folder: MakeFolder, tied: bool) -> None:
     base = load(make_base_folder(tied=tied))
