@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -94,7 +94,7 @@ def _serve(questions: Connection, make: Callable[..., Speed], arguments: Sequenc
 
 
 @contextmanager
-def _without(names: Sequence[str] | dict[str, str]) -> Iterator[None]:
+def _without(names: Iterable[str]) -> Iterator[None]:
     kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
