@@ -181,7 +181,7 @@ def _ended(event: RunEnded) -> list[str]:
     if event.retention.get("perplexity_base"):
         kept = event.retention["perplexity"] / event.retention["perplexity_base"] - 1
         said.append(f"  perplexity on neutral text {kept:+.1%} against the base")
-    if event.checkpoint and "--resume" not in event.reason:
+    if event.checkpoint:
         said.append("  a checkpoint is kept; `dlm train FILE --resume` goes on from it")
     return said
 

@@ -277,8 +277,9 @@ class Run:
     ) -> RunEnded:
         where = self._keep(loop, phase, adapters, self._learned, key)
         kept = "the version before it stays" if snapshot.adapters else "nothing was committed yet"
-        reason = f"stopped as asked; {kept}; go on with `--resume`"
-        return self._ended("stopped", reason, snapshot, None if where is None else str(where))
+        return self._ended(
+            "stopped", f"stopped as asked; {kept}", snapshot, None if where is None else str(where)
+        )
 
     def _adapters(self, plan: RunPlan, snapshot: Snapshot) -> list[AdapterWeights]:
         """The adapters that train: new ones, or copies of the committed ones."""
