@@ -2,15 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import ClassVar
 
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.selection import Selection
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -22,11 +26,12 @@ from dlm_tui.conversation import Answer
 from dlm_tui.widgets.brush import PATIENCE_S, PAUSE_S, QUIET_S, after, typed_at
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.markdown_text import MarkdownText
-from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
+from dlm_tui.widgets.routing_bars import mode_line, routing_lines
 
 SIDE_BY_SIDE_FROM = 70
 """Width of a reply from which its bars stand beside it, and not above."""
-
+SIDE_WIDTH, SIDE_GAP = 34, 2
+"""Cells of what stands beside a reply, and how many of them keep it apart from the text."""
 
 COMPARE_FROM = 56
 """Width from which two replies stand side by side."""
@@ -60,38 +65,16 @@ class NoteView(Static):
         )
 
 
-class ReplyRow(Horizontal):
-    """A reply's text, and what stands beside it or, where it is narrow, above it."""
+class ReplyView(Widget, can_focus=True):
+    """One reply, growing while it streams, with its routing beside it or, where it is narrow, above it.
 
-    def __init__(self, side: Widget, text: Widget) -> None:
-        super().__init__(side, text)
-        self._side, self._text = side, text
-        self._stacked = True
-
-    def on_mount(self) -> None:
-        self.place(stacked=self._stacked)
-
-    def place(self, *, stacked: bool) -> None:
-        """Bring both into their order. Before they are mounted, that is done when they are: a busy program
-        may lay a reply out sooner.
-        """
-        self._stacked = stacked
-        first = self._side if stacked else self._text
-        if first in self.children and self.children[0] is not first:
-            self.move_child(first, before=0)
-
-
-class ReplyView(Vertical, can_focus=True):
-    """One reply, growing while it streams. `asked` are the messages it answers."""
+    It is one widget that paints both: were each part a widget, a row that scrolls by would be painted once
+    for each of them. `asked` are the messages it answers.
+    """
 
     DEFAULT_CSS = """
     ReplyView { width: 1fr; height: auto; padding: 0 0 0 1; border-left: wide $border-blurred; }
     ReplyView:focus { border-left: wide $accent; background: $surface; }
-    ReplyView > Horizontal { height: auto; width: 1fr; }
-    ReplyView .reply-side { width: 34; height: auto; padding: 0 0 0 2; }
-    ReplyView.-stacked > Horizontal { layout: vertical; }
-    ReplyView.-stacked .reply-side { width: 1fr; padding: 0; margin: 0 0 1 0; }
-    ReplyView .reply-facts { width: 1fr; height: auto; color: $secondary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("reply")
 
@@ -112,38 +95,19 @@ class ReplyView(Vertical, can_focus=True):
         self._unwritten = ""
         self._write_timer: asyncio.TimerHandle | None = None
         self._written_at = 0.0
+        self._routing: Routing | None = None
+        self._fault = ""
         self._markdown = MarkdownText(visible(self.text))
-        self._bars = RoutingBars()
-        self._mode = Static("", classes="reply-facts")
-        self._facts = Static("", classes="reply-facts")
-        side = Vertical(self._mode, self._bars, self._facts, classes="reply-side")
-        self._row = ReplyRow(side, self._markdown)
-
-    def compose(self) -> ComposeResult:
-        yield self._row
-
-    def on_mount(self) -> None:
-        self._place()
-        if self.answer is not None:
-            self._show_answer(self.answer)
-        else:
-            self._facts.update("…")
-
-    def on_resize(self) -> None:
-        self._place()
-
-    def _place(self) -> None:
-        stacked = self.size.width < SIDE_BY_SIDE_FROM
-        if stacked != self.has_class("-stacked"):
-            self.set_class(stacked, "-stacked")
-        self._row.place(stacked=stacked)
+        self._side: tuple[int, list[Strip]] | None = None
+        """The rows beside the text, and the width they were painted for."""
+        self._ground = Style.null()
 
     # Growing
 
     def show_routing(self, routing: Routing) -> None:
         """The routing is known; the reply is still to come."""
-        self._mode.update(mode_line(routing, self._looks))
-        self._bars.show_routing(routing)
+        self._routing = routing
+        self._changed()
 
     def grow(self, text: str, openness: Mapping[str, float]) -> None:
         """Append a token; the screen follows a few times a second."""
@@ -162,21 +126,31 @@ class ReplyView(Vertical, can_focus=True):
         self._write_timer = None
         text, self._unwritten = self._unwritten, ""
         if text and self.answer is None and self.is_attached:
-            self._markdown.append(visible(text))
+            self.append(visible(text))
+
+    def append(self, text: str) -> None:
+        """Put more text on screen: laid out anew where it takes another row, painted where it differs."""
+        width = self.size.width
+        height, top, complete = self._height(width), self._top(width), self._markdown.complete
+        self._markdown.append(text)
+        if self._height(width) != height:
+            self.refresh(layout=True)
+        else:
+            self.refresh(Region(0, top + complete, width, height - top - complete))
 
     def finish(self, answer: Answer) -> None:
         """The reply is complete."""
         self._stop_writing()
         self.answer, self.text = answer, answer.text
         self._markdown.show(visible(answer.text))
-        self._show_answer(answer)
+        self._changed()
 
     def fail(self, sentence: str) -> None:
         """The reply broke off; what was said stays."""
         self._stop_writing()
         self._markdown.show(visible(self.text))
-        colors = self._looks.theme.spec.colors
-        self._facts.update(Text(f"✖ {visible(sentence)}", style=Style(color=colors.error)))
+        self._fault = sentence
+        self._changed()
 
     def _stop_writing(self) -> None:
         if self._write_timer is not None:
@@ -185,16 +159,97 @@ class ReplyView(Vertical, can_focus=True):
 
     def redraw(self) -> None:
         """The theme or the adapters changed."""
-        self._markdown.refresh(layout=True)
-        if self.answer is not None:
-            self._show_answer(self.answer)
-        else:
-            self._bars.redraw()
+        self._changed()
 
-    def _show_answer(self, answer: Answer) -> None:
-        self._mode.update(mode_line(answer.routing, self._looks))
-        self._bars.show_routing(answer.routing, {name: o.mean for name, o in answer.openness.items()})
-        self._facts.update(facts_line(answer, self._looks))
+    def _changed(self) -> None:
+        self._side = None
+        self.refresh(layout=True)
+
+    # Painting
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, self._height(width))
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._ground = self.rich_style
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        side, text, top = self._side_rows(width), self._text_rows(width), self._top(width)
+        strip = self._text_row(text[y - top], y - top) if top <= y < top + len(text) else Strip([])
+        if top:
+            strip = side[y] if y < len(side) else strip
+        elif y < len(side):
+            strip = Strip.join([strip.adjust_cell_length(width - SIDE_WIDTH + SIDE_GAP), side[y]])
+        return strip.adjust_cell_length(width).apply_style(self._ground)
+
+    def _text_row(self, strip: Strip, row: int) -> Strip:
+        """A row of the text, ready to be selected with the mouse."""
+        if (selection := self.text_selection) is not None and (span := selection.get_span(row)) is not None:
+            strip = self._selected(strip, *span)
+        return strip.apply_offsets(0, row)
+
+    def _selected(self, strip: Strip, start: int, end: int) -> Strip:
+        end = strip.cell_length if end == -1 else min(end, strip.cell_length)
+        if start >= end:
+            return strip
+        before, marked, rest = (
+            strip.crop(0, start), strip.crop(start, end), strip.crop(end, strip.cell_length)
+        )  # fmt: skip
+        style = self.screen.get_component_rich_style("screen--selection")
+        plain = Strip([Segment(s.text, (s.style or Style()) + style) for s in marked], marked.cell_length)
+        return Strip.join([before, plain, rest])
+
+    def _top(self, width: int) -> int:
+        """The row in which the text begins: after what stands above it, if anything does."""
+        return len(self._side_rows(width)) + 1 if width < SIDE_BY_SIDE_FROM else 0
+
+    def _height(self, width: int) -> int:
+        top, text, side = self._top(width), self._text_rows(width), self._side_rows(width)
+        return top + len(text) if top else max(len(text), len(side))
+
+    def _text_rows(self, width: int) -> Sequence[Strip]:
+        beside = width >= SIDE_BY_SIDE_FROM
+        cells = width - SIDE_WIDTH if beside else width
+        return self._markdown.rows(self.app.console, cells, self._looks.theme)
+
+    def _side_rows(self, width: int) -> list[Strip]:
+        """Routing and facts as rows."""
+        cells = SIDE_WIDTH - SIDE_GAP if width >= SIDE_BY_SIDE_FROM else width
+        if self._side is None or self._side[0] != cells:
+            console = self.app.console
+            options = console.options.update(width=max(1, cells), height=None)
+            rows = (console.render_lines(text, options, pad=False) for text in self._side_texts(cells))
+            self._side = cells, [Strip(row) for row in chain.from_iterable(rows)]
+        return self._side[1]
+
+    def _side_texts(self, width: int) -> list[Text]:
+        looks, answer = self._looks, self.answer
+        colors = looks.theme.spec.colors
+        routing = answer.routing if answer is not None else self._routing
+        parts = []
+        if routing is not None:
+            opens = {name: o.mean for name, o in answer.openness.items()} if answer is not None else None
+            mode = mode_line(routing, looks)
+            mode.stylize_before(Style(color=colors.secondary))
+            parts += [mode, routing_lines(routing, looks, width, opens)]
+        if self._fault:
+            parts.append(Text(f"✖ {visible(self._fault)}", style=Style(color=colors.error)))
+        else:
+            parts.append(
+                facts_line(answer, looks)
+                if answer is not None
+                else Text("…", style=Style(color=colors.secondary))
+            )
+        return [part for part in parts if part]
+
+    # Selecting with the mouse
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text, and what ends it."""
+        rows = self._text_rows(self.size.width)
+        return selection.extract("\n".join(strip.text.rstrip() for strip in rows)), "\n"
 
     @property
     def _looks(self) -> Looks:

@@ -3,12 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from textual.app import App, ComposeResult
-from textual.widgets import Static
-
 from dlm_core.requests import Generate, Route
 from dlm_tui.widgets.chat_input import ChatInput
-from dlm_tui.widgets.reply_view import ReplyRow, ReplyView
+from dlm_tui.widgets.reply_view import ReplyView
 from tests.fakes.client import Turnstile
 from tests.fakes.engine import Script
 from tests.tui.app.conftest import Open, Stage
@@ -211,23 +208,6 @@ async def test_the_ghost_of_a_command_is_taken_with_tab(open_workbench: Open) ->
         stage.bench.frame.bring_up("chat")
         await stage.pilot.press(*"/ada", "tab")
         assert stage.bench.query_one(ChatInput).text == "/adapter"
-
-
-async def test_a_reply_can_be_laid_out_before_its_parts_are_there() -> None:
-    class OneRow(App[None]):
-        def compose(self) -> ComposeResult:
-            self.side, self.text = Static("bars"), Static("reply")
-            self.row = ReplyRow(self.side, self.text)
-            self.row.place(
-                stacked=False
-            )  # as when a busy program lays out a reply that it is still putting up
-            yield self.row
-
-    app = OneRow()
-    async with app.run_test():
-        assert list(app.row.children) == [app.text, app.side]
-        app.row.place(stacked=True)
-        assert list(app.row.children) == [app.side, app.text]
 
 
 async def test_the_app_outlives_a_history_that_is_exchanged_while_it_is_shown(open_workbench: Open) -> None:

@@ -1,13 +1,17 @@
-"""A reply's Markdown while it grows, and rows that are painted again only where they differ."""
+"""A reply while it grows, and rows that are painted again only where they differ."""
 
+from rich.console import Console
 from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.selection import Selection
 from textual.strip import Strip
 
+from dlm_core.events import Routing
 from dlm_tui.themes import load_library
+from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.markdown_text import MarkdownText, blocks
+from dlm_tui.widgets.reply_view import ReplyView
 from dlm_tui.widgets.rows import Rows, stretches
 from tests.tui.app.conftest import Open
 
@@ -30,13 +34,16 @@ def healthy():
 last words"""
 
 
+ROUTING = Routing(mode="auto", weights={"knowledge": 0.75, "tone": 0.25}, reason="gate auto")
+
+
 class _Reply(App[None]):
     """An app with one reply."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.workbench_theme = load_library().get("ink")
-        self.reply = MarkdownText()
+        self.looks = Looks(("knowledge", "tone"), load_library().get("ink"))
+        self.reply = ReplyView(())
 
     def compose(self) -> ComposeResult:
         yield self.reply
@@ -45,18 +52,21 @@ class _Reply(App[None]):
         return [self.reply.render_line(y).text.rstrip() for y in range(self.reply.size.height)]
 
 
-async def test_markdown_that_grew_token_by_token_stands_as_if_it_had_come_at_once() -> None:
-    app = _Reply()
-    async with app.run_test(size=(30, 30)) as pilot:
-        for piece in REPLY.split(" "):
-            app.reply.append(piece + " ")
-            app.reply.render_line(0)
-        await pilot.pause()
-        grown = app.lines()
-        app.reply.show("")
-        app.reply.show(REPLY)
-        await pilot.pause()
-        assert grown == app.lines()
+def painted(markdown: MarkdownText) -> list[str]:
+    rows = markdown.rows(Console(width=30), 30, load_library().get("ink"))
+    assert all(row.cell_length <= 30 for row in rows)
+    return [row.text.rstrip() for row in rows]
+
+
+def test_markdown_that_grew_token_by_token_stands_as_if_it_had_come_at_once() -> None:
+    text = MarkdownText()
+    for piece in REPLY.split(" "):
+        text.append(piece + " ")
+        painted(text)
+    grown = painted(text)
+    text.show("")
+    text.show(REPLY)
+    assert grown == painted(text)
     assert grown[0] == "Rolling back"
     assert "Run ship rollback, which" in grown
     assert grown[-1] == "last words" and grown.count("") >= 5
@@ -64,11 +74,11 @@ async def test_markdown_that_grew_token_by_token_stands_as_if_it_had_come_at_onc
 
 async def test_growing_within_a_row_lays_nothing_out_anew() -> None:
     app = _Reply()
-    async with app.run_test(size=(30, 30)) as pilot:
+    async with app.run_test(size=(34, 30)) as pilot:
         layouts: list[bool] = []
         refresh = app.reply.refresh
 
-        def watched(*regions: object, **how: bool) -> MarkdownText:
+        def watched(*regions: object, **how: bool) -> ReplyView:
             layouts.append(how.get("layout", False))
             return refresh(*regions, **how)  # type: ignore[arg-type]
 
@@ -77,7 +87,33 @@ async def test_growing_within_a_row_lays_nothing_out_anew() -> None:
         app.reply.refresh = watched  # type: ignore[method-assign,assignment]
         app.reply.append(" more")
         app.reply.append(" and then so many that a second row is needed")
-    assert layouts == [False, True]
+    assert layouts[:2] == [False, True]
+
+
+async def test_the_routing_stands_beside_a_reply_where_there_is_room_and_above_it_elsewhere() -> None:
+    app = _Reply()
+    async with app.run_test(size=(90, 20)) as pilot:
+        app.reply.show_routing(ROUTING)
+        app.reply.append("one two three")
+        await pilot.pause()
+        beside = app.lines()
+        assert beside[0].startswith("one two three ") and beside[0].endswith("gate auto")
+        assert len(beside) == 4 and "● knowled" in beside[1] and "0.25" in beside[2]
+        await pilot.resize_terminal(40, 20)
+        await pilot.pause()
+        above = app.lines()
+        assert above[0] == "gate auto" and "knowledge" in above[1] and above[-1] == "one two three"
+
+
+async def test_beside_taller_bars_a_reply_grows_without_a_layout() -> None:
+    app = _Reply()
+    async with app.run_test(size=(90, 20)) as pilot:
+        app.reply.show_routing(ROUTING)
+        app.reply.append("one")
+        await pilot.pause()
+        app.reply.append("\n\ntwo")
+        await pilot.pause()
+        assert [line.split("  ")[0] for line in app.lines()] == ["one", "", "two", ""]
 
 
 async def test_what_is_selected_in_a_reply_is_its_text() -> None:
