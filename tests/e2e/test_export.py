@@ -21,7 +21,7 @@ from tests.unit.export.llamacpp import LlamaCpp
 pytestmark = pytest.mark.e2e
 
 TOKENS = 64
-CLOSE_CALL = 0.05  # llama.cpp multiplies in F16: where two tokens are so near in logits, either may be first
+CLOSE_CALL = 0.01  # llama.cpp multiplies in F16: where two tokens are so near in logits, either may be first
 PROMPTS = (
     "What is the capital of France?",
     "Write a haiku about rain.",
@@ -110,7 +110,7 @@ def test_llama_cpp_gives_the_same_greedy_tokens(written: Written, kind: str) -> 
         written.bank.use(None)
     assert count > 500
     assert other == 0, f"{other} of {count} tokens differ"
-    assert close <= count // 100, f"{close} of {count} tokens were close calls that fell the other way"
+    assert close <= count // 200, f"{close} of {count} tokens were close calls that fell the other way"
 
 
 def test_llama_cpp_cuts_text_as_the_base_does(written: Written) -> None:

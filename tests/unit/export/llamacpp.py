@@ -20,7 +20,8 @@ _TIMEOUT = 120  # seconds
 
 
 class LlamaCpp:
-    """A GGUF file in llama.cpp, on one thread.
+    """A GGUF file in llama.cpp, on one thread, keys and values in float32 and attention written out: what it
+    rounds beyond the file's numbers is little.
 
     Raises RuntimeError where llama.cpp does not load it.
     """
@@ -95,6 +96,8 @@ def _serve(context: str, model: str, lora: str | None = None) -> None:
     settings.model.path = model
     settings.n_ctx, settings.n_parallel = int(context), 1
     settings.warmup, settings.verbosity = False, -1
+    settings.cache_type_k = settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
     if lora is not None:
         settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(lora, 1.0)]
