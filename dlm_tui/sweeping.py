@@ -7,8 +7,9 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-YOUNG, MIDDLE, OLD = 2_000, 10, 1_000
-"""Thresholds (see `gc.set_threshold`): full collections by themselves are all but ruled out."""
+YOUNG, MIDDLE, OLD = 1_000, 3, 10_000
+"""Thresholds (see `gc.set_threshold`): short collections often, for one of ten times as many objects holds
+a key up for five milliseconds; full ones by themselves are all but ruled out."""
 QUIET_S = 2.0
 """Seconds without a keystroke after which a full collection disturbs nobody."""
 EVERY_S = 30.0

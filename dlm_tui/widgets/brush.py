@@ -13,7 +13,7 @@ PAUSE_S = 0.02
 """Between two parts: time for what the first one changed to reach the screen."""
 QUIET_S = 0.06
 """Without a keystroke for so long, the person is between two of them."""
-PATIENCE_S = 1.0
+PATIENCE_S = 1.5
 """Longest time that a part waits for quiet, as under a key that is held down."""
 
 

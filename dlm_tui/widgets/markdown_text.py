@@ -38,8 +38,8 @@ class MarkdownText:
         self.text = text
         self._read_to = 0
         """Where the last block begins: what stands before it is complete."""
-        self._complete: list[Strip] = []
-        self._last: list[Strip] = []
+        self._rows: list[Strip] = []
+        self._complete = 0
         self._drawn_for: tuple[Console, int, WorkbenchTheme] | None = None
 
     def show(self, text: str) -> None:
@@ -57,24 +57,25 @@ class MarkdownText:
     @property
     def complete(self) -> int:
         """How many rows, as last painted, no further text changes."""
-        return len(self._complete)
+        return self._complete
 
     def rows(self, console: Console, width: int, theme: WorkbenchTheme) -> Sequence[Strip]:
         """The rows in `width` cells, none longer; painted where they are not yet."""
         if self._drawn_for != (console, width, theme):
             self._drawn_for = (console, width, theme)
-            self._read_to, self._complete, self._last = 0, [], []
+            self._read_to, self._complete, self._rows = 0, 0, []
             self._draw_rest(console, width, theme)
-        return [*self._complete, *self._last]
+        return self._rows
 
     def _draw_rest(self, console: Console, width: int, theme: WorkbenchTheme) -> None:
         """Paint from the last block on; all but the then last one is complete."""
-        rest = self.text[self._read_to :]
-        *complete, last = blocks(rest)
+        *complete, last = blocks(self.text[self._read_to :])
+        del self._rows[self._complete :]
         for block in complete:
-            self._complete += _strips(console, block, width, theme, follows=bool(self._complete))
+            self._rows += _strips(console, block, width, theme, follows=bool(self._rows))
         self._read_to += sum(map(len, complete))
-        self._last = _strips(console, last, width, theme, follows=bool(self._complete))
+        self._complete = len(self._rows)
+        self._rows += _strips(console, last, width, theme, follows=bool(self._rows))
 
 
 def blocks(text: str) -> Sequence[str]:

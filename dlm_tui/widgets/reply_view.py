@@ -100,7 +100,9 @@ class ReplyView(Widget, can_focus=True):
         self._markdown = MarkdownText(visible(self.text))
         self._side: tuple[int, list[Strip]] | None = None
         """The rows beside the text, and the width they were painted for."""
-        self._ground = Style.null()
+        self._painted: dict[int, Strip] = {}
+        """Rows of blocks that are complete, as they go to the screen."""
+        self._painted_for: tuple[int, Style] = (0, Style.null())
 
     # Growing
 
@@ -163,6 +165,7 @@ class ReplyView(Widget, can_focus=True):
 
     def _changed(self) -> None:
         self._side = None
+        self._painted.clear()
         self.refresh(layout=True)
 
     # Painting
@@ -171,18 +174,29 @@ class ReplyView(Widget, can_focus=True):
         return max(1, self._height(width))
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        self._ground = self.rich_style
+        painted_for = (self.size.width, self.rich_style)
+        if painted_for != self._painted_for or self.text_selection is not None:
+            self._painted_for = painted_for
+            self._painted.clear()
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        strip = self._painted.get(y)
+        if strip is None:
+            strip = self._paint(y)
+            if y < self._top(self.size.width) + self._markdown.complete and self.text_selection is None:
+                self._painted[y] = strip
+        return strip
+
+    def _paint(self, y: int) -> Strip:
+        width, ground = self._painted_for
         side, text, top = self._side_rows(width), self._text_rows(width), self._top(width)
         strip = self._text_row(text[y - top], y - top) if top <= y < top + len(text) else Strip([])
         if top:
             strip = side[y] if y < len(side) else strip
         elif y < len(side):
             strip = Strip.join([strip.adjust_cell_length(width - SIDE_WIDTH + SIDE_GAP), side[y]])
-        return strip.adjust_cell_length(width).apply_style(self._ground)
+        return strip.adjust_cell_length(width).apply_style(ground)
 
     def _text_row(self, strip: Strip, row: int) -> Strip:
         """A row of the text, ready to be selected with the mouse."""
