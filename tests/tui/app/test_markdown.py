@@ -1,5 +1,6 @@
 """A reply while it grows, and rows that are painted again only where they differ."""
 
+import pytest
 from rich.console import Console
 from rich.segment import Segment
 from textual.app import App, ComposeResult
@@ -122,6 +123,24 @@ async def test_what_is_selected_in_a_reply_is_its_text() -> None:
         app.reply.append("one **two** three")
         await pilot.pause()
         assert app.reply.get_selection(Selection(Offset(4, 0), Offset(7, 0))) == ("two", "\n")
+
+
+@pytest.mark.parametrize("width", [90, 40])
+async def test_a_drag_over_a_reply_selects_its_text_and_nothing_of_what_stands_beside_it(width: int) -> None:
+    app = _Reply()
+    async with app.run_test(size=(width, 20)) as pilot:
+        app.reply.show_routing(ROUTING)
+        app.reply.append("one two three")
+        await pilot.pause()
+        row = 0 if width == 90 else 5
+        await pilot.mouse_down(app.reply, offset=(2 + 4, row))  # after its border and padding
+        await pilot.hover(app.reply, offset=(2 + 6, row))
+        await pilot.mouse_up(app.reply, offset=(2 + 6, row))
+        await pilot.pause()
+        assert app.screen.get_selected_text() == "two"
+        marked = app.screen.get_component_rich_style("screen--selection").bgcolor
+        shown = [s.text for s in app.reply.render_line(row) if s.style and s.style.bgcolor == marked]
+        assert shown == ["two"]
 
 
 def test_blocks_joined_are_the_text() -> None:
