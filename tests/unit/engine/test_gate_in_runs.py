@@ -59,6 +59,7 @@ def test_a_cold_start_is_uniform_said_and_recorded(desk: Desk) -> None:
     assert desk.train().reason == "nothing changed since the last run"
 
 
+@pytest.mark.slow
 def test_more_sections_end_a_cold_start(desk: Desk) -> None:
     more = BODY + "".join(
         f"\n::instruction#{name}::\n### Q\nMore {name}?\n### A\nYes.\n" for name in ("facts", "tone")
@@ -134,6 +135,7 @@ def test_a_damaged_adapter_leaves_the_rest_answering(desk: Desk) -> None:
     assert elsewhere.hashes() == before
 
 
+@pytest.mark.slow
 def test_another_base_is_told_and_answers_bare(desk: Desk, tmp_path: Any) -> None:
     from tests.tiny import make_base_folder
 

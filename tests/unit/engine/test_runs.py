@@ -73,7 +73,14 @@ def test_the_same_document_and_seed_give_bit_identical_adapters(desk: Desk) -> N
     assert not set(other.hashes().values()) & set(desk.hashes().values())
 
 
-@pytest.mark.parametrize(("after", "dropout"), [(1, 0.2), (3, 0.0), (4, 0.2)])
+@pytest.mark.parametrize(
+    ("after", "dropout"),
+    [
+        pytest.param(1, 0.2, marks=pytest.mark.slow),
+        pytest.param(3, 0.0, marks=pytest.mark.slow),
+        (4, 0.2),
+    ],
+)
 def test_a_stopped_and_resumed_run_equals_an_unbroken_one(desk: Desk, after: int, dropout: float) -> None:
     settings: dict[str, Any] = {
         "adapters": {"facts": {"lora_dropout": dropout}, "tone": {"lora_dropout": dropout, "lora_r": 3}},
@@ -93,6 +100,7 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one(desk: Desk, after: int
     assert recalls(elsewhere) == recalls(desk)
 
 
+@pytest.mark.slow
 def test_other_wordings_are_taught_beside_but_not_counted(desk: Desk) -> None:
     desk.open(num_epochs=1).train()
     once, more = desk.another("once"), desk.another("more")
@@ -105,6 +113,7 @@ def test_other_wordings_are_taught_beside_but_not_counted(desk: Desk) -> None:
     assert max(first) - min(first) < 1e-3  # the loss of the same answers before anything was learned
 
 
+@pytest.mark.slow
 def test_mending_teaches_what_lacks_and_is_resumed_there(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     found = iter([["open"], ["open"], [], []] * 2)
 
@@ -128,7 +137,7 @@ def test_mending_teaches_what_lacks_and_is_resumed_there(desk: Desk, monkeypatch
     assert broken.hashes() == desk.hashes()
 
 
-@pytest.mark.parametrize("after", [3, 5])
+@pytest.mark.parametrize("after", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_run_stopped_among_its_preferences_resumes_too(desk: Desk, after: int) -> None:
     settings: dict[str, Any] = {
         "adapters": {"facts": {}, "tone": {"lora_dropout": 0.1}},
@@ -221,6 +230,7 @@ def test_a_changed_recipe_trains_everything_anew(desk: Desk, change: dict[str, A
     assert ended.versions == {"facts": "v0002", "tone": "v0002"}
 
 
+@pytest.mark.slow
 def test_untagged_answers_follow_the_adapter_that_is_declared_first(desk: Desk) -> None:
     body = BODY + "\n::instruction::\n### Q\nWhere?\n### A\nHere.\n"
     desk.open(body).train()
@@ -231,6 +241,7 @@ def test_untagged_answers_follow_the_adapter_that_is_declared_first(desk: Desk) 
     assert planned.rows == {"tone": 3} and planned.new == {"tone": 1} and planned.untouched == ("facts",)
 
 
+@pytest.mark.slow
 def test_fresh_starts_over(desk: Desk) -> None:
     desk.open().train()
     before = desk.hashes()
@@ -301,6 +312,7 @@ def test_rates_ranks_and_kinds_may_differ_between_adapters(desk: Desk) -> None:
     assert moved["facts"] < 1e-9 and moved["tone"] > 1e-3
 
 
+@pytest.mark.slow
 def test_validation_keeps_the_best_weights_not_the_last(desk: Desk) -> None:
     settings: dict[str, Any] = {"validation_share": 0.25, "lr_scheduler": "constant"}
     desk.open(num_epochs=8, **settings).train()

@@ -48,6 +48,7 @@ def compare(desk: Desk, *names: Method, **options: object) -> Comparison:
 
 
 @pytest.mark.usefixtures("quiet")
+@pytest.mark.slow
 def test_every_method_learns_the_same_rows(desk: Desk) -> None:
     desk.write(SHORT, num_epochs=50)
     found = compare(desk)

@@ -50,6 +50,7 @@ def test_separable_prompts_are_learned_and_generalise() -> None:
     assert training.collapse(meta) == ""
 
 
+@pytest.mark.slow
 def test_leaving_one_out_does_not_flatter_random_labels() -> None:
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(60, HIDDEN, generator=generator)
@@ -59,6 +60,7 @@ def test_leaving_one_out_does_not_flatter_random_labels() -> None:
     assert meta.loo_accuracy is not None and meta.loo_accuracy < 0.55
 
 
+@pytest.mark.slow
 def test_a_section_is_left_out_as_a_whole() -> None:
     """Random labels, every sample twice in one section: its twin must not give the answer away."""
     generator = torch.Generator().manual_seed(5)

@@ -122,6 +122,7 @@ def test_gone_sections_are_replayed_only_where_they_are_kept(desk: Desk) -> None
     assert store(desk).snapshot().kept == ()
 
 
+@pytest.mark.slow
 def test_questions_are_embedded_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from dlm_core.routing.embed import Embedder
 
@@ -145,6 +146,7 @@ def test_questions_are_embedded_once(desk: Desk, monkeypatch: pytest.MonkeyPatch
     assert embedded == ["Say hi."], "a question that was asked before is still known"
 
 
+@pytest.mark.slow
 def test_prose_that_changed_is_gone_through_a_few_times(desk: Desk) -> None:
     body = BODY + "\n::prose#tone::\nThe bell rings at dusk.\n"
     desk.open(body).train()
@@ -163,6 +165,7 @@ def test_a_version_knows_what_it_came_from(desk: Desk) -> None:
     assert all(s.since == s.trained == ended.run_id for s in now.sections)
 
 
+@pytest.mark.slow
 def test_old_versions_are_removed_on_request(desk: Desk) -> None:
     gate: dict[str, Any] = {"gate": GATE}
     desk.open(**gate).train()
@@ -180,6 +183,7 @@ def test_old_versions_are_removed_on_request(desk: Desk) -> None:
     assert keep_runs(store(desk), 2) == []
 
 
+@pytest.mark.slow
 def test_edit_after_edit_leaves_the_other_sections_as_they_were(desk: Desk) -> None:
     """tests/bench/edits.py on a small scale: letters for answers, one of them changed in each round."""
     questions = [f"{word}?" for word in ("Port", "Owner", "Limit", "Queue", "Host", "Table")]
