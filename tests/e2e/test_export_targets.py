@@ -49,7 +49,7 @@ Team Heron owns it.
 """
 PINNED = RoutingChoice(mode="pin", adapter="facts")
 CLOSE = {"rtol": 1e-3, "atol": 2e-3}
-CLOSE_CALL = 0.01  # as in test_export.py: llama.cpp multiplies in F16
+CLOSE_CALL = 0.001  # logits; in float32 llama.cpp rounds nothing by itself
 ASKED = [Message("user", "On which port does the ingest service listen?")]
 
 
@@ -124,7 +124,7 @@ def test_folded_merged_and_gguf_are_one_model(exports: Exports) -> None:
     ) == exports.chat.base.chat.render(ASKED, add_generation_prompt=True)
     folded = PeftModel.from_pretrained(exports.plain_model(), fold / "facts").eval()
     torch.testing.assert_close(exports.logits(folded), exports.logits(merged), **CLOSE)
-    gguf = exports.export("gguf", "gguf", choice=PINNED, quant="f16")
+    gguf = exports.export("gguf", "gguf", choice=PINNED, quant="f32")
     said = LlamaCpp(gguf / "model.gguf", gguf / "adapter.gguf").greedy(exports.ids, 64)
     with torch.inference_mode():
         logits = merged(torch.tensor([exports.ids + said])).logits[0, len(exports.ids) - 1 : -1]
