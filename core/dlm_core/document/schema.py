@@ -151,6 +151,10 @@ class TrainingConfig(Struct, frozen=True, kw_only=True):
         Auto | Annotated[int, Meta(ge=1, le=10_000)],
         Meta(description="Passes over the document at most; training stops early once it is learned."),
     ] = "auto"
+    min_epochs: Annotated[
+        Auto | Annotated[int, Meta(ge=1, le=10_000)],
+        Meta(description="Passes over the document before training may stop early."),
+    ] = "auto"
     optimizer: Annotated[Literal["adamw_torch"], Meta(description="The optimiser.")] = "adamw_torch"
     lr_scheduler: Annotated[
         Literal["cosine", "linear", "constant"], Meta(description="How the step size falls over the run.")

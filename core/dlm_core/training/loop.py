@@ -372,7 +372,8 @@ class Loop:
         progress = self.progress
         counters, sections = self._seen()
         validation = self._validate() if self.validation else None
-        if validation is None and counters.recall >= self.recipe.verify_recall:
+        may_stop = validation is None and progress.epoch + 1 >= self.recipe.min_epochs
+        if may_stop and counters.recall >= self.recipe.verify_recall:
             counters, sections = self._verify()
             progress.lacking = unlearned(self.rows, counters.recall, sections.recalls())
         else:
@@ -392,7 +393,7 @@ class Loop:
                 validation_loss=validation,
             )
         )
-        if validation is None and counters.recall >= self.recipe.stop_recall:
+        if may_stop and counters.recall >= self.recipe.stop_recall:
             progress.finished = "recall"
         progress.epoch += 1
         progress.batch = 0

@@ -16,6 +16,7 @@ WITHOUT_COPIES = 3.0
 """What an answer's first tokens count where its question comes in one wording a step."""
 _AUTO_EPOCHS_ANSWERS = 12
 _AUTO_EPOCHS_PROSE = 4
+_AUTO_MIN_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Recipe:
 
     `max_rows` and `token_budget` bound a batch; `rehearse_every` counts steps, 0 is never. An epoch
     that predicts `verify_recall` of the answer tokens on its way is followed by a check; training stops at
-    `stop_recall`.
+    `stop_recall`, but neither happens before epoch `min_epochs`.
     """
 
     learning_rate: float
@@ -32,6 +33,7 @@ class Recipe:
     gate_bias_init: float
     weight_decay: float
     epochs: int
+    min_epochs: int
     max_rows: int
     token_budget: int
     grad_accum: int
@@ -83,6 +85,11 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         if has_answers
         else (_AUTO_EPOCHS_PROSE, "prose has no answers to stop at; more epochs mostly forget")
     )
+    auto_least, least_why = (
+        (_AUTO_MIN_EPOCHS, "what is recalled sooner is not yet found by other wordings of its question")
+        if has_answers and training.num_epochs == "auto" and epochs is None
+        else (1, "a number of epochs that was given is an upper bound, and prose has no answers to stop at")
+    )
     rate = settle(
         "learning_rate", training.learning_rate, 5e-3, "learns in few epochs; rehearsal keeps the base"
     )
@@ -133,6 +140,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         else "an answer's first tokens decide which answer it becomes, so they count more",
     )
     count = override("num_epochs", epochs, settle("num_epochs", training.num_epochs, auto_epochs, epochs_why))
+    least = settle("min_epochs", training.min_epochs, auto_least, least_why)
     the_seed = override("seed", seed, training.seed)
     return Recipe(
         learning_rate=_number(rate),
@@ -140,6 +148,7 @@ def resolve(document: Document, *, seed: int | None = None, epochs: int | None =
         gate_bias_init=_number(bias),
         weight_decay=training.weight_decay,
         epochs=int(_number(count)),
+        min_epochs=int(_number(least)),
         max_rows=int(_number(max_rows)),
         token_budget=max(training.sequence_len, 2048),
         grad_accum=int(_number(accumulate)),

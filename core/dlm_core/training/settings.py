@@ -28,7 +28,7 @@ Settings = Mapping[str, str]
 def settings_of(document: Document, recipe: Recipe, *, epochs: int | None = None) -> dict[str, str]:
     """Every setting as JSON text, by its key under `training`; an adapter's own under `adapters.NAME.`.
 
-    `epochs` are those of the command line. An automatic number of epochs is an upper bound that follows from
+    `epochs` are those of the command line. An automatic number of epochs, at most or at least, follows from
     the sections, so it counts as "auto" and not by its value.
     """
     training = document.frontmatter.training
@@ -37,6 +37,8 @@ def settings_of(document: Document, recipe: Recipe, *, epochs: int | None = None
     }
     if epochs is None and training.num_epochs == "auto":
         values["num_epochs"] = "auto"
+    if training.min_epochs == "auto":
+        values["min_epochs"] = "auto"
     values |= {f"disel.{k}": v for k, v in msgspec.structs.asdict(training.disel).items() if v != "auto"}
     values |= {
         "preference": training.preference,

@@ -62,6 +62,19 @@ def test_training_lowers_the_loss_and_learns_the_answers(desk: Desk) -> None:
         assert desk.ask(question)[2].reply == answer
 
 
+def test_training_goes_on_to_the_least_number_of_epochs_and_mends_nothing_before(desk: Desk) -> None:
+    body = BODY
+    for long, short in (("8443.", "a"), ("Team Ada.", "b"), ("Ahoy!", "c"), ("Fair winds!", "d")):
+        body = body.replace(long, short)
+    desk.open(body, num_epochs=60).train()
+    sooner, later = len(desk.of(TrainEpoch)), desk.another("later")
+    later.open(body, num_epochs=60, min_epochs=sooner + 3).train()
+    epochs = later.of(TrainEpoch)
+    assert len(epochs) == sooner + 3 and epochs[-1].recall == 1.0
+    each = len({step.step for step in later.of(TrainStep) if step.epoch == 1})
+    assert later.of(TrainStep)[-1].step == each * len(epochs)
+
+
 def test_the_same_document_and_seed_give_bit_identical_adapters(desk: Desk) -> None:
     settings: dict[str, Any] = {"adapters": {"facts": {"lora_dropout": 0.2}, "tone": {"adapter": "lora"}}}
     desk.open(**settings).train()
