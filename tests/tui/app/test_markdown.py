@@ -73,22 +73,28 @@ def test_markdown_that_grew_token_by_token_stands_as_if_it_had_come_at_once() ->
     assert grown[-1] == "last words" and grown.count("") >= 5
 
 
+def layouts_of(reply: ReplyView) -> list[bool]:
+    """Whether each refresh from now on lays the reply out anew."""
+    layouts: list[bool] = []
+    refresh = reply.refresh
+
+    def watched(*regions: object, **how: bool) -> ReplyView:
+        layouts.append(how.get("layout", False))
+        return refresh(*regions, **how)  # type: ignore[arg-type]
+
+    reply.refresh = watched  # type: ignore[method-assign,assignment]
+    return layouts
+
+
 async def test_growing_within_a_row_lays_nothing_out_anew() -> None:
     app = _Reply()
     async with app.run_test(size=(34, 30)) as pilot:
-        layouts: list[bool] = []
-        refresh = app.reply.refresh
-
-        def watched(*regions: object, **how: bool) -> ReplyView:
-            layouts.append(how.get("layout", False))
-            return refresh(*regions, **how)  # type: ignore[arg-type]
-
         app.reply.append("One word")
         await pilot.pause()
-        app.reply.refresh = watched  # type: ignore[method-assign,assignment]
+        layouts = layouts_of(app.reply)
         app.reply.append(" more")
         app.reply.append(" and then so many that a second row is needed")
-    assert layouts[:2] == [False, True]
+        assert layouts == [False, True]
 
 
 async def test_the_routing_stands_beside_a_reply_where_there_is_room_and_above_it_elsewhere() -> None:
@@ -112,7 +118,9 @@ async def test_beside_taller_bars_a_reply_grows_without_a_layout() -> None:
         app.reply.show_routing(ROUTING)
         app.reply.append("one")
         await pilot.pause()
+        layouts = layouts_of(app.reply)
         app.reply.append("\n\ntwo")
+        assert layouts == [False]
         await pilot.pause()
         assert [line.split("  ")[0] for line in app.lines()] == ["one", "", "two", ""]
 

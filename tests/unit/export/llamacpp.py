@@ -20,17 +20,22 @@ _TIMEOUT = 120  # seconds
 
 
 class LlamaCpp:
-    """A GGUF file in llama.cpp, on one thread, keys and values in float32 and attention written out: what it
-    rounds beyond the file's numbers is little.
+    """A GGUF file in llama.cpp, on one thread.
+
+    Unless `own_settings`, keys and values are kept in float32 and attention is written out, so that it rounds
+    little beyond the file's numbers.
 
     Raises RuntimeError where llama.cpp does not load it.
     """
 
-    def __init__(self, model: Path, lora: Path | None = None, *, context: int = 512) -> None:
+    def __init__(
+        self, model: Path, lora: Path | None = None, *, context: int = 512, own_settings: bool = False
+    ) -> None:
         if find_spec("xllamacpp") is None:
             pytest.skip("xllamacpp is not installed")
         files = [str(model), *([str(lora)] if lora is not None else [])]
-        command = [sys.executable, str(Path(__file__)), str(context), *files]
+        rounding = "own" if own_settings else "little"
+        command = [sys.executable, str(Path(__file__)), str(context), rounding, *files]
         # What llama.cpp says goes nowhere; its address comes on a line of its own.
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.PIPE, text=True
@@ -88,7 +93,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
             pipe.close()
 
 
-def _serve(context: str, model: str, lora: str | None = None) -> None:
+def _serve(context: str, rounding: str, model: str, lora: str | None = None) -> None:
     """Print the address of a server for these files, and serve until whoever asked for it is gone."""
     import xllamacpp
 
@@ -96,8 +101,9 @@ def _serve(context: str, model: str, lora: str | None = None) -> None:
     settings.model.path = model
     settings.n_ctx, settings.n_parallel = int(context), 1
     settings.warmup, settings.verbosity = False, -1
-    settings.cache_type_k = settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-    settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    if rounding == "little":
+        settings.cache_type_k = settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
     if lora is not None:
         settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(lora, 1.0)]
