@@ -1,9 +1,9 @@
 """The text of a document: highlighted, problems underlined, each section along its adapter's colour."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -11,7 +11,7 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.geometry import Offset, Region
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult, Location, TextAreaTheme, WrappedDocument
@@ -24,6 +24,8 @@ from dlm_tui.widgets.line_states import LineStates
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.loss_marks import Marks, Passage
 from dlm_tui.widgets.rows import Rows
+
+T = TypeVar("T")
 
 _IN_ADAPTER_COLOR = (HighlightKind.FENCE, HighlightKind.FENCE_TAG, HighlightKind.HEADING)
 _PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
@@ -44,24 +46,33 @@ class Place:
     tokens: int | None
 
 
-class CountedLines(WrappedDocument):
-    """A wrapped document that counts its height once per change, not once per painted line."""
-
-    _height: int | None = None
+class RowPlaces(WrappedDocument):
+    """A wrapped document that knows what each of its rows shows, without counting or dividing lines."""
 
     @property
     def height(self) -> int:
-        if self._height is None:
-            self._height = super().height
-        return self._height
+        return len(self._offset_to_line_info)
 
-    def wrap(self, width: int, tab_width: int | None = None) -> None:
-        self._height = None
-        super().wrap(width, tab_width)
+    def place(self, row: int) -> Location | None:
+        """The line and column, from 0, at which `row` begins; None after the end."""
+        if row >= len(self._offset_to_line_info):
+            return None
+        line, section = self._offset_to_line_info[row]
+        return line, self._wrap_offsets[line][section - 1] if section else 0
 
-    def wrap_range(self, start: Location, old_end: Location, new_end: Location) -> None:
-        self._height = None
-        super().wrap_range(start, old_end, new_end)
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the rows of one painting have in common: the place in the text, and what their look depends on."""
+
+    top: int
+    left: int
+    gutter: int
+    width: int
+    """Cells of a row's text."""
+    first: int
+    last: int
+    """Lines, from 0, that the selection or the cursor is on."""
 
 
 class DocumentArea(TextArea):
@@ -90,7 +101,7 @@ class DocumentArea(TextArea):
         self._painted: LRUCache[tuple[object, ...], Strip] = LRUCache(2048)
         self._epoch = 0
         self._ground_style: Style | None = None
-        self._rows = Rows(self._painted_row)
+        self._rows = Rows()
         self._compares = False
         super().__init__(
             id="document-area",
@@ -106,19 +117,19 @@ class DocumentArea(TextArea):
         self._exact: frozenset[int] = frozenset()
         self._adapters: tuple[str, ...] = ()
         self._states = self._fresh_states()
-        self._diagnostics: dict[int, list[Diagnostic]] = defaultdict(list)
-        self._matches: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._diagnostics: dict[int, tuple[Diagnostic, ...]] = {}
+        self._matches: dict[int, tuple[tuple[int, int], ...]] = {}
         self._shown_diagnostics: tuple[Diagnostic, ...] = ()
 
     # What Textual asks for once per painted line is kept between edits: 100 ms on 10,000 lines otherwise.
 
     @property
-    def wrapped_document(self) -> WrappedDocument:
+    def wrapped_document(self) -> RowPlaces:
         return self._wrapped
 
     @wrapped_document.setter
     def wrapped_document(self, wrapped: WrappedDocument) -> None:
-        self._wrapped = CountedLines(wrapped.document, tab_width=self.indent_width)
+        self._wrapped = RowPlaces(wrapped.document, tab_width=self.indent_width)
 
     @property
     def text(self) -> str:
@@ -208,22 +219,18 @@ class DocumentArea(TextArea):
         if tuple(diagnostics) == self._shown_diagnostics:
             return
         self._shown_diagnostics = tuple(diagnostics)
-        self._diagnostics = defaultdict(list)
-        for diagnostic in diagnostics:
-            self._diagnostics[diagnostic.span.line - 1].append(diagnostic)
+        self._diagnostics = _by_line((diagnostic.span.line - 1, diagnostic) for diagnostic in diagnostics)
         self.refresh()
 
-    def diagnostics_at(self, line: int) -> list[Diagnostic]:
+    def diagnostics_at(self, line: int) -> Sequence[Diagnostic]:
         """The problems that begin on `line` (from 0)."""
-        return self._diagnostics.get(line, [])
+        return self._diagnostics.get(line, ())
 
     def show_matches(self, matches: Sequence[tuple[int, int, int]]) -> None:
         """Mark matches, each as line, start and end."""
         if not matches and not self._matches:
             return
-        self._matches = defaultdict(list)
-        for line, start, end in matches:
-            self._matches[line].append((start, end))
+        self._matches = _by_line((line, (start, end)) for line, start, end in matches)
         self.refresh()
 
     def show_tokens(self, marks: Marks, exact: Collection[int]) -> None:
@@ -322,42 +329,57 @@ class DocumentArea(TextArea):
     def _refresh_rows(self) -> None:
         self._compares = False
         width, height = self.size
-        if regions := [Region(0, row, width, count) for row, count in self._rows.changed(height)]:
+        frame = self._frame()
+        if regions := [
+            Region(0, row, width, count)
+            for row, count in self._rows.changed(height, lambda row: self._painted_row(row, frame))
+        ]:
             super().refresh(*regions)
 
     def render_line(self, y: int) -> Strip:
         """A row of the screen (from 0, in the widget)."""
-        return self._rows.give(y)
+        return self._rows.give(y, self._painted_row(y, self._frame()))
 
-    def _painted_row(self, y: int) -> Strip:
-        """A painted line: its number, two cells for the problem and the section's adapter, its text."""
-        row = self.scroll_offset.y + y
-        if row >= self.wrapped_document.height:
-            return super().render_line(y)
-        line, column = self.wrapped_document.offset_to_location(Offset(0, row))
-        if line >= self.document.line_count:
-            return super().render_line(y)
+    def _frame(self) -> Frame:
         first, last = sorted(self.selection)
+        left, top = self.scroll_offset
+        gutter = self.gutter_width
+        return Frame(top, left, gutter, self.scrollable_content_region.width - gutter, first[0], last[0])
+
+    def _painted_row(self, y: int, frame: Frame) -> Strip:
+        """A painted line: its number, two cells for the problem and the section's adapter, its text.
+
+        Kept where neither cursor nor selection is: Textual takes 2 ms a line, and every key asks for all of them.
+        """
+        place = self._wrapped.place(frame.top + y)
+        if place is None or place[0] >= self.document.line_count:
+            return super().render_line(y)
+        line, column = place
         raw = self.document.get_line(line)
-        if first[0] <= line <= last[0] or "\t" in raw:
+        if frame.first <= line <= frame.last or "\t" in raw:
             return self._marked(self._render_line(y), line, column)
+        tokens = (line in self._exact, self._tokens.get(line)) if self.show_loss else None
+        key = (
+            raw, self.state_at(line), line if column == 0 else -1, column, tokens,
+            self._diagnostics.get(line), self._matches.get(line),
+            frame.left, frame.gutter, frame.width, self.soft_wrap, self._epoch,
+        )  # fmt: skip
+        if (painted := self._painted.get(key)) is None:
+            front, text = self._front(line, column, frame), self._text_strip(line, column, frame)
+            painted = self._painted[key] = Strip.join([front, text])
+        return painted
+
+    def _front(self, line: int, column: int, frame: Frame) -> Strip:
+        """A line's number and marks."""
         number = str(line + self.line_number_start) if column == 0 else ""
         gutter = self._theme.gutter_style if self._theme else None
-        width = self.gutter_width - 2
+        width = frame.gutter - 2
         marks = (self._problem_mark(line if column == 0 else -1), self._section_mark(line))
-        front = Strip([Segment(f"{number:>{width}}", gutter), *marks], width + 2)
-        return Strip.join([front.apply_style(self._ground()), self._text_strip(line, column, raw)])
+        strip = Strip([Segment(f"{number:>{width}}", gutter), *marks], width + 2)
+        return strip.apply_style(self._ground())
 
-    def _text_strip(self, line: int, column: int, raw: str) -> Strip:
-        """A line's text where neither cursor nor selection is; kept, as Textual takes 2 ms a line."""
-        width = self.scrollable_content_region.width - self.gutter_width
-        problems = tuple((d.span, d.severity) for d in self._diagnostics.get(line, ()))
-        matches = tuple(self._matches.get(line, ()))
-        place = (column, width, self.scroll_offset.x, self.soft_wrap, self._epoch)
-        tokens = (line in self._exact, self._tokens.get(line)) if self.show_loss else None
-        key = (raw, self.state_at(line), problems, matches, tokens, *place)
-        if (painted := self._painted.get(key)) is not None:
-            return painted
+    def _text_strip(self, line: int, column: int, frame: Frame) -> Strip:
+        """A line's text."""
         text = self.get_line(line)
         if offsets := self.wrapped_document.get_offsets(line):
             section = sum(offset <= column for offset in offsets)
@@ -365,10 +387,8 @@ class DocumentArea(TextArea):
             text.end = ""
         strip = Strip(text.render(self.app.console), text.cell_len)
         if not self.soft_wrap:
-            strip = strip.crop(self.scroll_offset.x, self.scroll_offset.x + width)
-        painted = strip.extend_cell_length(width).apply_style(self._ground())
-        self._painted[key] = painted
-        return painted
+            strip = strip.crop(frame.left, frame.left + frame.width)
+        return strip.extend_cell_length(frame.width).apply_style(self._ground())
 
     def _ground(self) -> Style:
         """The style under everything, looked up once per theme."""
@@ -465,6 +485,14 @@ class DocumentArea(TextArea):
         self.history.checkpoint()
         row = min(where[0], self.document.line_count - 1)
         self.move_cursor((row, min(where[1], len(self.document.get_line(row)))))
+
+
+def _by_line(marks: Iterable[tuple[int, T]]) -> dict[int, tuple[T, ...]]:
+    """What is marked, by line, in the order given."""
+    lines: dict[int, list[T]] = defaultdict(list)
+    for line, mark in marks:
+        lines[line].append(mark)
+    return {line: tuple(found) for line, found in lines.items()}
 
 
 def _columns(diagnostic: Diagnostic, length: int) -> tuple[int, int]:

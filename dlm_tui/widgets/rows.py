@@ -5,23 +5,27 @@ from collections.abc import Callable, Iterable, Iterator
 from textual.strip import Strip
 
 RowPainter = Callable[[int], Strip]
+"""Makes the strip of a row (from 0, in the widget)."""
 
 
 class Rows:
-    """Remembers the strips a widget gave out; `paint` makes the strip of a row (from 0, in the widget)."""
+    """Remembers the strips that a widget gave out, by row."""
 
-    def __init__(self, paint: RowPainter) -> None:
-        self._paint = paint
+    def __init__(self) -> None:
         self._shown: dict[int, Strip] = {}
 
-    def give(self, row: int) -> Strip:
+    def give(self, row: int, strip: Strip) -> Strip:
         """The strip of `row`, which goes to the screen."""
-        strip = self._shown[row] = self._paint(row)
+        self._shown[row] = strip
         return strip
 
-    def changed(self, height: int) -> Iterator[tuple[int, int]]:
+    def changed(self, height: int, paint: RowPainter) -> Iterator[tuple[int, int]]:
         """Stretches of the first `height` rows that differ from what was given out: first row, how many."""
-        return stretches(row for row in range(height) if self._shown.get(row) != self._paint(row))
+        return stretches(row for row in range(height) if not _same(self._shown.get(row), paint(row)))
+
+
+def _same(shown: Strip | None, painted: Strip) -> bool:
+    return shown is painted or shown == painted
 
 
 def stretches(rows: Iterable[int]) -> Iterator[tuple[int, int]]:

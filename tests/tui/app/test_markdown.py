@@ -162,11 +162,11 @@ def test_blocks_joined_are_the_text() -> None:
 
 def test_rows_that_differ_are_told_in_stretches() -> None:
     words = ["a", "b", "c", "d", "e"]
-    rows = Rows(lambda row: Strip([Segment(words[row])]))
-    for row in range(5):
-        rows.give(row)
+    rows = Rows()
+    for row, word in enumerate(words):
+        rows.give(row, Strip([Segment(word)]))
     words[1:3], words[4] = ["x", "y"], "z"
-    assert list(rows.changed(5)) == [(1, 2), (4, 1)]
+    assert list(rows.changed(5, lambda row: Strip([Segment(words[row])]))) == [(1, 2), (4, 1)]
     assert list(stretches([])) == []
 
 
@@ -177,7 +177,7 @@ async def test_a_keystroke_paints_the_row_it_changes_and_no_other(open_workbench
         await stage.pilot.pause(0.2)
         painted: list[int] = []
         paint = area._rows.give
-        area._rows.give = lambda row: (painted.append(row), paint(row))[1]  # type: ignore[method-assign]
+        area._rows.give = lambda row, strip: (painted.append(row), paint(row, strip))[1]  # type: ignore[method-assign]
         await stage.pilot.press("x")
         await stage.until(lambda: "xForty-two." in stage.screen_text(), "the letter")
         assert len(set(painted)) <= 2
