@@ -14,12 +14,32 @@ PAUSE_S = 0.02
 QUIET_S = 0.06
 """Without a keystroke for so long, the person is between two of them."""
 PATIENCE_S = 1.5
-"""Longest time that a part waits for quiet, as under a key that is held down."""
+"""How long a part waits for quiet; under a key that is held down, it comes right after that key from then on."""
+ECHO_S = 0.01
+"""In this time a key's letter is on screen. The next key is farthest off then."""
 
 
 def typed_at(app: object) -> float:
     """When the last key was pressed in `app`, on the clock of `time.monotonic`."""
     return float(getattr(app, "typed_at", 0.0))
+
+
+def wait_for(typed: float, waited: float, now: float) -> float:
+    """How long what can wait has to wait before it is asked again, 0 where its moment has come.
+
+    Args:
+        typed: when the last key was pressed.
+        waited: how long it has waited.
+        now: the time, on the same clock as `typed`.
+    """
+    since = now - typed
+    if since >= QUIET_S or waited >= 2 * PATIENCE_S:
+        return 0.0
+    if waited < PATIENCE_S:
+        return PAUSE_S
+    if since < ECHO_S:
+        return ECHO_S - since
+    return 0.0 if since < 2 * ECHO_S else ECHO_S
 
 
 def after(host: Widget, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
@@ -90,8 +110,8 @@ class Brush:
         if not self._left:
             self._begin()
         now = time.monotonic()
-        if now - self._typed_at() < QUIET_S and now - self._painted < PATIENCE_S:
-            self._wait(PAUSE_S)
+        if wait := wait_for(self._typed_at(), now - self._painted, now):
+            self._wait(wait)
             return
         self._left.popleft()()
         self._painted = time.monotonic()

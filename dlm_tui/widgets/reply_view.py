@@ -23,7 +23,7 @@ from dlm_core.requests import Message as Said
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.actions import bindings
 from dlm_tui.conversation import Answer
-from dlm_tui.widgets.brush import PATIENCE_S, PAUSE_S, QUIET_S, after, typed_at
+from dlm_tui.widgets.brush import after, typed_at, wait_for
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.markdown_text import MarkdownText
 from dlm_tui.widgets.routing_bars import mode_line, routing_lines
@@ -122,8 +122,8 @@ class ReplyView(Widget, can_focus=True):
 
     def _write(self) -> None:
         now = time.monotonic()
-        if now - typed_at(self.app) < QUIET_S and now - self._written_at < PATIENCE_S:
-            self._write_timer = after(self, PAUSE_S, self._write)
+        if wait := wait_for(typed_at(self.app), now - self._written_at, now):
+            self._write_timer = after(self, wait, self._write)
             return
         self._write_timer = None
         text, self._unwritten = self._unwritten, ""

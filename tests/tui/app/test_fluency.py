@@ -16,7 +16,7 @@ from dlm_tui import sweeping
 from dlm_tui.app import WorkbenchApp
 from dlm_tui.screens.curtain import Curtain, first_lines
 from dlm_tui.widgets.block import Block
-from dlm_tui.widgets.brush import Brush
+from dlm_tui.widgets.brush import ECHO_S, PATIENCE_S, QUIET_S, Brush, wait_for
 from dlm_tui.widgets.key_line import KeyLine
 from tests.tui.app.conftest import DOCUMENT, Open
 
@@ -93,6 +93,28 @@ async def test_parts_wait_while_keys_come_in_but_not_for_ever() -> None:
         while brush.busy:
             await pilot.pause(0.01)
     assert done and done[0] - begun >= 0.2
+
+
+@pytest.mark.parametrize(
+    ("since_key", "waited", "comes"),
+    [
+        (QUIET_S, 0.0, True),  # between two keys
+        (QUIET_S / 2, 0.0, False),
+        (ECHO_S / 2, PATIENCE_S, False),  # a key is held down, and its letter is not on screen yet
+        (ECHO_S, PATIENCE_S, True),
+        (ECHO_S * 2.5, PATIENCE_S, False),  # too near to the next key
+        (ECHO_S * 2.5, PATIENCE_S * 2, True),
+    ],
+)
+def test_under_a_key_held_down_a_part_comes_between_two_letters(
+    since_key: float, waited: float, comes: bool
+) -> None:
+    assert (wait_for(100.0, waited, 100.0 + since_key) == 0.0) is comes
+
+
+def test_a_part_waits_for_the_letter_of_the_key_just_pressed() -> None:
+    assert wait_for(100.0, PATIENCE_S, 100.0) == ECHO_S
+    assert wait_for(100.0, PATIENCE_S, 100.0 + ECHO_S * 2.5) == ECHO_S
 
 
 async def test_a_block_is_laid_out_again_only_where_its_height_differs(
