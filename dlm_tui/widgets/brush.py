@@ -14,7 +14,7 @@ PAUSE_S = 0.02
 QUIET_S = 0.06
 """Without a keystroke for so long, the person is between two of them."""
 PATIENCE_S = 1.5
-"""How long a part waits for quiet; under a key that is held down, it comes right after that key from then on."""
+"""How long a part waits for quiet; after that, it comes right after a key that is held down."""
 ECHO_S = 0.01
 """In this time a key's letter is on screen. The next key is farthest off then."""
 

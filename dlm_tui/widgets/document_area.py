@@ -53,12 +53,13 @@ class RowPlaces(WrappedDocument):
     def height(self) -> int:
         return len(self._offset_to_line_info)
 
-    def place(self, row: int) -> Location | None:
-        """The line and column, from 0, at which `row` begins; None after the end."""
-        if row >= len(self._offset_to_line_info):
-            return None
-        line, section = self._offset_to_line_info[row]
-        return line, self._wrap_offsets[line][section - 1] if section else 0
+    def place(self, row: int) -> tuple[int, int] | None:
+        """The line of `row`, and which of its rows that is, both from 0; None after the end."""
+        return self._offset_to_line_info[row] if row < len(self._offset_to_line_info) else None
+
+    def rows_of(self, line: int) -> Sequence[int]:
+        """The columns at which the rows of `line` begin."""
+        return [0, *self._wrap_offsets[line]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ class Frame:
     gutter: int
     width: int
     """Cells of a row's text."""
-    first: int
-    last: int
-    """Lines, from 0, that the selection or the cursor is on."""
+    first: Location
+    last: Location
+    """What is selected; both are the cursor where nothing is."""
 
 
 class DocumentArea(TextArea):
@@ -99,7 +100,8 @@ class DocumentArea(TextArea):
         self._whole: str | None = None
         self._stale = True
         self._painted: LRUCache[tuple[object, ...], Strip] = LRUCache(2048)
-        self._epoch = 0
+        self._cut: LRUCache[tuple[object, ...], Sequence[Text]] = LRUCache(256)
+        self._epoch = self._styled_for = 0
         self._ground_style: Style | None = None
         self._rows = Rows()
         self._compares = False
@@ -341,54 +343,76 @@ class DocumentArea(TextArea):
         return self._rows.give(y, self._painted_row(y, self._frame()))
 
     def _frame(self) -> Frame:
+        if self._theme is not None and self._styled_for != self._epoch:
+            self._theme.apply_css(self)
+            self._styled_for = self._epoch
         first, last = sorted(self.selection)
         left, top = self.scroll_offset
         gutter = self.gutter_width
-        return Frame(top, left, gutter, self.scrollable_content_region.width - gutter, first[0], last[0])
+        return Frame(top, left, gutter, self.scrollable_content_region.width - gutter, first, last)
 
     def _painted_row(self, y: int, frame: Frame) -> Strip:
         """A painted line: its number, two cells for the problem and the section's adapter, its text.
 
-        Kept where neither cursor nor selection is: Textual takes 2 ms a line, and every key asks for all of them.
+        Textual paints where the cursor or the selection is. The other rows are kept: it takes half a
+        millisecond for each, longer in long lines, and every key asks for all of them.
         """
         place = self._wrapped.place(frame.top + y)
         if place is None or place[0] >= self.document.line_count:
             return super().render_line(y)
-        line, column = place
+        line, part = place
         raw = self.document.get_line(line)
-        if frame.first <= line <= frame.last or "\t" in raw:
-            return self._marked(self._render_line(y), line, column)
+        here = frame.first[0] <= line <= frame.last[0]
+        if "\t" in raw or (here and not self._beside_cursor(line, part, frame)):
+            return self._marked(self._render_line(y), line, part)
         tokens = (line in self._exact, self._tokens.get(line)) if self.show_loss else None
-        key = (
-            raw, self.state_at(line), line if column == 0 else -1, column, tokens,
-            self._diagnostics.get(line), self._matches.get(line),
-            frame.left, frame.gutter, frame.width, self.soft_wrap, self._epoch,
-        )  # fmt: skip
-        if (painted := self._painted.get(key)) is None:
-            front, text = self._front(line, column, frame), self._text_strip(line, column, frame)
-            painted = self._painted[key] = Strip.join([front, text])
+        look = (self._diagnostics.get(line), self._matches.get(line), tokens, frame.width, self._epoch)
+        key = (raw, self.state_at(line), here, self.soft_wrap, *look)
+        row_key = (part, line if part == 0 else -1, frame.left, frame.gutter, *key)
+        if (painted := self._painted.get(row_key)) is None:
+            strip = self._row_strip(line, part, self._parts(line, key), frame, here)
+            painted = self._painted[row_key] = self._marked(strip, line, part).apply_style(self._ground())
         return painted
 
-    def _front(self, line: int, column: int, frame: Frame) -> Strip:
-        """A line's number and marks."""
-        number = str(line + self.line_number_start) if column == 0 else ""
-        gutter = self._theme.gutter_style if self._theme else None
-        width = frame.gutter - 2
-        marks = (self._problem_mark(line if column == 0 else -1), self._section_mark(line))
-        strip = Strip([Segment(f"{number:>{width}}", gutter), *marks], width + 2)
-        return strip.apply_style(self._ground())
+    def _beside_cursor(self, line: int, part: int, frame: Frame) -> bool:
+        """Whether the cursor is on another row of the line than this, and nothing is selected."""
+        if (
+            frame.first != frame.last
+            or self.suggestion
+            or not (self.highlight_cursor_line and self._has_cursor)
+        ):
+            return False
+        begins = self._wrapped.rows_of(line)
+        column = frame.last[1]
+        return not begins[part] <= column <= (begins[part + 1] if part + 1 < len(begins) else column)
 
-    def _text_strip(self, line: int, column: int, frame: Frame) -> Strip:
-        """A line's text."""
-        text = self.get_line(line)
-        if offsets := self.wrapped_document.get_offsets(line):
-            section = sum(offset <= column for offset in offsets)
-            text = text.divide(offsets)[section]
-            text.end = ""
+    def _parts(self, line: int, key: tuple[object, ...]) -> Sequence[Text]:
+        """The rows of a line as styled text. All are cut at once: each cut costs the whole line."""
+        if (parts := self._cut.get(key)) is None:
+            text = self.get_line(line)
+            offsets = self._wrapped.get_offsets(line)
+            parts = self._cut[key] = tuple(text.divide(offsets)) if offsets else (text,)
+        return parts
+
+    def _row_strip(self, line: int, part: int, parts: Sequence[Text], frame: Frame, here: bool) -> Strip:
+        """A row as Textual paints it where the cursor is not; `here` is whether the line is the cursor's."""
+        theme = self._theme
+        over = theme.cursor_line_style if here and theme else None
+        text = parts[part].copy()
+        text.end = ""
+        if over is not None:
+            text.stylize(over)
         strip = Strip(text.render(self.app.console), text.cell_len)
         if not self.soft_wrap:
             strip = strip.crop(frame.left, frame.left + frame.width)
-        return strip.extend_cell_length(frame.width).apply_style(self._ground())
+        strip = strip.extend_cell_length(frame.width, over)
+        if frame.gutter:
+            number = str(line + self.line_number_start) if part == 0 else ""
+            style = (theme.cursor_line_gutter_style if here else theme.gutter_style) if theme else None
+            strip = Strip.join(
+                [Strip([Segment(f"{number:>{frame.gutter - 2}}  ", style)], frame.gutter), strip]
+            )
+        return strip.apply_style(self._ground())
 
     def _ground(self) -> Style:
         """The style under everything, looked up once per theme."""
@@ -397,12 +421,13 @@ class DocumentArea(TextArea):
             self._ground_style = base if base is not None else self.rich_style
         return self._ground_style
 
-    def _marked(self, strip: Strip, line: int, column: int) -> Strip:
+    def _marked(self, strip: Strip, line: int, part: int) -> Strip:
+        """A row with the marks of the problem and of the section in its gutter."""
         width = self.gutter_width
         if not self.show_line_numbers or width < 3:
             return strip
         background = next((s.style.bgcolor for s in strip if s.style and s.style.bgcolor), None)
-        marks = [self._problem_mark(line if column == 0 else -1), self._section_mark(line)]
+        marks = [self._problem_mark(line if part == 0 else -1), self._section_mark(line)]
         painted = [Segment(s.text, (s.style or Style()) + Style(bgcolor=background)) for s in marks]
         return Strip.join([strip.crop(0, width - 2), Strip(painted, 2), strip.crop(width)])
 

@@ -1,5 +1,9 @@
 """The document pane, as a person uses it."""
 
+import pytest
+from rich.style import Style
+from textual.strip import Strip
+
 from dlm_core.errors import DlmError
 from dlm_core.requests import Open as OpenRequest
 from dlm_tui.screens.engine_room import EngineChanged
@@ -270,3 +274,45 @@ async def test_a_document_with_problems_is_opened_once_it_is_saved_without(open_
             lambda: sum(isinstance(r, OpenRequest) for r in stage.client.sent) > opened, "its being opened"
         )
         await stage.until(lambda: bench.engine_state == "ready", "its being ready")
+
+
+def _cells(strip: Strip) -> list[tuple[str, Style]]:
+    return [(char, segment.style or Style()) for segment in strip for char in segment.text]
+
+
+@pytest.mark.parametrize("soft_wrap", [True, False])
+@pytest.mark.parametrize("cursor", [(18, 0), (18, 61), (18, 140), (18, 9_999), (3, 2)])
+async def test_rows_are_painted_as_textual_paints_them(
+    open_workbench: Open, cursor: tuple[int, int], soft_wrap: bool
+) -> None:
+    async with open_workbench(size=(120, 36)) as stage:
+        area = stage.bench.editor.area
+        area.soft_wrap = soft_wrap
+        area.insert("A **long** line of words, as paragraphs are.   " * 12 + "Its end.", (18, 0))
+        area.move_cursor((cursor[0], min(cursor[1], len(area.document.get_line(cursor[0])))))
+        await stage.pilot.pause(0.1)
+        frame = area._frame()
+        rows = [row for row in range(area.size.height) if area.wrapped_document.place(frame.top + row)]
+        assert len(rows) > 15
+        for row in rows:
+            line, part = area.wrapped_document.place(frame.top + row) or (0, 0)
+            as_textual = area._marked(area._render_line(row), line, part).apply_style(area._ground())
+            shown = area.scrollable_content_region.width
+            painted = area._painted_row(row, frame).apply_style(area._ground())
+            assert _cells(painted)[:shown] == _cells(as_textual)[:shown], row
+
+
+async def test_a_key_in_a_long_line_has_textual_paint_only_the_cursors_row(
+    open_workbench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_workbench(size=(120, 36)) as stage:
+        area = stage.bench.editor.area
+        area.insert("A long line of words. " * 40, (18, 0))
+        area.move_cursor((18, 300))
+        await stage.pilot.pause(0.1)
+        asked: list[int] = []
+        paint = area._render_line
+        monkeypatch.setattr(area, "_render_line", lambda y: (asked.append(y), paint(y))[1])
+        await stage.pilot.press("x")
+        await stage.until(lambda: asked, "the key's row")
+        assert len(area.wrapped_document.rows_of(18)) > 10 and len(set(asked)) == 1
