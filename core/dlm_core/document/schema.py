@@ -25,7 +25,10 @@ _Alpha = Annotated[float, Meta(gt=0, le=4096, description="Scale: the adapter co
 _Dropout = Annotated[float, Meta(ge=0, lt=1, description="Share of inputs dropped while training.")]
 _Targets = Annotated[
     Auto | tuple[str, ...],
-    Meta(description="Linear layers that get the adapter, by name, or `all-linear`; `auto`: the upper half."),
+    Meta(
+        description="Layers that get the adapter, by name, or `all-linear`; "
+        "`auto`: feed-forward, in the upper half."
+    ),
 ]
 _LearningRate = Annotated[Auto | Rate, Meta(description="Step size of the adapter's matrices.")]
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from dlm_core.adapters.spec import AdapterSpec, spec_from_config
-from dlm_core.adapters.targets import linear_layers, resolve_targets
+from dlm_core.adapters.targets import linear_layers, resolve_targets, upper_half
 from dlm_core.bases.folder import BaseFolder
 from dlm_core.bases.load import Base, load_base
 from dlm_core.bases.placement import Placement
@@ -87,7 +87,9 @@ class Laboratory:
         """Rank, alpha, layers and rank gates as the document's first adapter has them."""
         training = self.document.frontmatter.training
         name, config = next(iter(training.adapter_configs().items()))
-        modules = resolve_targets(tuple(linear_layers(base.model)), config.target_modules)
+        layers, wanted = tuple(linear_layers(base.model)), config.target_modules
+        # "auto" leaves attention out because of this comparison: it is not settled before it is made.
+        modules = upper_half(layers) if wanted == "auto" else resolve_targets(layers, wanted)
         gated = msgspec.structs.replace(config, adapter="disel")
         spec: AdapterSpec = spec_from_config(
             name, gated, training.disel, modules, bias_init=self.recipe.gate_bias_init

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dlm_core.adapters.spec import GateShape
+from dlm_core.adapters.targets import is_attention
 from dlm_core.reports import Method
 
 BANK: tuple[Method, ...] = ("disel", "lora")
@@ -29,7 +30,6 @@ highest of them, the next one beyond is tried as well."""
 
 _ADALORA_SPARE = 1.5  # AdaLoRA starts with so many times the rank, and prunes down to it
 _ORTHOGONALITY = 0.5  # weight of AdaLoRA's penalty, PEFT's default (arXiv 2303.10512, equation 4)
-_ATTENTION = ("attn", "attention")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Shape:
         """The layers a method sits on: `lora-mlp` leaves attention alone."""
         if method != "lora-mlp":
             return self.modules
-        return tuple(m for m in self.modules if not any(word in m for word in _ATTENTION))
+        return tuple(m for m in self.modules if not is_attention(m))
 
 
 @dataclass(frozen=True)
