@@ -1,9 +1,8 @@
 """The text of a document: highlighted, problems underlined, each section along its adapter's colour."""
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,18 +13,16 @@ from textual.cache import LRUCache
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widgets import TextArea
-from textual.widgets.text_area import Edit, EditResult, Location, TextAreaTheme, WrappedDocument
+from textual.widgets.text_area import Edit, EditResult, TextAreaTheme, WrappedDocument
 
 from dlm_core.document.highlight import HighlightKind
 from dlm_core.document.model import Diagnostic, SectionKind
-from dlm_core.safetext import visible_line
+from dlm_tui.widgets.area_rows import Frame, RowPlaces, by_line, columns, shown
 from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, carries_loss, read_line
 from dlm_tui.widgets.line_states import LineStates
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.loss_marks import Marks, Passage
 from dlm_tui.widgets.rows import Rows
-
-T = TypeVar("T")
 
 _IN_ADAPTER_COLOR = (HighlightKind.FENCE, HighlightKind.FENCE_TAG, HighlightKind.HEADING)
 _PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
@@ -44,36 +41,6 @@ class Place:
     part: str
     learned: bool
     tokens: int | None
-
-
-class RowPlaces(WrappedDocument):
-    """A wrapped document that knows what each of its rows shows, without counting or dividing lines."""
-
-    @property
-    def height(self) -> int:
-        return len(self._offset_to_line_info)
-
-    def place(self, row: int) -> tuple[int, int] | None:
-        """The line of `row`, and which of its rows that is, both from 0; None after the end."""
-        return self._offset_to_line_info[row] if row < len(self._offset_to_line_info) else None
-
-    def rows_of(self, line: int) -> Sequence[int]:
-        """The columns at which the rows of `line` begin."""
-        return [0, *self._wrap_offsets[line]]
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What the rows of one painting have in common: the place in the text, and what their look depends on."""
-
-    top: int
-    left: int
-    gutter: int
-    width: int
-    """Cells of a row's text."""
-    first: Location
-    last: Location
-    """What is selected; both are the cursor where nothing is."""
 
 
 class DocumentArea(TextArea):
@@ -221,7 +188,7 @@ class DocumentArea(TextArea):
         if tuple(diagnostics) == self._shown_diagnostics:
             return
         self._shown_diagnostics = tuple(diagnostics)
-        self._diagnostics = _by_line((diagnostic.span.line - 1, diagnostic) for diagnostic in diagnostics)
+        self._diagnostics = by_line((diagnostic.span.line - 1, diagnostic) for diagnostic in diagnostics)
         self.refresh()
 
     def diagnostics_at(self, line: int) -> Sequence[Diagnostic]:
@@ -232,7 +199,7 @@ class DocumentArea(TextArea):
         """Mark matches, each as line, start and end."""
         if not matches and not self._matches:
             return
-        self._matches = _by_line((line, (start, end)) for line, start, end in matches)
+        self._matches = by_line((line, (start, end)) for line, start, end in matches)
         self.refresh()
 
     def show_tokens(self, marks: Marks, exact: Collection[int]) -> None:
@@ -283,7 +250,7 @@ class DocumentArea(TextArea):
         """The line, styled. Called for every line that is painted."""
         looks = self._looks
         raw = self.document.get_line(line_index)
-        text = Text(_shown(raw), end="", no_wrap=True)
+        text = Text(shown(raw), end="", no_wrap=True)
         state = self.state_at(line_index)
         after, spans = read_line(raw, state, self._adapters)
         for span in spans:
@@ -296,7 +263,7 @@ class DocumentArea(TextArea):
         for start, end in self._matches.get(line_index, ()):
             text.stylize(Style(reverse=True), start, end)
         for diagnostic in self._diagnostics.get(line_index, ()):
-            start, end = _columns(diagnostic, len(raw))
+            start, end = columns(diagnostic, len(raw))
             text.stylize(Style(underline=True, color=self._severity_color(diagnostic.severity)), start, end)
         return text
 
@@ -510,30 +477,3 @@ class DocumentArea(TextArea):
         self.history.checkpoint()
         row = min(where[0], self.document.line_count - 1)
         self.move_cursor((row, min(where[1], len(self.document.get_line(row)))))
-
-
-def _by_line(marks: Iterable[tuple[int, T]]) -> dict[int, tuple[T, ...]]:
-    """What is marked, by line, in the order given."""
-    lines: dict[int, list[T]] = defaultdict(list)
-    for line, mark in marks:
-        lines[line].append(mark)
-    return {line: tuple(found) for line, found in lines.items()}
-
-
-def _columns(diagnostic: Diagnostic, length: int) -> tuple[int, int]:
-    span = diagnostic.span
-    start = min(max(0, span.column - 1), max(0, length - 1))
-    end = span.end_column - 1 if span.end_line == span.line else length
-    return start, max(start + 1, min(end, max(length, 1)))
-
-
-def _shown(raw: str) -> str:
-    """The line with control characters shown as single signs, so that columns stay what they are."""
-    if raw.isprintable() or not any(not c.isprintable() and c != "\t" for c in raw):
-        return raw
-    return "".join(c if c.isprintable() or c == "\t" else _one_cell(c) for c in raw)
-
-
-def _one_cell(character: str) -> str:
-    shown = visible_line(character)
-    return shown if len(shown) == 1 else "\N{REPLACEMENT CHARACTER}"

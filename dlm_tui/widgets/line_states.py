@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 S = TypeVar("S")
 
-STRETCH = 256
+_STRETCH = 256  # lines that are compared at once
 
 
 class LineStates(Generic[S]):
@@ -66,7 +66,7 @@ def _common(old: list[str], new: list[str]) -> int:
     """How many lines the two begin with alike. Compares a stretch at once, which is ten times as fast."""
     shortest = min(len(old), len(new))
     begin = 0
-    while begin < shortest and old[begin : begin + STRETCH] == new[begin : begin + STRETCH]:
-        begin += STRETCH
-    end = min(begin + STRETCH, shortest)
+    while begin < shortest and old[begin : begin + _STRETCH] == new[begin : begin + _STRETCH]:
+        begin += _STRETCH
+    end = min(begin + _STRETCH, shortest)
     return next((i for i in range(begin, end) if old[i] != new[i]), end)
