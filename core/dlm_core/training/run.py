@@ -181,7 +181,7 @@ class Run:
         """Train the plan's adapters and commit them; a run that was asked to stop gives its end instead."""
         shop, snapshot = self.shop, past.snapshot
         adapters = self._adapters(plan, snapshot)
-        key = self._checkpoint_key(plan, rows)
+        key = self._checkpoint_key(plan, rows, adapters)
         folder = self._checkpoint(key) if self.options.resume else None
         at = None if folder is None else checkpoint.standing(folder)
         torch.manual_seed(self.recipe.seed + self.accelerator.process_index)
@@ -308,9 +308,11 @@ class Run:
             for name, config in training.adapter_configs().items()
         ]
 
-    def _checkpoint_key(self, plan: RunPlan, rows: PlannedRows) -> str:
+    def _checkpoint_key(self, plan: RunPlan, rows: PlannedRows, adapters: Sequence[AdapterWeights]) -> str:
+        """What a checkpoint's tensors belong to; what `auto` layers are may differ between releases."""
         parts = [hash_of(self.settings), self.shop.base.fingerprint, *plan.adapters]
         parts += [f"{r.section}:{r.adapter}" for r in rows.sft]
+        parts += [f"{a.spec.name}:{','.join(a.spec.modules)}" for a in adapters]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _checkpoint(self, key: str) -> Path:

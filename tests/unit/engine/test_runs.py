@@ -176,6 +176,17 @@ def test_stopping_leaves_the_version_before(desk: Desk) -> None:
     assert ended.versions == {"facts": "v0001", "tone": "v0001"}
 
 
+def test_a_checkpoint_of_adapters_on_other_layers_is_not_resumed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("dlm_core.training.run.resolve_targets", lambda layers, wanted: layers[:2])
+        desk.open().train(stop=desk.stop_after(1))
+    with pytest.raises(TrainingError, match="changed since"):
+        desk.train(resume=True)
+    assert desk.train().status == "done"
+
+
 def test_a_checkpoint_of_another_document_is_not_resumed(desk: Desk) -> None:
     with pytest.raises(TrainingError, match="no run was stopped"):
         desk.open().train(resume=True)
