@@ -16,6 +16,13 @@ T = TypeVar("T")
 class RowPlaces(WrappedDocument):
     """A wrapped document that knows what each of its rows shows, without counting or dividing lines."""
 
+    cells = 0
+    """The width that rows are wrapped to, 0 for none. Between a resize and the next wrap it is an old one."""
+
+    def wrap(self, width: int, tab_width: int | None = None) -> None:
+        self.cells = width
+        super().wrap(width, tab_width)
+
     @property
     def height(self) -> int:
         return len(self._offset_to_line_info)

@@ -72,6 +72,7 @@ class DocumentArea(TextArea):
         self._ground_style: Style | None = None
         self._rows = Rows()
         self._compares = False
+        self._tall = 0  # rows before a resize
         super().__init__(
             id="document-area",
             show_line_numbers=True,
@@ -242,6 +243,13 @@ class DocumentArea(TextArea):
 
     # Painting
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Keep the cursor in view where it was; Textual wraps the text anew after this."""
+        row = self.wrapped_document.location_to_offset(self.cursor_location).y - self.scroll_offset.y
+        if 0 <= row < self._tall:
+            self.call_after_refresh(self.scroll_cursor_visible)
+        self._tall = event.size.height
+
     @property
     def _looks(self) -> Looks:
         return self.app.looks  # type: ignore[attr-defined,no-any-return]
@@ -334,7 +342,7 @@ class DocumentArea(TextArea):
             return self._marked(self._render_line(y), line, part)
         tokens = (line in self._exact, self._tokens.get(line)) if self.show_loss else None
         look = (self._diagnostics.get(line), self._matches.get(line), tokens, frame.width, self._epoch)
-        key = (raw, self.state_at(line), here, self.soft_wrap, *look)
+        key = (raw, self.state_at(line), here, self._wrapped.cells, *look)
         row_key = (part, line if part == 0 else -1, frame.left, frame.gutter, *key)
         if (painted := self._painted.get(row_key)) is None:
             strip = self._row_strip(line, part, self._parts(line, key), frame, here)

@@ -276,6 +276,27 @@ async def test_a_document_with_problems_is_opened_once_it_is_saved_without(open_
         await stage.until(lambda: bench.engine_state == "ready", "its being ready")
 
 
+async def test_the_cursor_stays_in_view_when_the_terminal_shrinks(open_workbench: Open) -> None:
+    text = DOCUMENT + "\n" + "One answer of many words, so that it wraps where there is less room. " * 40
+    async with open_workbench(text=text) as stage:
+        area = stage.bench.editor.area
+        await stage.pilot.press("ctrl+end")
+
+        def in_view() -> bool:
+            row = area.wrapped_document.location_to_offset(area.cursor_location).y - area.scroll_offset.y
+            return 0 <= row < area.size.height
+
+        for size in ((80, 24), (60, 16), (160, 40)):
+            await stage.pilot.resize_terminal(*size)
+            await stage.pilot.pause()
+            await stage.until(in_view, f"the cursor in view at {size}")
+        area.scroll_home(animate=False)
+        await stage.pilot.pause()
+        await stage.pilot.resize_terminal(80, 24)
+        await stage.pilot.pause()
+        assert area.scroll_offset.y == 0  # whoever looks elsewhere is left there
+
+
 def _cells(strip: Strip) -> list[tuple[str, Style]]:
     return [(char, segment.style or Style()) for segment in strip for char in segment.text]
 
