@@ -56,9 +56,9 @@ class _Layer:
 
 
 @dataclass(frozen=True)
-class _LayerKept:
-    """What a layer's backward needs: the residual stream before it and in its middle, what its groups kept,
-    and the product of gate and up [T, 2 * d_ff].
+class _AttendKept:
+    """What the backward of a layer's attention needs: the residual stream before it, and what its groups
+    kept.
     """
 
     h: Tensor
@@ -66,8 +66,16 @@ class _LayerKept:
     qkv: Kept | None
     attention: AttentionKept
     o: Kept | None
+
+
+@dataclass(frozen=True)
+class _FeedKept:
+    """What the backward of a layer's feed-forward half needs: the residual stream in the layer's middle, what
+    its groups kept, and the product of gate and up [T, 2 * d_ff].
+    """
+
     middle: Tensor
-    middle_rstd: Tensor
+    rstd: Tensor
     gate_up: Kept | None
     projected: Tensor
     down: Kept | None
@@ -82,30 +90,30 @@ class Tape:
     last_rstd: Tensor
     places: Places
     weights: dict[tuple[tuple[int, float], ...], Tensor]
-    layers: tuple[_LayerKept, ...]
+    layers: tuple[tuple[_AttendKept | None, _FeedKept], ...]
 
 
 class _Remembered:
-    """What the layers under the lowest adapter make of the texts that came up last, [T, hidden] each: nothing
-    there ever changes.
+    """What the half layers (attention, feed-forward) under the lowest adapter make of the texts that came up
+    last, [T, hidden] each: nothing there ever changes.
     """
 
     def __init__(self) -> None:
         self._states: OrderedDict[tuple[int, tuple[int, ...]], Tensor] = OrderedDict()
         self._bytes = 0
 
-    def find(self, layers: int, texts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
-        """Those of the texts whose states after so many layers are held."""
+    def find(self, halves: int, texts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
+        """Those of the texts whose states after so many half layers are held."""
         found = {}
         for text in texts:
-            key = (layers, text)
+            key = (halves, text)
             if key in self._states:
                 self._states.move_to_end(key)
                 found[text] = self._states[key]
         return found
 
-    def keep(self, layers: int, text: tuple[int, ...], states: Tensor) -> None:
-        self._states[layers, text] = states
+    def keep(self, halves: int, text: tuple[int, ...], states: Tensor) -> None:
+        self._states[halves, text] = states
         self._bytes += states.nbytes
         while self._bytes > _REMEMBERED_BYTES and len(self._states) > 1:
             self._bytes -= self._states.popitem(last=False)[1].nbytes
@@ -129,7 +137,7 @@ class LeanForward:
         self._norm = shape.norm.detach().float()
         self._heads = [_heads(shape, block) for block in shape.blocks]
         self._active: tuple[int, ...] = ()
-        self._lowest = len(self.layers)
+        self._lowest, self._halves = len(self.layers), 2 * len(self.layers)
         self._fresh = False
         self._remembered = _Remembered()
         self._cos = self._sin = torch.empty(0)
@@ -142,7 +150,10 @@ class LeanForward:
                 for group in layer.groups:
                     group.lay_out(self._flat, active)
             adapted = (i for i, layer in enumerate(self.layers) if any(g.rank for g in layer.groups))
-            self._lowest = next(adapted, len(self.layers))
+            self._lowest = lowest = next(adapted, len(self.layers))
+            self._halves = 2 * lowest
+            if lowest < len(self.layers) and not (self.layers[lowest].qkv.rank or self.layers[lowest].o.rank):
+                self._halves += 1
         if not self._fresh and active:
             groups = [group for layer in self.layers for group in layer.groups]
             torch._foreach_copy_(
@@ -158,42 +169,49 @@ class LeanForward:
     def forward(self, packed: Packed, *, keep: bool, record: Record | None = None) -> Tape:
         """Run all layers. With `keep`, the tape can go `backward`; `record` gets all rank gates' values.
 
-        Layers under the lowest adapter need no backward and keep nothing on the tape; what they make of a
-        text is worked out when it first comes up.
+        What lies under the lowest adapter, half layers included, needs no backward and keeps nothing on the
+        tape; what it makes of a text is worked out when that first comes up.
         """
         places = self._places(packed)
         weights = self._column_weights(packed)
         h = self._lower(packed)
-        kept: list[_LayerKept] = []
-        for layer, heads in zip(self.layers[self._lowest :], self._heads[self._lowest :], strict=True):
-            h, one = self._layer(layer, heads, h, places, weights, keep, record)
-            if one is not None:
-                kept.append(one)
+        kept: list[tuple[_AttendKept | None, _FeedKept]] = []
+        for number in range(self._lowest, len(self.layers)):
+            layer, attended = self.layers[number], None
+            if 2 * number >= self._halves:
+                h, attended = self._attend(layer, self._heads[number], h, places, weights, keep, record)
+            h, fed = self._feed(layer, h, weights, keep, record)
+            if fed is not None:
+                kept.append((attended, fed))
         hidden, rstd = norm(h, self._norm, self._shape.eps, self.dtype)
         return Tape(hidden, h, rstd, places, weights, tuple(kept))
 
     def _lower(self, packed: Packed) -> Tensor:
-        """The residual stream [T, hidden] of a pack before the lowest layer with an adapter."""
-        if not self._lowest:
+        """The residual stream [T, hidden] of a pack before the lowest half layer with an adapter."""
+        if not self._halves:
             return functional.embedding(packed.ids, self._embedding).float()
-        known = self._remembered.find(self._lowest, packed.texts)
+        known = self._remembered.find(self._halves, packed.texts)
         new = [text for text in dict.fromkeys(packed.texts) if text not in known]
         if new:
             alone = pack(new, [-1] * len(new), packed.ids.device)
             places, weights = self._places(alone), self._column_weights(alone)
             h = functional.embedding(alone.ids, self._embedding).float()
-            for layer, heads in zip(self.layers[: self._lowest], self._heads, strict=False):
-                h, _ = self._layer(layer, heads, h, places, weights, False, None)
+            for half in range(self._halves):
+                layer, heads = self.layers[half // 2], self._heads[half // 2]
+                if half % 2:
+                    h, _ = self._feed(layer, h, weights, False, None)
+                else:
+                    h, _ = self._attend(layer, heads, h, places, weights, False, None)
             for i, text in enumerate(new):
                 known[text] = h.index_select(0, alone.row(i, len(text)))
-                self._remembered.keep(self._lowest, text, known[text])
+                self._remembered.keep(self._halves, text, known[text])
         whole = torch.zeros(packed.ids.shape[0], self._embedding.shape[1], device=packed.ids.device)
         ends = (*packed.starts[1:], packed.real)
         for start, end, shared, text in zip(packed.starts, ends, packed.shared, packed.texts, strict=True):
             whole[start:end] = known[text][shared : shared + end - start]
         return whole
 
-    def _layer(
+    def _attend(
         self,
         layer: _Layer,
         heads: Heads,
@@ -202,42 +220,56 @@ class LeanForward:
         weights: dict[tuple[tuple[int, float], ...], Tensor],
         keep: bool,
         record: Record | None,
-    ) -> tuple[Tensor, _LayerKept | None]:
+    ) -> tuple[Tensor, _AttendKept | None]:
         x, rstd = norm(h, layer.input_norm, self._shape.eps, self.dtype)
         y, qkv = layer.qkv.forward(x, weights[layer.qkv.columns], record)
         attended, attention = attend(y, heads, places, keep)
         y, o = layer.o.forward(attended, weights[layer.o.columns], record)
-        middle = h + y
-        x, middle_rstd = norm(middle, layer.mlp_norm, self._shape.eps, self.dtype)
+        return h + y, None if attention is None else _AttendKept(h, rstd, qkv, attention, o)
+
+    def _feed(
+        self,
+        layer: _Layer,
+        middle: Tensor,
+        weights: dict[tuple[tuple[int, float], ...], Tensor],
+        keep: bool,
+        record: Record | None,
+    ) -> tuple[Tensor, _FeedKept | None]:
+        x, rstd = norm(middle, layer.mlp_norm, self._shape.eps, self.dtype)
         projected, gate_up = layer.gate_up.forward(x, weights[layer.gate_up.columns], record)
         gate, up = projected.chunk(2, -1)
         y, down = layer.down.forward(functional.silu(gate).mul_(up), weights[layer.down.columns], record)
-        if attention is None:
-            return middle.add_(y), None
-        return middle + y, _LayerKept(
-            h, rstd, qkv, attention, o, middle, middle_rstd, gate_up, projected, down
-        )
+        return middle + y, _FeedKept(middle, rstd, gate_up, projected, down) if keep else None
 
     @torch.no_grad()
     def backward(self, tape: Tape, d_hidden: Tensor) -> None:
         """Add the adapters' gradients for the gradient d_hidden [T, hidden] of `tape.hidden`."""
         gradients, weights = Gradients(), tape.weights
         dh = norm_backward(d_hidden, tape.last, tape.last_rstd, self._norm)
-        for layer, heads, kept in zip(
-            reversed(self.layers), reversed(self._heads), reversed(tape.layers), strict=False
+        for number, (attended, fed) in zip(
+            reversed(range(self._lowest, len(self.layers))), reversed(tape.layers), strict=True
         ):
-            d = layer.down.backward(dh.to(self.dtype), kept.down, weights[layer.down.columns], gradients)
-            gate, up = kept.projected.chunk(2, -1)
-            d_projected = torch.empty_like(kept.projected)
+            layer, lowest = self.layers[number], number == self._lowest
+            d = layer.down.backward(dh.to(self.dtype), fed.down, weights[layer.down.columns], gradients)
+            gate, up = fed.projected.chunk(2, -1)
+            d_projected = torch.empty_like(fed.projected)
             d_gate, d_up = d_projected.chunk(2, -1)
             torch.mul(d, functional.silu(gate), out=d_up)
             d_gate.copy_(torch.ops.aten.silu_backward(d.mul_(up), gate))
-            d = layer.gate_up.backward(d_projected, kept.gate_up, weights[layer.gate_up.columns], gradients)
-            dh += norm_backward(d, kept.middle, kept.middle_rstd, layer.mlp_norm)
-            d = layer.o.backward(dh.to(self.dtype), kept.o, weights[layer.o.columns], gradients)
-            d = attend_backward(d, kept.attention, heads, tape.places)
-            d = layer.qkv.backward(d, kept.qkv, weights[layer.qkv.columns], gradients)
-            dh += norm_backward(d, kept.h, kept.rstd, layer.input_norm)
+            columns = weights[layer.gate_up.columns]
+            if attended is None:  # nothing under this half learns
+                layer.gate_up.learn(d_projected, fed.gate_up, columns, gradients)
+                break
+            d = layer.gate_up.backward(d_projected, fed.gate_up, columns, gradients)
+            dh += norm_backward(d, fed.middle, fed.rstd, layer.mlp_norm)
+            d = layer.o.backward(dh.to(self.dtype), attended.o, weights[layer.o.columns], gradients)
+            d = attend_backward(d, attended.attention, self._heads[number], tape.places)
+            columns = weights[layer.qkv.columns]
+            if lowest:
+                layer.qkv.learn(d, attended.qkv, columns, gradients)
+                break
+            d = layer.qkv.backward(d, attended.qkv, columns, gradients)
+            dh += norm_backward(d, attended.h, attended.rstd, layer.input_norm)
         gradients.flush()
 
     def _places(self, packed: Packed) -> Places:

@@ -162,8 +162,15 @@ class Group:
     def backward(self, dy: Tensor, kept: Kept | None, weights: Tensor, gradients: "Gradients") -> Tensor:
         """dx [T, d_in] for dy [T, sum of d_out]; hands the adapters' gradients to `gradients`."""
         dx = dy @ self.weight
+        dproduct = self.learn(dy, kept, weights, gradients)
+        return dx if dproduct is None else dx.addmm_(dproduct, self.read)
+
+    def learn(self, dy: Tensor, kept: Kept | None, weights: Tensor, gradients: "Gradients") -> Tensor | None:
+        """The backward without dx, for where nothing below learns. Gives the gradient [T, R + G] of what
+        `read` gave, None where no adapter sits here.
+        """
         if kept is None:
-            return dx
+            return None
         gated = self.gated
         dh = (dy @ self.out.t()).float().mul_(weights)
         dz = dh[:, :0]
@@ -173,7 +180,7 @@ class Group:
             dz = torch.mul(da, kept.a[:, :gated]).mul_(1 - s).mul_(self.logit_scale)
         dproduct = torch.cat([dh, dz], 1).to(dy.dtype)
         gradients.add(self, dproduct.t() @ kept.x, dz.sum(0), kept.hidden.t() @ dy)
-        return dx.addmm_(dproduct, self.read)
+        return dproduct
 
 
 class Gradients:

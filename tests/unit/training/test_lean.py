@@ -11,6 +11,7 @@ from torch import nn
 from dlm_core.adapters.bank import Bank
 from dlm_core.adapters.openness import OpennessLayout
 from dlm_core.adapters.spec import AdapterSpec, GateShape
+from dlm_core.adapters.targets import is_attention
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.bases.llama_shape import find, fused_weight
 from dlm_core.bases.placement import Placement
@@ -92,16 +93,20 @@ def row(length: int, adapter: str, seed: int) -> Row:
 class Bench:
     """A tiny base with three adapters (two gated ones of different rank, one `lora` on some layers) whose B
     has left zero, a batch of rows for two of them, and a text that the third rehearses. `lowest` is the first
-    layer that any of them changes.
+    layer that any of them changes; with `feed_forward` they leave attention alone.
     """
 
-    def __init__(self, make: Callable[[], nn.Module], *, lowest: int = 0, **gate: Any) -> None:
+    def __init__(
+        self, make: Callable[[], nn.Module], *, lowest: int = 0, feed_forward: bool = False, **gate: Any
+    ) -> None:
         torch.manual_seed(0)
         self.model = make().eval().requires_grad_(False)
         self.bank = Bank(self.model)
         self.head = SelectiveHead(self.model)
         frozen = tuple(f".{i}." for i in range(lowest))
         every = tuple(n for n in self.bank.features if not any(layer in n for layer in frozen))
+        if feed_forward:
+            every = tuple(n for n in every if not is_attention(n))
         some = tuple(n for n in every if n.endswith(("v_proj", "down_proj", "c_attn")))
         specs = [
             AdapterSpec("one", "disel", 4, 8.0, every, gate=GateShape(**gate)),
@@ -165,12 +170,12 @@ def test_losses_gradients_and_openness_are_those_of_transformers(
 
 
 @pytest.mark.parametrize("make", [llama, qwen3])
-@pytest.mark.parametrize("lowest", [0, 1])
+@pytest.mark.parametrize(("lowest", "feed_forward"), [(0, False), (1, False), (0, True), (1, True)])
 @pytest.mark.parametrize("alike", [6, 9])
 def test_what_rows_of_an_adapter_begin_with_is_read_once(
-    make: Callable[[], nn.Module], lowest: int, alike: int
+    make: Callable[[], nn.Module], lowest: int, feed_forward: bool, alike: int
 ) -> None:
-    bench = Bench(make, lowest=lowest)
+    bench = Bench(make, lowest=lowest, feed_forward=feed_forward)
     first = row(9, "one", 1)
     rows = [first, row(14, "two", 2)]
     for length, seed in ((12, 3), (13, 4)):  # with nine alike, what they share carries loss in both
@@ -192,9 +197,12 @@ def test_what_rows_of_an_adapter_begin_with_is_read_once(
 
 
 @pytest.mark.parametrize("room", [1 << 20, 1])
-def test_layers_under_the_lowest_adapter_read_a_text_once(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("lowest", "feed_forward"), [(1, False), (0, True), (1, True)])
+def test_what_lies_under_the_lowest_adapter_reads_a_text_once(
+    lowest: int, feed_forward: bool, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dlm_core.training.lean._REMEMBERED_BYTES", room)
-    bench = Bench(llama, lowest=1)
+    bench = Bench(llama, lowest=lowest, feed_forward=feed_forward)
     wanted, gradients = bench.step(bench.plan())
     lean = bench.lean()
     read: list[int] = []
