@@ -31,7 +31,7 @@ from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.recipe import Recipe, resolve
 from dlm_core.training.rehearsal import TOKENS, bundled, own_texts
 
-FORM = 1  # changes when trials of before can no longer stand beside new ones
+FORM = 2  # changes when trials of before can no longer stand beside new ones
 _ROWS = 8
 _STOPPED = "the comparison was stopped; the trials done so far are kept"
 
@@ -61,7 +61,8 @@ class Laboratory:
         self.document, self._folder, self._placement = document, folder, placement
         self.probes, self.emit, self._stop = tuple(probes), emit, stop
         self.questions = trained_questions(document)
-        self.recipe: Recipe = resolve(document, epochs=epochs)
+        # Other questions beside each row are of the run's loop alone, and no part of any method.
+        self.recipe: Recipe = replace(resolve(document, epochs=epochs), question_copies=0, lead_weight=1.0)
         self.system = document.frontmatter.system_prompt
         own = own_texts(document.frontmatter.training.rehearsal.texts, document.path.parent)
         self._neutral = (*own, *bundled("rehearsal"))
@@ -122,7 +123,7 @@ class Laboratory:
             "layers": f"{len(self.shape.modules)}",
             "rank gates": f"bias {self.shape.gate.bias_init:g}, rate x {recipe.gate_lr_multiplier:g}",
             "rows a batch": str(recipe.max_rows),
-            "epochs at most": str(recipe.epochs),
+            "epochs": f"{recipe.min_epochs} to {recipe.epochs}",
             "stop": f"{recipe.stop_recall:.1%} of answer tokens predicted",
             "schedule": f"{recipe.scheduler}, warm-up {recipe.warmup_ratio:g}",
             "question wear": f"{recipe.question_wear:g}",

@@ -1,14 +1,15 @@
-"""Training one method on a base for a comparison: the same rows, batches, schedule, stop rule and rehearsal
-for all of them.
+"""Training one method on a base for a comparison: the same rows, batches, schedule, stop rule, rehearsal and
+optimiser for all of them.
 
-The bank's own methods go through the training loop of a run. The others go through `WholeModelLoop`, which
-does the same steps on whatever parameters a method opens.
+The bank's own methods go through the training loop of a run, without what only a run has (mending, betas of
+its own). The others go through `WholeModelLoop`, which does the same steps on whatever parameters a method
+opens.
 """
 
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,16 @@ from dlm_core.training.schedule import factor
 ONE = "all"  # the single adapter that learns every row
 _VERIFY_ROWS = 8
 _FUSED_DEVICES = ("cpu", "cuda", "mps")
+_BETAS = (0.9, 0.999)  # AdamW's usual ones
+
+
+class _WholeEpochs(Loop):
+    """A run's loop that goes through everything to the end."""
+
+    betas = _BETAS
+
+    def _to_mend(self, recall: float, recalls: Mapping[str, float]) -> list[str]:
+        return []
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ def teach(
     begun = clock()
     if method in BANK:
         bank, adapter = _adapter(method, base, shape, recipe)
-        loop = Loop(
+        loop = _WholeEpochs(
             run_id=0,
             bank=bank,
             adapters=[adapter],
@@ -177,6 +188,7 @@ class WholeModelLoop:
         raw = torch.optim.AdamW(
             self.parameters,
             lr=recipe.learning_rate,
+            betas=_BETAS,
             weight_decay=recipe.weight_decay,
             fused=accelerator.device.type in _FUSED_DEVICES,
         )
@@ -196,7 +208,9 @@ class WholeModelLoop:
         )
 
     def run(self, stop: Callable[[], bool]) -> str:
-        """Train until every answer token is predicted (`recall`) or all epochs are done (`epochs`)."""
+        """Train until every answer token is predicted (`recall`), though not before the recipe's least epoch,
+        or all epochs are done (`epochs`).
+        """
         recipe = self.recipe
         for epoch in range(recipe.epochs):
             batches = self._batches(epoch)
@@ -206,7 +220,8 @@ class WholeModelLoop:
                     return "stopped"
                 self._step(batches[start : start + recipe.grad_accum], seen, epoch)
             self.epoch = epoch + 1
-            if seen.recall >= recipe.verify_recall:
+            may_stop = self.epoch >= recipe.min_epochs
+            if may_stop and seen.recall >= recipe.verify_recall:
                 seen = self._verify()
             self.emit(
                 TrainEpoch(
@@ -214,7 +229,7 @@ class WholeModelLoop:
                     recalls={ONE: seen.recall},
                 )
             )  # fmt: skip
-            if seen.recall >= recipe.stop_recall:
+            if may_stop and seen.recall >= recipe.stop_recall:
                 return "recall"
         return "epochs"
 

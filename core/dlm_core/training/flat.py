@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dlm_core.adapters.weights import AdapterWeights
 
 _FUSED_DEVICES = ("cpu", "cuda", "mps")
-_BETAS = (0.8, 0.95)
+BETAS = (0.8, 0.95)
 Part = Literal["matrices", "gates"]
 
 
@@ -126,14 +126,14 @@ class FlatAdapters:
         *,
         gate_lr_multiplier: float,
         weight_decay: float,
+        betas: tuple[float, float] = BETAS,
     ) -> torch.optim.AdamW:
         """AdamW with decay on A and B alone and the gates at their own rate, as in DISeL.
-
-        Its memory is short (betas 0.8 and 0.95): a run has a hundred steps, and gradients shrink meanwhile.
 
         Args:
             rates: peak learning rate per adapter name.
             gate_lr_multiplier: the gates' rate over the matrices' (DISeL's default is 5).
+            betas: by default a short memory: a run has a hundred steps, and gradients shrink meanwhile.
 
         Every group carries `peak_lr`, from which the loop sets `lr`.
         """
@@ -145,7 +145,7 @@ class FlatAdapters:
                 decay = 0.0 if gates else weight_decay
                 groups.append({"params": [vector], "lr": rate, "peak_lr": rate, "weight_decay": decay})
         device = next(iter(self.each[0].vectors.values())).device
-        return torch.optim.AdamW(groups, betas=_BETAS, fused=device.type in _FUSED_DEVICES)
+        return torch.optim.AdamW(groups, betas=betas, fused=device.type in _FUSED_DEVICES)
 
 
 def _view(vector: Tensor, place: Place) -> Tensor:

@@ -24,7 +24,7 @@ from dlm_core.training import optimiser as optimisers
 from dlm_core.training.augment import Near, beginnings, near_tokens, wear
 from dlm_core.training.batches import Batch, collate, other_questions, plan_epoch, within_budget
 from dlm_core.training.examples import Row
-from dlm_core.training.flat import FlatAdapters
+from dlm_core.training.flat import BETAS, FlatAdapters
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.mending import mending_batches, unlearned
 from dlm_core.training.passes import Turn, choose_passes
@@ -53,6 +53,8 @@ class Loop:
         rehearsal: neutral texts, or None.
         emit: receives events; at most ten TrainSteps a second, the last of an epoch always.
     """
+
+    betas = BETAS
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class Loop:
                 rates,
                 gate_lr_multiplier=recipe.gate_lr_multiplier,
                 weight_decay=recipe.weight_decay,
+                betas=self.betas,
             )
         )
         self.passes = choose_passes(
@@ -375,7 +378,7 @@ class Loop:
         may_stop = validation is None and progress.epoch + 1 >= self.recipe.min_epochs
         if may_stop and counters.recall >= self.recipe.verify_recall:
             counters, sections = self._verify()
-            progress.lacking = unlearned(self.rows, counters.recall, sections.recalls())
+            progress.lacking = self._to_mend(counters.recall, sections.recalls())
         else:
             progress.lacking = []
         forgetting = at_epoch(progress.epoch + 1)
@@ -399,6 +402,10 @@ class Loop:
         progress.batch = 0
         self.learned = Learned(counters.recall, sections.recalls(), sections.losses())
         progress.counters, progress.sections = Counters(), Counters()
+
+    def _to_mend(self, recall: float, recalls: Mapping[str, float]) -> list[str]:
+        """The sections that the next epoch goes through alone; none for a whole epoch."""
+        return unlearned(self.rows, recall, recalls)
 
     def _seen(self) -> tuple[Counters, Counters]:
         """The epoch's counters per adapter and per section, over all processes."""

@@ -1,5 +1,7 @@
 """Comparing methods on the tiny base: every one learns, nothing is left behind, and nothing is done twice."""
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 import torch
@@ -10,7 +12,9 @@ from dlm_core.evaluation import methods
 from dlm_core.events import Working
 from dlm_core.reports import METHODS, Comparison, Method
 from dlm_core.store.store import Store
-from tests.tiny import DLM_ID, Desk, make_model
+from dlm_core.training.batches import Batch, collate
+from dlm_core.training.examples import Row
+from tests.tiny import BODY, DLM_ID, Desk, make_model
 
 RATE: dict[Method, float] = {
     "disel": 0.02, "lora": 0.02, "lora-mlp": 0.02, "dora": 0.02, "adalora": 0.05, "full": 0.003,
@@ -62,6 +66,33 @@ def test_every_method_learns_the_same_rows(desk: Desk) -> None:
     assert counts["lora-mlp"] < counts["lora"] < counts["dora"] < counts["full"]
     assert counts["lora"] < counts["disel"] and counts["lora"] < counts["adalora"]
     assert found.notes
+
+
+@pytest.mark.usefixtures("quiet")
+def test_all_methods_take_the_same_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[str, list[list[tuple[int, ...]]]] = {}
+    for where in ("dlm_core.training.loop", "dlm_core.evaluation.teaching"):
+
+        def noted(rows: Sequence[Row], *args: object, here: str = where, **kwargs: object) -> Batch:
+            taken.setdefault(here, []).append([row.ids for row in rows])
+            return collate(rows, *args, **kwargs)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(f"{where}.collate", noted)
+    desk.write(BODY, num_epochs=3)
+    compare(desk, "disel", "full", rates=dict.fromkeys(RATE, 1e-6))
+    ours, theirs = taken.values()
+    assert len(ours) >= 6 and ours == theirs
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quiet")
+def test_no_method_stops_before_the_least_of_epochs(desk: Desk) -> None:
+    desk.write(SHORT, num_epochs=60, min_epochs=1)
+    soon = {t.method: t.epochs for t in compare(desk, "lora", "full").trials}
+    assert max(soon.values()) < 50
+    desk.write(SHORT, num_epochs=60, min_epochs=50)
+    late = {t.method: t.epochs for t in compare(desk, "lora", "full").trials}
+    assert min(late.values()) >= 50
 
 
 @pytest.mark.slow
