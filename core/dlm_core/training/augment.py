@@ -16,6 +16,7 @@ from torch import Tensor
 from dlm_core.training.examples import Row
 
 LEAD_TOKENS = 3  # so many open an answer
+_MORE = 1.6  # times as worn are questions whose answers only begin
 _WHOLE = 0.25  # this share of the questions is left as it stands
 _WORDINGS = 8  # worn ones of a question that come up again and again: what nothing changes reads each once
 _NEAREST = 8
@@ -60,11 +61,12 @@ def wear(rows: Sequence[Row], share: float, near: Near, seed: int, epoch: str) -
 
 def beginnings(rows: Sequence[Row], share: float, near: Near, seed: int, turn: str) -> list[Row]:
     """For each question of `rows` one wording, worn by itself, up to the first tokens of its answer: there it
-    is settled which answer follows. Prose has none. `turn` tells the calls of one run apart.
+    is settled which answer follows, so these are worn more than rows that learn an answer whole. Prose has
+    none. `turn` tells the calls of one run apart.
     """
     asked = [row for row in rows if row.question[0] < row.question[1]]
     found = []
-    for row in wear(asked, share, near, seed, turn):
+    for row in wear(asked, min(1.0, share * _MORE), near, seed, turn):
         end = row.loss.index(True) + LEAD_TOKENS
         found.append(replace(row, ids=row.ids[:end], loss=row.loss[:end], repeated=True, within=row.ids))
     return found

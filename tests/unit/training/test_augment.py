@@ -85,3 +85,8 @@ def test_beginnings_of_one_turn_are_the_same_and_turns_differ() -> None:
 
     assert first(1) == first(1)
     assert len({first(turn).ids for turn in range(12)}) > 3
+
+
+def test_beginnings_are_worn_more_than_what_is_learned_whole() -> None:
+    for turn in map(str, range(12)):
+        assert beginnings([ROW], 0.5, NEAR, 42, turn)[0].within == wear([ROW], 0.8, NEAR, 42, turn)[0].ids
