@@ -113,7 +113,7 @@ def train_gate(
         kept[1 + fold_of[i], i] = 0.0
     first, second = _Layer(folds + 1, config.hidden_proj_dim, hidden, generator), None
     second = _Layer(folds + 1, len(adapters), config.hidden_proj_dim, generator)
-    optimiser = torch.optim.AdamW([*first.tensors, *second.tensors], lr=config.lr)
+    optimiser = torch.optim.AdamW([*first.tensors, *second.tensors], lr=config.lr, fused=True)
 
     def logits(rows: Tensor) -> Tensor:
         return second(functional.gelu(first(rows)))

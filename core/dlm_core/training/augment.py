@@ -68,7 +68,7 @@ def beginnings(rows: Sequence[Row], share: float, near: Near, seed: int, turn: s
     found = []
     for row in wear(asked, min(1.0, share * _MORE), near, seed, turn):
         end = row.loss.index(True) + LEAD_TOKENS
-        found.append(replace(row, ids=row.ids[:end], loss=row.loss[:end], repeated=True, within=row.ids))
+        found.append(replace(row, ids=row.ids[:end], loss=row.loss[:end], repeated=True))
     return found
 
 

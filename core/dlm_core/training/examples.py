@@ -32,8 +32,7 @@ class Row:
 
     `kind` is prose or instruction; `section` is the content hash, `label` a short name for messages.
     `question` is where the question's own tokens stand, [begin, end), empty for prose. What is `repeated`
-    teaches once more what another row teaches, and does not count as recalled or not. `within` are the ids of
-    a longer row that this one begins, empty where there is none.
+    teaches once more what another row teaches, and does not count as recalled or not.
     """
 
     ids: tuple[int, ...]
@@ -44,7 +43,6 @@ class Row:
     kind: SectionKind
     question: tuple[int, int] = (0, 0)
     repeated: bool = False
-    within: tuple[int, ...] = ()
 
     @property
     def loss_tokens(self) -> int:

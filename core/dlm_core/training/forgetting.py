@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,22 +19,24 @@ METER_TOKENS = 64
 
 @dataclass(frozen=True)
 class Measured:
-    """One text with what the base says of it: `ids` [1, T], `log_probs` [T - 1, vocabulary] (float16), summed
-    NLL.
+    """Texts of one length with what the base says of them: `ids` [n, T], `log_probs` [n * (T - 1),
+    vocabulary] (float16), summed NLL; `places` are the texts' among all.
     """
 
     ids: Tensor
+    places: tuple[int, ...]
     log_probs: Tensor
     nll: float
 
 
 class ForgettingMeter:
-    """Measures how far an adapted model has drifted on neutral text.
+    """Measures how far an adapted model has drifted on neutral text. Texts of one length are read together.
 
     Args:
         head: the model; its bank must be off while this is built.
         texts: held-out neutral texts.
         limit: tokens read of each.
+        autocast: the number formats that the forward runs in; by default the model's own.
     """
 
     def __init__(
@@ -43,22 +46,32 @@ class ForgettingMeter:
         texts: Sequence[str],
         device: str,
         limit: int = METER_TOKENS,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        self._head = head
+        self._head, self._autocast = head, autocast
+        by_length: dict[int, list[list[int]]] = {}
+        for text in texts:
+            ids = encoder.encode_text(text)[:limit]
+            if len(ids) > 1:
+                by_length.setdefault(len(ids), []).append(ids)
         self._texts: list[Measured] = []
+        at = 0
         with torch.no_grad():
-            for text in texts:
-                ids = torch.tensor([encoder.encode_text(text)[:limit]], device=device)
-                if ids.shape[1] < 2:
-                    continue
-                logits = self._logits(ids)
-                nll = float(functional.cross_entropy(logits, ids[0, 1:], reduction="sum"))
-                self._texts.append(Measured(ids, torch.log_softmax(logits, -1).half(), nll))
-        self.tokens = sum(t.ids.shape[1] - 1 for t in self._texts)
+            for rows in by_length.values():
+                together = torch.tensor(rows, device=device)
+                logits = self._logits(together)
+                nll = float(functional.cross_entropy(logits, _next(together), reduction="sum"))
+                log_probs = torch.log_softmax(logits, -1).half()
+                self._texts.append(Measured(together, tuple(range(at, at + len(rows))), log_probs, nll))
+                at += len(rows)
+        self.tokens = sum(len(t.log_probs) for t in self._texts)
         self.base_perplexity = token_perplexity(sum(t.nll for t in self._texts), self.tokens)
 
     def _logits(self, ids: Tensor) -> Tensor:
-        return self._head.logits(ids, torch.ones_like(ids), torch.arange(ids.shape[1] - 1, device=ids.device))
+        """What is said before every token of ids [n, T] but the first: [n * (T - 1), vocabulary]."""
+        places = torch.arange(ids.numel(), device=ids.device).view(ids.shape)[:, :-1].flatten()
+        with self._autocast():
+            return self._head.logits(ids, torch.ones_like(ids), places)
 
     def measure(self) -> tuple[float, float]:
         """(perplexity, KL(base ‖ adapted) per token in nats) under the plan in use."""
@@ -69,9 +82,10 @@ class ForgettingMeter:
         order = list(range(len(plan.adapters)))
         random.Random(seed).shuffle(order)
 
-        def pin(i: int) -> None:
-            weights = torch.zeros(1, len(plan.adapters), device=self._texts[i].ids.device)
-            weights[0, order[i % len(order)]] = 1.0
+        def pin(text: Measured) -> None:
+            weights = torch.zeros(len(text.places), len(plan.adapters), device=text.ids.device)
+            for row, place in enumerate(text.places):
+                weights[row, order[place % len(order)]] = 1.0
             plan.set_rows(weights)
             bank.use(plan)
 
@@ -82,13 +96,18 @@ class ForgettingMeter:
             plan.dropping = dropping
             plan.forget()
 
-    def _measure(self, prepare: Callable[[int], None]) -> tuple[float, float]:
+    def _measure(self, prepare: Callable[[Measured], None]) -> tuple[float, float]:
         nll = divergence = 0.0
         with torch.no_grad():
-            for i, text in enumerate(self._texts):
-                prepare(i)
+            for text in self._texts:
+                prepare(text)
                 logits = self._logits(text.ids)
-                nll += float(functional.cross_entropy(logits, text.ids[0, 1:], reduction="sum"))
+                nll += float(functional.cross_entropy(logits, _next(text.ids), reduction="sum"))
                 base = text.log_probs.float()
                 divergence += float((base.exp() * (base - torch.log_softmax(logits, -1))).sum())
         return token_perplexity(nll, self.tokens), divergence / max(self.tokens, 1)
+
+
+def _next(ids: Tensor) -> Tensor:
+    """The tokens [n * (T - 1)] that follow in ids [n, T]."""
+    return ids[:, 1:].flatten()

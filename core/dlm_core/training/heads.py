@@ -16,12 +16,13 @@ _PLACES = 256  # so many at a time
 
 @dataclass(frozen=True)
 class Answered:
-    """Per place: the loss in nats [n], and whether the target was the likeliest token [n]. `d_hidden` [n,
-    hidden] is the gradient of the scaled sum of losses, empty if none was asked for.
+    """Per answer the loss in nats [n] and whether the target was the likeliest token [n]; per place of a
+    neutral text the divergence in nats [m]; and the gradient `d_hidden` [n + m, hidden].
     """
 
     losses: Tensor
     hits: Tensor
+    apart: Tensor
     d_hidden: Tensor
 
 
@@ -34,29 +35,48 @@ class OutputHead:
     def _logits(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self._weight, self._bias).float()
 
-    def answers(
-        self, hidden: Tensor, targets: Tensor, scales: Tensor | None, margin: float = 0.0
+    def learn(
+        self, hidden: Tensor, targets: Tensor, scales: Tensor, base: Tensor | None, scale: float
     ) -> Answered:
-        """Cross-entropy of `targets` [n] at hidden states [n, hidden]; `scales` [n] are the factors of the
-        losses in the sum whose gradient is wanted, None for no gradient; `margin` is by how many nats a
-        target must lead to count as predicted.
+        """Cross-entropy of `targets` [n] at the first of the hidden states [n + m, hidden], KL(adapted ‖
+        base) at the others; `d_hidden` is the gradient of the losses times `scales` [n] and the divergences
+        times `scale`, summed.
+
+        Args:
+            base: the base's log-probabilities [m, vocabulary], None where m is 0.
         """
-        losses, hits, gradients = [], [], []
-        rates = targets.new_ones(targets.shape) if scales is None else scales
-        for part, wanted, rate in _in_parts(hidden, targets, rates):
+        count = targets.shape[0]
+        losses, hits, apart, gradients = [], [], [], []
+        for begin in range(0, hidden.shape[0], _PLACES):
+            part = hidden[begin : begin + _PLACES]
             logits = self._logits(part)
-            best, where = logits.max(-1, keepdim=True)
-            right = logits.gather(-1, wanted[:, None])
-            hits.append(where[:, 0] == wanted if margin <= 0 else leads(logits, wanted, margin))
-            weights = logits.sub_(best).exp_()
-            total = weights.sum(-1, keepdim=True)
-            losses.append((total.log() + best - right)[:, 0])
-            if scales is not None:
-                weights.mul_(rate[:, None] / total)
-                weights.scatter_add_(-1, wanted[:, None], -rate[:, None])
-                gradients.append(weights.to(part.dtype) @ self._weight)
-        d_hidden = torch.cat(gradients) if gradients else hidden[:0]
-        return Answered(torch.cat(losses), torch.cat(hits), d_hidden)
+            answers = min(max(count - begin, 0), part.shape[0])
+            if answers:
+                here = slice(begin, begin + answers)
+                loss, hit = _answered(logits[:answers], targets[here], scales[here])
+                losses.append(loss)
+                hits.append(hit)
+            if answers < part.shape[0]:
+                assert base is not None
+                here = slice(begin + answers - count, begin + part.shape[0] - count)
+                apart.append(_diverged(logits[answers:], base[here], scale))
+            gradients.append(logits.to(part.dtype) @ self._weight)
+        none = hidden.new_zeros(0, dtype=torch.float32)
+        return Answered(
+            torch.cat([none, *losses]),
+            torch.cat([none.bool(), *hits]),
+            torch.cat([none, *apart]),
+            torch.cat(gradients),
+        )
+
+    def check(self, hidden: Tensor, targets: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+        """Losses of `targets` [n] in nats, and whether each leads by at least `margin` nats."""
+        losses, hits = [], []
+        for part, wanted in _in_parts(hidden, targets):
+            logits = self._logits(part)
+            losses.append(functional.cross_entropy(logits, wanted, reduction="none"))
+            hits.append(leads(logits, wanted, margin))
+        return torch.cat(losses), torch.cat(hits)
 
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Log-probabilities [n, vocabulary] at hidden states [n, hidden], in float16."""
@@ -64,19 +84,30 @@ class OutputHead:
             [torch.log_softmax(self._logits(p), -1).half() for p in torch.split(hidden, _PLACES)]
         )
 
-    def divergence(self, hidden: Tensor, base: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-        """KL(adapted ‖ base) per place [n] in nats, for the base's log-probabilities [n, vocabulary], and the
-        gradient [n, hidden] of the sum over places times `scale`.
-        """
-        divergences, gradients = [], []
-        for part, wanted in _in_parts(hidden, base):
-            adapted = torch.log_softmax(self._logits(part), -1)
-            weights = adapted.exp()
-            apart = adapted.sub_(wanted.float())
-            each = (weights * apart).sum(-1, keepdim=True)
-            divergences.append(each[:, 0])
-            gradients.append(weights.mul_(apart.sub_(each)).mul_(scale).to(part.dtype) @ self._weight)
-        return torch.cat(divergences), torch.cat(gradients)
+
+def _answered(logits: Tensor, targets: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+    """Losses of `targets` [n] at logits [n, vocabulary], and whether each was the likeliest. The logits
+    become the gradient of the losses times `scales` [n].
+    """
+    best, where = logits.max(-1, keepdim=True)
+    right = logits.gather(-1, targets[:, None])
+    weights = logits.sub_(best).exp_()
+    total = weights.sum(-1, keepdim=True)
+    weights.mul_(scales[:, None] / total)
+    weights.scatter_add_(-1, targets[:, None], -scales[:, None])
+    return (total.log() + best - right)[:, 0], where[:, 0] == targets
+
+
+def _diverged(logits: Tensor, base: Tensor, scale: float) -> Tensor:
+    """KL(adapted ‖ base) per place [m] in nats for logits and the base's log-probabilities [m, vocabulary].
+    The logits become the gradient of the sum over places times `scale`.
+    """
+    adapted = torch.log_softmax(logits, -1)
+    weights = torch.exp(adapted, out=logits)
+    apart = adapted.sub_(base)
+    each = (weights * apart).sum(-1, keepdim=True)
+    weights.mul_(apart.sub_(each)).mul_(scale)
+    return each[:, 0]
 
 
 def leads(logits: Tensor, targets: Tensor, margin: float) -> Tensor:

@@ -83,7 +83,9 @@ def norm_backward(dn: Tensor, h: Tensor, rstd: Tensor, weight: Tensor) -> Tensor
 
 
 def attend(y: Tensor, heads: Heads, places: Places, keep: bool) -> tuple[Tensor, AttentionKept | None]:
-    """Attention's output [T, heads * d] for the product y [T, (heads + 2 kv) * d], in y's type."""
+    """Attention's output [T, heads * d] for the product y [T, (heads + 2 kv) * d], in y's type; its own
+    products too are in that type.
+    """
     packed, d, kv = places.packed, heads.d, heads.kv_heads
     total, turned = y.shape[0], heads.turned
     x = y.view(total, heads.all, d)
@@ -92,8 +94,10 @@ def attend(y: Tensor, heads: Heads, places: Places, keep: bool) -> tuple[Tensor,
     if heads.norms is not None:
         before = qk
         qk, rstd = norm(qk, heads.norms, heads.eps, torch.float32)
-    full = torch.empty(total, heads.all, d, device=y.device)
-    turn(qk, places.cos, places.sin, full[:, :turned])
+    full = torch.empty(total, heads.all, d, dtype=y.dtype, device=y.device)
+    placed = torch.empty_like(qk)
+    turn(qk, places.cos, places.sin, placed)
+    full[:, :turned] = placed
     full[:, turned:] = x[:, turned:]
     q, k, v = _side_by_side(full, heads, packed)
     weights = _weights(q, k, places.mask, d)
@@ -104,7 +108,7 @@ def attend(y: Tensor, heads: Heads, places: Places, keep: bool) -> tuple[Tensor,
     if keep:
         few = weights.numel() <= _KEPT_SCORES
         kept = AttentionKept(q, k, v, weights if few else None, before, rstd)
-    return back.to(y.dtype), kept
+    return back, kept
 
 
 def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Places) -> Tensor:
@@ -114,12 +118,12 @@ def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Pl
     weights = kept.weights
     if weights is None:
         weights = _weights(kept.q, kept.k, places.mask, d)
-    do = d_out.float().index_select(0, packed.side_by_side).mul_(packed.own[:, None])
+    do = d_out.index_select(0, packed.side_by_side).mul_(packed.own.to(d_out.dtype)[:, None])
     do = do.view(rows, width, kv, -1, d)
     do = do.permute(0, 2, 3, 1, 4).reshape(rows * kv, -1, d)
-    side = torch.empty(rows, width, heads.all, d, device=d_out.device)
+    side = torch.empty(rows, width, heads.all, d, dtype=d_out.dtype, device=d_out.device)
     side[:, :, turned:] = (weights.mT @ do).view(rows, kv, width, d).transpose(1, 2)
-    ds = torch._softmax_backward_data(do @ kept.v.mT, weights, -1, torch.float32).mul_(d**-0.5)
+    ds = torch._softmax_backward_data(do @ kept.v.mT, weights, -1, weights.dtype).mul_(d**-0.5)
     dq = (ds @ kept.k).view(rows, kv, -1, width, d).permute(0, 3, 1, 2, 4)
     torch.unflatten(side[:, :, : heads.heads], 2, (kv, -1)).copy_(dq)
     side[:, :, heads.heads : turned] = (ds.mT @ kept.q).view(rows, kv, width, d).transpose(1, 2)
@@ -127,11 +131,11 @@ def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Pl
     full = side.index_select(0, packed.end_to_end)
     if len(packed.common):
         others = side.index_select(0, packed.copies.flatten()).view(*packed.copies.shape, heads.all * d)
-        others = torch.einsum("skn,sk->sn", others, packed.copied)
+        others = torch.einsum("skn,sk->sn", others, packed.copied.to(others.dtype))
         full[packed.common] += others.view(-1, heads.all, d)
     full[packed.real :] = 0
     dqk = torch.empty(total, turned, d, device=d_out.device)
-    turn(full[:, :turned], places.cos, -places.sin, dqk)
+    turn(full[:, :turned].float(), places.cos, -places.sin, dqk)
     if heads.norms is not None:
         assert kept.heads is not None and kept.rstd is not None
         dqk = norm_backward(dqk, kept.heads, kept.rstd, heads.norms)
@@ -153,4 +157,4 @@ def _side_by_side(full: Tensor, heads: Heads, packed: Packed) -> tuple[Tensor, T
 
 
 def _weights(q: Tensor, k: Tensor, mask: Tensor, d: int) -> Tensor:
-    return torch.softmax(torch.baddbmm(mask, q, k.mT, alpha=d**-0.5), -1)
+    return torch.softmax(torch.baddbmm(mask.to(q.dtype), q, k.mT, alpha=d**-0.5), -1)

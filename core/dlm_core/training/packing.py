@@ -22,7 +22,7 @@ class Packed:
     one that belongs to no row and changes nothing. `real` counts the others. `side_by_side` [rows * width]
     picks from T (what is missing is the token of none), `end_to_end` [T] picks back; `owners` [T] are the
     rows' adapters by index, -1 for none. Row i looks for its first `shared[i]` tokens in an earlier row, the
-    rest begins at `starts[i]`. `texts` are the rows, or the longer texts that they begin.
+    rest begins at `starts[i]`. `texts` are the rows.
 
     `own` [rows * width] is 1.0 where a row has a token to itself or first. Tokens that several rows share
     are `common` [S]; `copies` [S, K] are their places in the other rows, among rows * width, as far as
@@ -54,11 +54,8 @@ def pack(
     rows: Sequence[Sequence[int]],
     owners: Sequence[int],
     device: torch.device | str,
-    texts: Sequence[Sequence[int]] | None = None,
 ) -> Packed:
-    """Lay `rows` of token ids end to end; `owners` has an adapter's index for each, `texts` the text that
-    each row begins, if not itself.
-    """
+    """Lay `rows` of token ids end to end; `owners` has an adapter's index for each."""
     shared, first = _beginnings(rows, owners)
     width = max(map(len, rows))
     real = sum(len(row) - known for row, known in zip(rows, shared, strict=True))
@@ -98,7 +95,7 @@ def pack(
         owners=whose.to(device),
         starts=tuple(starts),
         shared=tuple(shared),
-        texts=tuple(tuple(text) for text in (rows if texts is None else texts)),
+        texts=tuple(map(tuple, rows)),
         own=own.flatten().to(device),
         common=torch.tensor(list(copies), dtype=torch.long, device=device),
         copies=torch.tensor(

@@ -150,12 +150,11 @@ class LeanPasses:
         if turn is not None:
             assert self._rehearsal is not None
             base = self._rehearsal.base(turn.text, self._say)
-        rows, owners, texts = self._rows(batch)
+        rows, owners = self._rows(batch)
         if turn is not None:
             rows.append(turn.text.input_ids[0].tolist())
-            texts.append(rows[-1])
             owners.append(turn.pinned)
-        packed = self._pack(rows, owners, texts)
+        packed = self._pack(rows, owners)
         recorder = None if layout is None else self._recorder(layout, packed, owners[: len(batch.rows)])
 
         def record(module: str, adapter: int, openness: Tensor) -> None:
@@ -163,20 +162,15 @@ class LeanPasses:
             recorder.add_part(module, self._names[adapter], openness)
 
         tape = self._forward.forward(packed, keep=True, record=None if recorder is None else record)
-        places = self._places(batch, packed)
+        places, weight = self._places(batch, packed), 0.0
+        if turn is not None and base is not None:
+            weight = turn.weight / base.shape[0]
+            places = torch.cat([places, packed.row(len(rows) - 1, base.shape[0])])
         hidden = tape.hidden.index_select(0, places)
-        answered = self._head.answers(hidden, batch.targets, batch.emphasis * scale)
+        answered = self._head.learn(hidden, batch.targets, batch.emphasis * scale, base, weight)
         d_hidden = torch.zeros(tape.hidden.shape, device=self._device)
         d_hidden.index_add_(0, places, answered.d_hidden.float())
-        kl = None
-        if turn is not None and base is not None:
-            count = base.shape[0]
-            read = packed.row(len(rows) - 1, count)
-            apart, gradient = self._head.divergence(
-                tape.hidden.index_select(0, read), base, turn.weight / count
-            )
-            d_hidden.index_add_(0, read, gradient.float())
-            kl = float(apart.mean())
+        kl = float(answered.apart.mean()) if turn is not None else None
         self._forward.backward(tape, d_hidden)
         return Outcome(answered.losses, answered.hits, kl, recorder)
 
@@ -184,27 +178,20 @@ class LeanPasses:
         packed = self._pack(*self._rows(batch))
         tape = self._forward.forward(packed, keep=False)
         places = self._places(batch, packed)
-        answered = self._head.answers(tape.hidden.index_select(0, places), batch.targets, None, LEAD)
-        return Outcome(answered.losses, answered.hits)
+        return Outcome(*self._head.check(tape.hidden.index_select(0, places), batch.targets, LEAD))
 
     def changed(self) -> None:
         self._forward.forget()
 
-    def _rows(self, batch: Batch) -> tuple[list[Sequence[int]], list[int], list[Sequence[int]]]:
-        """The batch's rows, their adapters by index, and the texts that they begin."""
-        owners = [self._names.index(r.adapter) for r in batch.rows]
-        return [r.ids for r in batch.rows], owners, [r.within or r.ids for r in batch.rows]
+    def _rows(self, batch: Batch) -> tuple[list[Sequence[int]], list[int]]:
+        """The batch's rows, and their adapters by index."""
+        return [r.ids for r in batch.rows], [self._names.index(r.adapter) for r in batch.rows]
 
-    def _pack(
-        self,
-        rows: Sequence[Sequence[int]],
-        owners: Sequence[int],
-        texts: Sequence[Sequence[int]] | None = None,
-    ) -> Packed:
+    def _pack(self, rows: Sequence[Sequence[int]], owners: Sequence[int]) -> Packed:
         active = sorted({o for o in owners if o >= 0})
         if active:  # rows of the bare base weigh whatever is stacked with zero
             self._forward.use(active)
-        return pack(rows, owners, self._device, texts)
+        return pack(rows, owners, self._device)
 
     def _places(self, batch: Batch, packed: Packed) -> Tensor:
         """Where in the pack the batch's answers are predicted, in the order of its targets."""

@@ -14,9 +14,9 @@ from dlm_core.events import RecipeEntry
 VERIFY_RECALL = 0.9
 WITHOUT_COPIES = 3.0
 """What an answer's first tokens count where its question comes in one wording a step."""
-_AUTO_EPOCHS_ANSWERS = 12
+_AUTO_EPOCHS_ANSWERS = 11
 _AUTO_EPOCHS_PROSE = 4
-_AUTO_MIN_EPOCHS = 10
+_AUTO_MIN_EPOCHS = 9
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dlm_core.errors import DocumentError
 from dlm_core.training.examples import Encoder
 from dlm_core.training.forward import SelectiveHead
 
-TOKENS = 48
+TOKENS = 32
 """Read of each text: short ones often keep more of the base than long ones now and then."""
 
 

@@ -74,6 +74,7 @@ class Run:
         self._begun = clock()
         self._learned = Learned()
         self._retention: Mapping[str, float] = {}
+        self._measured: tuple[int, Mapping[str, float]] = (-1, {})  # after which step of full training
         self.accelerator = accelerator_for(workshop.base.placement)
         self.run_id = 0
         self._emit: Callable[[Event], None] = lambda _: None
@@ -218,10 +219,15 @@ class Run:
                 self._reason = _REASONS.get(reason, reason)
             if reason == "stopped":
                 return self._stopped(loop, phase, adapters, key, snapshot), snapshot
+            if phase == "sft" and isinstance(loop, Loop) and not loop.validation:
+                step, figures = self._measured
+                self._retention = figures if step == loop.progress.step else {}
+            else:
+                self._retention = {}
         shop.bank.use(None)
         if not self.accelerator.is_main_process:
             return None, snapshot
-        self._retention = measure(shop, adapters, self.recipe.seed)
+        self._retention = self._retention or measure(shop, adapters, self.recipe.seed)
         committed = self._commit(adapters, plan, past, self._retention)
         shop.store.checkpoints.clear()
         return None, committed
@@ -248,7 +254,9 @@ class Run:
             if phase != "sft" or (now - measured_at < METER_INTERVAL_S and epoch < self.recipe.epochs):
                 return {}
             measured_at = now
-            return measure(self.shop, loop.adapters, epoch)
+            figures = measure(self.shop, loop.adapters, epoch)
+            self._measured = (loop.progress.step, figures)
+            return figures
 
         return at_epoch
 

@@ -9,6 +9,7 @@ from dlm_core.routing.embed import Embedder
 from dlm_core.store.store import Store
 from dlm_core.training.forgetting import METER_TEXTS, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.processes import accelerator_for
 from dlm_core.training.rehearsal import Rehearsal, bundled
 
 
@@ -46,8 +47,11 @@ class Workshop:
         return self.neutral.rehearsal[1]
 
     def meter(self) -> ForgettingMeter:
-        """The forgetting meter. The bank must be off."""
+        """The forgetting meter, in the number formats of training. The bank must be off."""
         if self.neutral.meter is None:
             texts = bundled("held_out")[:METER_TEXTS]
-            self.neutral.meter = ForgettingMeter(self.head, self.base.chat, texts, self.device)
+            autocast = accelerator_for(self.base.placement).autocast
+            self.neutral.meter = ForgettingMeter(
+                self.head, self.base.chat, texts, self.device, autocast=autocast
+            )
         return self.neutral.meter

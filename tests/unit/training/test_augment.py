@@ -76,7 +76,6 @@ def test_a_beginning_ends_with_the_first_tokens_of_the_answer_and_is_not_counted
         assert row.repeated and not ROW.repeated
         assert row.ids[row.question[1] :] == (*IDS[17:20], *IDS[20:23])
         assert row.loss[-4:] == (False, True, True, True)
-        assert row.within[: len(row.ids)] == row.ids and row.within[-7:] == IDS[23:]
 
 
 def test_beginnings_of_one_turn_are_the_same_and_turns_differ() -> None:
@@ -89,4 +88,5 @@ def test_beginnings_of_one_turn_are_the_same_and_turns_differ() -> None:
 
 def test_beginnings_are_worn_more_than_what_is_learned_whole() -> None:
     for turn in map(str, range(12)):
-        assert beginnings([ROW], 0.5, NEAR, 42, turn)[0].within == wear([ROW], 0.8, NEAR, 42, turn)[0].ids
+        found = beginnings([ROW], 0.5, NEAR, 42, turn)[0].ids
+        assert found == wear([ROW], 0.8, NEAR, 42, turn)[0].ids[: len(found)]

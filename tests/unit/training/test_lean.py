@@ -182,7 +182,7 @@ def test_what_rows_of_an_adapter_begin_with_is_read_once(
         other = row(length, "one", seed)
         loss = tuple(place >= 3 for place in range(length))
         rows.append(replace(other, ids=first.ids[:alike] + other.ids[alike:], loss=loss))
-    rows.append(replace(first, ids=first.ids[:7], loss=first.loss[:7], within=first.ids))
+    rows.append(replace(first, ids=first.ids[:7], loss=first.loss[:7]))
     bench.batch = collate(rows, bench.names, 0)
     packed = pack([r.ids for r in rows], [bench.names.index(r.adapter) for r in rows], "cpu")
     assert packed.real == 9 + 14 + (12 - alike) + (13 - alike) + (7 - 6)

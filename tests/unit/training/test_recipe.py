@@ -14,11 +14,11 @@ PROSE = "\n::prose::\nThe bell rings at dusk.\n"
 @pytest.mark.parametrize(
     ("settings", "flag", "most", "least"),
     [
-        ({}, None, 12, 10),
+        ({}, None, 11, 9),
         ({"num_epochs": 7}, None, 7, 1),
         ({}, 7, 7, 1),
         ({"num_epochs": 7, "min_epochs": 5}, None, 7, 5),
-        ({"min_epochs": 1}, None, 12, 1),
+        ({"min_epochs": 1}, None, 11, 1),
     ],
 )
 def test_a_number_of_epochs_that_is_given_is_an_upper_bound_alone(
