@@ -226,7 +226,7 @@ def drafts(home: Path) -> list[str]:
     return [d.read_text() for d in (home / "workbench" / "drafts").glob("*.json")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGHUP])
 def test_a_signal_leaves_the_terminal_in_order_and_keeps_unsaved_work(
     number: signal.Signals, tmp_path: Path
 ) -> None:

@@ -68,6 +68,7 @@ def test_every_method_learns_the_same_rows(desk: Desk) -> None:
     assert found.notes
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_all_methods_take_the_same_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: dict[str, list[list[tuple[int, ...]]]] = {}

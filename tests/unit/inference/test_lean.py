@@ -87,7 +87,14 @@ def test_logits_and_openness_are_those_of_the_bank(kinds: str, routing: str) -> 
     torch.testing.assert_close(by_one, wanted, atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("architecture", ["llama_tied", "llama_untied", "qwen2"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "llama_tied",
+        pytest.param("llama_untied", marks=pytest.mark.slow),
+        pytest.param("qwen2", marks=pytest.mark.slow),
+    ],
+)
 def test_greedy_tokens_are_those_of_transformers(architecture: str) -> None:
     stand = Stand(architecture, KINDS["disel"])
     weights = stand.weights("mix")

@@ -96,6 +96,7 @@ def test_adapters_come_and_go_without_the_others(desk: Desk) -> None:
     assert desk.of(GateTrained)[-1].sample_counts == {"facts": 2, "tone": 2}
 
 
+@pytest.mark.slow
 def test_a_new_adapter_and_an_edit_train_in_one_run(desk: Desk) -> None:
     desk.open(adapters={"facts": {}, "tone": {}}).train()
     more = BODY.replace("Ahoy!", "Ahoy there!") + "\n::instruction#extra::\n### Q\nMore?\n### A\nYes.\n"
