@@ -9,6 +9,7 @@ Answers and prose are never touched.
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from dlm_core.training.examples import Row
 
 LEAD_TOKENS = 3  # so many open an answer
+_ALIKE_AT_MOST = 32  # tokens that an answer's beginning is followed through while others begin so too
 _MORE = 1.6  # times as worn are questions whose answers only begin
 _WHOLE = 0.25  # this share of the questions is left as it stands
 _WORDINGS = 8  # worn ones of a question that come up again and again: what nothing changes reads each once
@@ -59,15 +61,47 @@ def wear(rows: Sequence[Row], share: float, near: Near, seed: int, epoch: str) -
     ]
 
 
-def beginnings(rows: Sequence[Row], share: float, near: Near, seed: int, turn: str) -> list[Row]:
-    """For each question of `rows` one wording, worn by itself, up to the first tokens of its answer: there it
-    is settled which answer follows, so these are worn more than rows that learn an answer whole. Prose has
-    none. `turn` tells the calls of one run apart.
+def settled_after(rows: Sequence[Row]) -> dict[tuple[int, ...], int]:
+    """By the tokens of an answer, how many of them settle that it is this one: `LEAD_TOKENS`, and before them
+    what another answer of the same adapter begins with as well. Prose has no answers.
+    """
+    by_owner: dict[str, set[tuple[int, ...]]] = {}
+    for row in rows:
+        if row.question[0] < row.question[1]:
+            by_owner.setdefault(row.adapter, set()).add(_answer(row))
+    found: dict[tuple[int, ...], int] = {}
+    for answers in by_owner.values():
+        ordered = sorted(answers)  # the one that is most alike is the one before or the one after
+        alike = [_alike(a, b) for a, b in pairwise(ordered)]
+        for answer, before, after in zip(ordered, [0, *alike], [*alike, 0], strict=True):
+            found[answer] = min(max(before, after), _ALIKE_AT_MOST) + LEAD_TOKENS
+    return found
+
+
+def _answer(row: Row) -> tuple[int, ...]:
+    return row.ids[row.loss.index(True) :]
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+
+
+def beginnings(
+    rows: Sequence[Row],
+    settled: Mapping[tuple[int, ...], int],
+    share: float,
+    near: Near,
+    seed: int,
+    turn: str,
+) -> list[Row]:
+    """For each question of `rows` one wording, worn by itself, up to where it is settled which answer follows
+    (see `settled_after`); since no more hangs on it, it is worn more than rows that learn an answer whole.
+    Prose has none. `turn` tells the calls of one run apart.
     """
     asked = [row for row in rows if row.question[0] < row.question[1]]
     found = []
     for row in wear(asked, min(1.0, share * _MORE), near, seed, turn):
-        end = row.loss.index(True) + LEAD_TOKENS
+        end = row.loss.index(True) + settled[_answer(row)]
         found.append(replace(row, ids=row.ids[:end], loss=row.loss[:end], repeated=True))
     return found
 

@@ -21,7 +21,7 @@ from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import TrainingError
 from dlm_core.events import Event, OpennessMap, TrainEpoch, TrainStep
 from dlm_core.training import optimiser as optimisers
-from dlm_core.training.augment import Near, beginnings, near_tokens, wear
+from dlm_core.training.augment import Near, beginnings, near_tokens, settled_after, wear
 from dlm_core.training.batches import Batch, collate, other_questions, plan_epoch, within_budget
 from dlm_core.training.examples import Row
 from dlm_core.training.flat import BETAS, FlatAdapters
@@ -78,7 +78,7 @@ class Loop:
         self.names = [a.spec.name for a in adapters]
         self.rehearsal, self.head, self.emit, self.clock = rehearsal, head, emit, clock
         self.pad_id = pad_id
-        self._near = self._near_tokens()
+        self._near, self._settled = self._near_tokens(), settled_after(self.rows)
         self.progress = Progress()
         self._batches: list[list[Row]] = []
         self.learned = Learned()
@@ -173,6 +173,7 @@ class Loop:
         return [
             beginnings(
                 [self.rows[i] for i in places],
+                self._settled,
                 recipe.question_wear,
                 self._near,
                 recipe.seed,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from dlm_core.document.model import SectionKind
-from dlm_core.training.augment import beginnings, near_tokens, wear
+from dlm_core.training.augment import beginnings, near_tokens, settled_after, wear
 from dlm_core.training.examples import Row
 
 IDS = tuple(range(100, 130))
@@ -70,7 +70,9 @@ def test_wordings_come_up_again() -> None:
 
 def test_a_beginning_ends_with_the_first_tokens_of_the_answer_and_is_not_counted() -> None:
     prose = replace(ROW, kind=SectionKind.PROSE, question=(0, 0))
-    found = [beginnings([ROW, prose], 0.5, NEAR, 42, f"{turn}") for turn in range(20)]
+    found = [
+        beginnings([ROW, prose], settled_after([ROW, prose]), 0.5, NEAR, 42, f"{turn}") for turn in range(20)
+    ]
     assert all(len(rows) == 1 for rows in found)
     for [row] in found:
         assert row.repeated and not ROW.repeated
@@ -78,9 +80,41 @@ def test_a_beginning_ends_with_the_first_tokens_of_the_answer_and_is_not_counted
         assert row.loss[-4:] == (False, True, True, True)
 
 
+def answering(*answer: int, adapter: str = "tone", question: int = 7) -> Row:
+    loss = (False,) * 2 + (True,) * len(answer)
+    return Row((1, question, *answer), loss, adapter, "hash", "label", SectionKind.INSTRUCTION, (1, 2))
+
+
+def test_it_is_settled_which_answer_follows_once_no_other_of_the_adapter_begins_alike() -> None:
+    prose = replace(answering(2, 3, 4), kind=SectionKind.PROSE, question=(0, 0))
+    rows = [
+        answering(2, 3, 4, 5, 6),
+        answering(2, 3, 9, 9, 9),
+        answering(8, 8, 8, 8, 8),
+        answering(8, 8, 8, 8, 8, question=3),  # the same answer once more is no other one
+        answering(8, 1, 8, 8, 8, adapter="facts"),
+        prose,
+    ]
+    found = settled_after(rows)
+    assert found == {
+        (2, 3, 4, 5, 6): 5,
+        (2, 3, 9, 9, 9): 5,
+        (8, 8, 8, 8, 8): 3,
+        (8, 1, 8, 8, 8): 3,
+    }
+    lengths = [len(row.ids) for row in beginnings(rows, found, 0.0, {}, 42, "0")]
+    assert lengths == [2 + 5, 2 + 5, 2 + 3, 2 + 3, 2 + 3]
+
+
+def test_answers_that_begin_alike_for_long_are_followed_so_far_and_no_further() -> None:
+    alike = tuple(range(10, 110))
+    rows = [answering(*alike, 1, 1, 1, 1), answering(*alike, 2, 2, 2, 2)]
+    assert {len(row.ids) for row in beginnings(rows, settled_after(rows), 0.0, {}, 42, "0")} == {2 + 32 + 3}
+
+
 def test_beginnings_of_one_turn_are_the_same_and_turns_differ() -> None:
     def first(turn: int) -> Row:
-        return beginnings([ROW], 0.8, NEAR, 42, f"3:{turn}")[0]
+        return beginnings([ROW], settled_after([ROW]), 0.8, NEAR, 42, f"3:{turn}")[0]
 
     assert first(1) == first(1)
     assert len({first(turn).ids for turn in range(12)}) > 3
@@ -88,5 +122,5 @@ def test_beginnings_of_one_turn_are_the_same_and_turns_differ() -> None:
 
 def test_beginnings_are_worn_more_than_what_is_learned_whole() -> None:
     for turn in map(str, range(12)):
-        found = beginnings([ROW], 0.5, NEAR, 42, turn)[0].ids
+        found = beginnings([ROW], settled_after([ROW]), 0.5, NEAR, 42, turn)[0].ids
         assert found == wear([ROW], 0.8, NEAR, 42, turn)[0].ids[: len(found)]
