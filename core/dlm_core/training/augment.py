@@ -74,7 +74,8 @@ def settled_after(rows: Sequence[Row]) -> dict[tuple[int, ...], int]:
         ordered = sorted(answers)  # the one that is most alike is the one before or the one after
         alike = [_alike(a, b) for a, b in pairwise(ordered)]
         for answer, before, after in zip(ordered, [0, *alike], [*alike, 0], strict=True):
-            found[answer] = min(max(before, after), _ALIKE_AT_MOST) + LEAD_TOKENS
+            alike_for = min(max(before, after), _ALIKE_AT_MOST)
+            found[answer] = max(found.get(answer, 0), alike_for + LEAD_TOKENS)
     return found
 
 
