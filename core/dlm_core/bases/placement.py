@@ -48,6 +48,12 @@ class Placement:
         """Whether gradients underflow without loss scaling: float16 only."""
         return str(self.autocast_dtype) == "torch.float16"
 
+    def autocast(self) -> "torch.autocast":
+        """A context in which products run in `autocast_dtype`; it changes nothing where that is None."""
+        import torch
+
+        return torch.autocast(self.device_type, self.autocast_dtype, enabled=self.autocast_dtype is not None)
+
 
 class DeviceProbe(Protocol):
     """What is asked of the machine."""

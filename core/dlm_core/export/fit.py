@@ -122,10 +122,7 @@ class Fitter:
         positions = torch.cat([row * length + s.positions for row, s in enumerate(samples)])
         self._plan.set_rows(self._row.expand(len(samples), -1))
         self._observer.bank.use(self._plan)
-        placement = self._observer.chat.base.placement
-        with torch.autocast(
-            placement.device_type, placement.autocast_dtype, enabled=placement.autocast_dtype is not None
-        ):
+        with self._observer.chat.base.placement.autocast():
             logits = self._observer.head.logits(ids, mask, positions)
         ours = torch.log_softmax(logits, -1)
         engine = torch.cat([s.log_probs for s in samples]).float()

@@ -9,7 +9,6 @@ from dlm_core.routing.embed import Embedder
 from dlm_core.store.store import Store
 from dlm_core.training.forgetting import METER_TEXTS, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.processes import accelerator_for
 from dlm_core.training.rehearsal import Rehearsal, bundled
 
 
@@ -50,8 +49,7 @@ class Workshop:
         """The forgetting meter, in the number formats of training. The bank must be off."""
         if self.neutral.meter is None:
             texts = bundled("held_out")[:METER_TEXTS]
-            autocast = accelerator_for(self.base.placement).autocast
             self.neutral.meter = ForgettingMeter(
-                self.head, self.base.chat, texts, self.device, autocast=autocast
+                self.head, self.base.chat, texts, self.device, autocast=self.base.placement.autocast
             )
         return self.neutral.meter

@@ -112,6 +112,14 @@ def test_only_float16_needs_a_gradient_scaler() -> None:
     assert not place(Machine()).needs_grad_scaler
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, None])
+def test_products_run_in_the_autocast_type_and_otherwise_in_their_own(dtype: torch.dtype | None) -> None:
+    numbers = torch.ones(2, 2)
+    with Placement("cpu", torch.float32, dtype, "for a test").autocast():
+        assert (numbers @ numbers).dtype == (dtype or torch.float32)
+    assert (numbers @ numbers).dtype == torch.float32
+
+
 def test_the_device_type_is_what_autocast_wants() -> None:
     assert place(Machine(gpus=(True, True)), device="cuda:1").device_type == "cuda"
 

@@ -1,5 +1,6 @@
 """The forgetting meter: texts read together count as they would alone, each under its own adapter."""
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -7,7 +8,6 @@ import pytest
 import torch
 
 from dlm_core.adapters.bank import Bank, TrainingPlan
-from dlm_core.training import forgetting
 from dlm_core.training.forgetting import ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
 from tests.tiny import Desk, make_adapter, make_model, make_spec
@@ -23,6 +23,9 @@ TEXTS = (
 
 class Letters:
     """A token for every letter."""
+
+    def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
+        raise NotImplementedError
 
     def encode_text(self, text: str) -> list[int]:
         return [3 + ord(c) % 29 for c in text]
@@ -41,7 +44,7 @@ class Bench:
 
     def meter(self, texts: tuple[str, ...] = TEXTS, limit: int = 24) -> ForgettingMeter:
         self.bank.use(None)
-        return ForgettingMeter(self.head, Letters(), texts, "cpu", limit)  # type: ignore[arg-type]
+        return ForgettingMeter(self.head, Letters(), texts, "cpu", limit)
 
     def pinned(self, adapter: int, text: str) -> tuple[float, float, int]:
         """Summed NLL, divergence and tokens of a text under one adapter, by itself."""
@@ -78,7 +81,7 @@ def test_each_text_counts_as_it_would_alone(seed: int) -> None:
     bench.bank.use(None)
 
     order = [0, 1, 2]
-    forgetting.random.Random(seed).shuffle(order)
+    random.Random(seed).shuffle(order)
     together = [TEXTS[0], TEXTS[1], TEXTS[3], TEXTS[2]]  # by length, as they come
     alone = [bench.pinned(order[i % 3], text) for i, text in enumerate(together)]
     tokens = sum(count for _, _, count in alone)
@@ -96,7 +99,7 @@ def test_the_forward_runs_in_the_number_formats_that_are_asked_for() -> None:
 
     bench = Bench()
     bench.bank.use(None)
-    meter = ForgettingMeter(bench.head, Letters(), TEXTS[:1], "cpu", autocast=formats)  # type: ignore[arg-type]
+    meter = ForgettingMeter(bench.head, Letters(), TEXTS[:1], "cpu", autocast=formats)
     meter.measure()
     assert len(entered) == 2
 
