@@ -35,6 +35,7 @@ from dlm_core.errors import AdapterError, DlmError, StoreError
 from dlm_core.evaluation.compare import compare
 from dlm_core.evaluation.examine import evaluate
 from dlm_core.events import Evaluated, Event, Log, Ready, Reply, Routed, RunEnded, RunPlanned, Token, Why
+from dlm_core.inference.ahead import packed_ahead
 from dlm_core.inference.chat import Chat, ServingSet
 from dlm_core.inference.draft import Passage, Passages
 from dlm_core.inference.lean import LeanBase, PromptStates, take_over
@@ -140,10 +141,12 @@ class Engine:
         ref = parse_base_name(name, document.path.parent)
         folder = find_base(ref, home=self.home, report=self.emit, stop=self.should_stop)
         placement = choose_placement(document.frontmatter.training.precision, self.device)
-        base = load_base(folder, placement, self.emit)
-        bank = Bank(base.model)
+        precision = chosen_precision(os.environ)
+        with packed_ahead(folder.path, placement, precision) as ahead:
+            base = load_base(folder, placement, self.emit)
+            bank = Bank(base.model)
+            self._lean = take_over(base.model, precision, ahead)
         pad = base.tokenizer.pad_token_id or 0
-        self._lean = take_over(base.model, chosen_precision(os.environ))
         state = PromptStates(self._lean) if self._lean is not None else None
         embedder = Embedder(base.model, base.chat, pad, placement.device, state=state)
         store = Store.open(document.dlm_id, self.home, create=False)

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+"""What config.json calls the architectures that may have this shape."""
 _CLASSES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 
 
@@ -63,7 +65,8 @@ class Block:
 class LlamaShape:
     """A llama-shaped causal LM taken apart; tensors are the model's own, not copies.
 
-    `embedding` and `head` are [vocabulary, hidden] (one tensor where they are tied). `rope(like, positions)`
+    `embedding` and `head` are [vocabulary, hidden] (one tensor where they are tied, and then `head_name` is
+    the embedding's). `rope(like, positions)`
     with positions [1, tokens] gives (cos, sin), each [1, tokens, head_dim], as `like` in dtype and device.
     """
 
@@ -73,6 +76,7 @@ class LlamaShape:
     eps: float
     embedding: Tensor
     head: Tensor
+    head_name: str
     head_bias: Tensor | None
     norm: Tensor
     blocks: tuple[Block, ...]
@@ -120,6 +124,7 @@ def find(model: nn.Module) -> LlamaShape | None:
             eps=config.rms_norm_eps,
             embedding=inner.embed_tokens.weight,
             head=head.weight,
+            head_name="model.embed_tokens" if head.weight is inner.embed_tokens.weight else "lm_head",
             head_bias=head.bias,
             norm=inner.norm.weight,
             blocks=blocks,

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-_PAGEOUT = 21  # MADV_PAGEOUT: unlike MADV_DONTNEED it never loses what was written
+_DONTNEED = 4  # MADV_DONTNEED: unlike MADV_PAGEOUT it leaves the file in the system's cache
+_OF_FILE, _IN_SWAP, _PRESENT = 1 << 61, 1 << 62, 1 << 63  # bits of /proc/self/pagemap
 
 
 def let_go(tensors: Iterable[Tensor]) -> None:
     """Release the resident pages of those `tensors` that are mapped from a file. Does nothing elsewhere than
-    on Linux, and nothing to memory of the process's own (which would go to swap).
+    on Linux, and nothing to memory of the process's own, nor to a tensor that was written to.
     """
     advise = _madvise()
     if advise is None:
@@ -32,8 +33,8 @@ def let_go(tensors: Iterable[Tensor]) -> None:
             continue
         first = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE
         whole = (begin + size - first) // mmap.PAGESIZE * mmap.PAGESIZE
-        if whole > 0:
-            advise(ctypes.c_void_p(first), ctypes.c_size_t(whole), ctypes.c_int(_PAGEOUT))
+        if whole > 0 and _as_in_file(first, whole):
+            advise(ctypes.c_void_p(first), ctypes.c_size_t(whole), ctypes.c_int(_DONTNEED))
 
 
 def trim_heap() -> None:
@@ -51,6 +52,20 @@ def _madvise() -> Callable[..., int] | None:
         return advise
     except (OSError, AttributeError):
         return None
+
+
+def _as_in_file(first: int, size: int) -> bool:
+    """Whether every page from address `first` on is the file's own, and not a copy that was written to."""
+    try:
+        with Path("/proc/self/pagemap").open("rb", buffering=0) as file:
+            file.seek(first // mmap.PAGESIZE * 8)
+            found = file.read(size // mmap.PAGESIZE * 8)
+    except OSError:
+        return False
+    pages = memoryview(found).cast("Q")
+    return len(pages) == size // mmap.PAGESIZE and all(
+        page & _OF_FILE or not page & (_PRESENT | _IN_SWAP) for page in pages
+    )
 
 
 def _mapped() -> list[tuple[int, int]]:

@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from dlm_core.bases.llama_shape import Block, LlamaShape, find
 from dlm_core.bases.pages import let_go, trim_heap
+from dlm_core.inference.ahead import PackedAhead
 from dlm_core.inference.generate import shared_beginning
 from dlm_core.inference.products import LEAD, Precision, Product, product
 
@@ -197,21 +198,24 @@ class PromptStates:
         return state
 
 
-def take_over(model: nn.Module, precision: Precision = "float32") -> LeanBase | None:
+def take_over(
+    model: nn.Module, precision: Precision = "float32", ahead: PackedAhead | None = None
+) -> LeanBase | None:
     """The lean forward of `model`, or None where it has another shape, sits elsewhere than in float32 on the
     CPU, or does not agree with its lean forward. Adapters must be off.
 
-    Weights are packed block by block, right behind transformers' own forward; pages of the weights' file that
-    were read for it are let go, so that memory holds one copy and a few blocks of the other.
+    Weights that are not packed `ahead` are packed block by block, right behind transformers' own forward;
+    pages of the weights' file that were read for it are let go, so that memory holds one copy and a few
+    blocks of the other.
     """
-    shape = find(model)
+    shape, ready = find(model), ahead or PackedAhead()
     if shape is None or any(p.device.type != "cpu" or p.dtype != torch.float32 for p in model.parameters()):
         return None
     inner: Any = model.model
     packed: list[Future[Layer]] = []
 
     def ran(*_: Any) -> None:
-        packed.append(pool.submit(_layer, shape.blocks[len(packed)], precision))
+        packed.append(pool.submit(_layer, shape.blocks[len(packed)], precision, ready))
         if len(packed) > _AHEAD:
             packed[-1 - _AHEAD].result()
 
@@ -220,7 +224,7 @@ def take_over(model: nn.Module, precision: Precision = "float32") -> LeanBase | 
     hooks = [layer.register_forward_hook(ran) for layer in inner.layers]
     try:
         with torch.no_grad(), ThreadPoolExecutor(2, "pack") as pool:
-            head = pool.submit(product, [shape.head], shape.head_bias, precision)
+            head = pool.submit(_head_product, shape, precision, ready)
             states = inner(input_ids=ids.unsqueeze(0), use_cache=False).last_hidden_state[0, -2:]
             wanted = _head(shape, states)
     finally:
@@ -236,7 +240,8 @@ def take_over(model: nn.Module, precision: Precision = "float32") -> LeanBase | 
     difference = float((found - wanted).abs().max() / wanted.std().clamp_min(1e-6))
     if not difference <= _TOLERANCE[precision]:
         _log.warning("lean forward differs from transformers' by %.2g of the logits' spread", difference)
-        return None
+        # The files may say it otherwise than the model that transformers makes of them.
+        return None if ahead is None else take_over(model, precision)
     return lean
 
 
@@ -249,17 +254,16 @@ def _head(shape: LlamaShape, states: Tensor) -> Tensor:
     return logits if shape.head_bias is None else logits.add_(shape.head_bias)
 
 
-def _layer(block: Block, precision: Precision) -> Layer:
+def _head_product(shape: LlamaShape, precision: Precision, ahead: PackedAhead) -> Product:
+    ready = ahead.take([shape.head_name])
+    return ready or product([shape.head], [shape.head_bias], precision)
+
+
+def _layer(block: Block, precision: Precision, ahead: PackedAhead) -> Layer:
     def of(*names: str) -> Product:
         parts = [getattr(block, name) for name in names]
-        biases = [part.bias for part in parts]
-        bias = None
-        if any(b is not None for b in biases):
-            zeros = [
-                torch.zeros(p.weight.shape[0]) if b is None else b for p, b in zip(parts, biases, strict=True)
-            ]
-            bias = torch.cat(zeros)
-        return product([part.weight for part in parts], bias, precision)
+        ready = ahead.take([part.name for part in parts])
+        return ready or product([part.weight for part in parts], [part.bias for part in parts], precision)
 
     layer = Layer(
         qkv=of("q", "k", "v"),

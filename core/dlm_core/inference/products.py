@@ -48,14 +48,18 @@ def chosen_precision(environ: Mapping[str, str]) -> Precision:
     )
 
 
-def product(weights: Sequence[Tensor], bias: Tensor | None, precision: Precision) -> Product:
+def product(weights: Sequence[Tensor], biases: Sequence[Tensor | None], precision: Precision) -> Product:
     """One product for layers that read the same input; their outputs stand side by side.
 
     Args:
         weights: [d_out_i, d_in] each, float32 on the CPU. They are copied, not kept.
-        bias: [sum of d_out_i] or None.
+        biases: [d_out_i] each, or None for a layer without.
     """
     with torch.no_grad():
+        bias = None
+        if any(b is not None for b in biases):
+            zeros = (torch.zeros(len(w)) for w in weights)
+            bias = torch.cat([z if b is None else b for z, b in zip(zeros, biases, strict=True)])
         if precision == "int8":
             return _int8(weights, bias)
         whole = weights[0] if len(weights) == 1 else torch.cat(list(weights))

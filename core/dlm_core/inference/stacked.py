@@ -178,8 +178,8 @@ def _stack(
     if not columns:
         return None
     bias = torch.cat([torch.zeros(len(columns)), *biases]).float()
-    read = product([torch.cat([*reads, *gates]).float()], bias, precision)
-    write = product([_block_diagonal(blocks).t().contiguous()], None, precision)
+    read = product([torch.cat([*reads, *gates]).float()], [bias], precision)
+    write = product([_block_diagonal(blocks).t().contiguous()], [None], precision)
     return Stack(read, write, tuple(columns))
 
 

@@ -1,7 +1,9 @@
 """What the output head says at chosen places, with the gradient of a loss worked out at once.
 
 The gradient of the hidden states follows from the same probabilities as the loss, so both are computed in one
-go, a few places at a time: the logits of all places together would take more memory than the base.
+go, a few hundred places at a time: the logits of all places together would take more memory than the base.
+What is done to the logits goes over them many times, so that is done to a few places at a time, which a
+processor's cache holds.
 """
 
 from collections.abc import Iterator
@@ -11,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_PLACES = 256  # so many at a time
+_PLACES = 256  # multiplied at a time
+_AT_HAND = 16  # of them in float32 at a time
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class OutputHead:
         self._weight, self._turned, self._bias = weight, weight.t(), bias
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        return functional.linear(hidden, self._weight, self._bias).float()
+        return functional.linear(hidden, self._weight, self._bias)
 
     def learn(
         self, hidden: Tensor, targets: Tensor, scales: Tensor, base: Tensor | None, scale: float
@@ -48,19 +51,20 @@ class OutputHead:
         count = targets.shape[0]
         losses, hits, apart, gradients = [], [], [], []
         for begin in range(0, hidden.shape[0], _PLACES):
-            part = hidden[begin : begin + _PLACES]
-            logits = self._logits(part)
-            answers = min(max(count - begin, 0), part.shape[0])
-            if answers:
-                here = slice(begin, begin + answers)
-                loss, hit = _answered(logits[:answers], targets[here], scales[here])
-                losses.append(loss)
-                hits.append(hit)
-            if answers < part.shape[0]:
-                assert base is not None
-                here = slice(begin + answers - count, begin + part.shape[0] - count)
-                apart.append(_diverged(logits[answers:], base[here], scale))
-            gradients.append(logits.to(part.dtype) @ self._weight)
+            logits = self._logits(hidden[begin : begin + _PLACES])
+            for some in _spans(begin, begin + logits.shape[0], count):
+                here = slice(some.start - begin, some.stop - begin)
+                at_hand = logits[here].float()
+                if some.start < count:
+                    loss, hit = _answered(at_hand, targets[some], scales[some])
+                    losses.append(loss)
+                    hits.append(hit)
+                else:
+                    assert base is not None
+                    told = base[some.start - count : some.stop - count]
+                    apart.append(_diverged(at_hand, told, scale))
+                logits[here] = at_hand
+            gradients.append(logits @ self._weight)
         none = hidden.new_zeros(0, dtype=torch.float32)
         return Answered(
             torch.cat([none, *losses]),
@@ -73,7 +77,7 @@ class OutputHead:
         """Losses of `targets` [n] in nats, and whether each leads by at least `margin` nats."""
         losses, hits = [], []
         for part, wanted in _in_parts(hidden, targets):
-            logits = self._logits(part)
+            logits = self._logits(part).float()
             losses.append(functional.cross_entropy(logits, wanted, reduction="none"))
             hits.append(leads(logits, wanted, margin))
         return torch.cat(losses), torch.cat(hits)
@@ -81,7 +85,7 @@ class OutputHead:
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Log-probabilities [n, vocabulary] at hidden states [n, hidden], in float16."""
         return torch.cat(
-            [torch.log_softmax(self._logits(p), -1).half() for p in torch.split(hidden, _PLACES)]
+            [torch.log_softmax(self._logits(p).float(), -1).half() for p in torch.split(hidden, _PLACES)]
         )
 
 
@@ -113,8 +117,16 @@ def _diverged(logits: Tensor, base: Tensor, scale: float) -> Tensor:
 def leads(logits: Tensor, targets: Tensor, margin: float) -> Tensor:
     """Whether each target [n] lies at least `margin` nats above all others in logits [n, vocabulary]."""
     right = logits.gather(-1, targets[:, None])
-    others = logits.scatter(-1, targets[:, None], float("-inf")).max(-1, keepdim=True).values
+    others = logits.scatter(-1, targets[:, None], float("-inf")).amax(-1, keepdim=True)
     return (right - others >= margin)[:, 0]
+
+
+def _spans(begin: int, end: int, border: int) -> Iterator[slice]:
+    """[begin, end) in spans of at most `_AT_HAND`, none of them across `border`."""
+    while begin < end:
+        until = min(begin + _AT_HAND, end, border if begin < border else end)
+        yield slice(begin, until)
+        begin = until
 
 
 def _in_parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -161,14 +161,14 @@ def test_float16_weights_say_what_float32_says() -> None:
 def test_float16_holds_what_came_in_bfloat16_without_loss() -> None:
     came = torch.randn(48, 64).bfloat16().float()
     rows = torch.randn(3, 64)
-    torch.testing.assert_close(product([came], None, "float16")(rows), rows @ came.t(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(product([came], [None], "float16")(rows), rows @ came.t(), atol=1e-4, rtol=0)
 
 
 def test_weights_beyond_float16_stay_in_float32() -> None:
     wide = torch.randn(48, 64)
     wide[3, 5] = 1e6
     rows = torch.randn(2, 64)
-    torch.testing.assert_close(product([wide], None, "float16")(rows), rows @ wide.t())
+    torch.testing.assert_close(product([wide], [None], "float16")(rows), rows @ wide.t())
 
 
 def test_int8_weights_stay_near() -> None:

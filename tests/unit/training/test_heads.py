@@ -20,12 +20,13 @@ def head(*, biased: bool) -> OutputHead:
 
 
 @pytest.mark.parametrize(("answers", "neutral"), [(5, 0), (0, 4), (5, 4), (3, 4)])
-@pytest.mark.parametrize("at_a_time", [256, 3])
+@pytest.mark.parametrize(("at_a_time", "at_hand"), [(256, 16), (256, 3), (3, 2)])
 @pytest.mark.parametrize("biased", [False, True])
 def test_answers_and_a_neutral_text_are_learned_from_in_one_go(
-    answers: int, neutral: int, at_a_time: int, biased: bool, monkeypatch: pytest.MonkeyPatch
+    answers: int, neutral: int, at_a_time: int, at_hand: int, biased: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlm_core.training.heads._PLACES", at_a_time)
+    monkeypatch.setattr("dlm_core.training.heads._AT_HAND", at_hand)
     hidden = numbers(answers + neutral, HIDDEN, seed=3).requires_grad_()
     targets = torch.arange(answers) * 5 % VOCABULARY
     scales, scale = numbers(answers, seed=4).abs(), 0.7
