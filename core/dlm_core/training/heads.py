@@ -76,10 +76,11 @@ class OutputHead:
     def check(self, hidden: Tensor, targets: Tensor, margin: float) -> tuple[Tensor, Tensor]:
         """Losses of `targets` [n] in nats, and whether each leads by at least `margin` nats."""
         losses, hits = [], []
-        for part, wanted in _in_parts(hidden, targets):
-            logits = self._logits(part).float()
-            losses.append(functional.cross_entropy(logits, wanted, reduction="none"))
-            hits.append(leads(logits, wanted, margin))
+        for part, wanted in _in_parts(_PLACES, hidden, targets):
+            for some, these in _in_parts(_AT_HAND, self._logits(part), wanted):
+                logits = some.float()
+                losses.append(functional.cross_entropy(logits, these, reduction="none"))
+                hits.append(leads(logits, these, margin))
         return torch.cat(losses), torch.cat(hits)
 
     def log_probs(self, hidden: Tensor) -> Tensor:
@@ -129,5 +130,5 @@ def _spans(begin: int, end: int, border: int) -> Iterator[slice]:
         begin = until
 
 
-def _in_parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    return zip(*(torch.split(t, _PLACES) for t in tensors), strict=True)
+def _in_parts(size: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(torch.split(t, size) for t in tensors), strict=True)

@@ -11,7 +11,7 @@ into the adapters' gradients, for the base has none.
 The reference is transformers' forward with a `TrainingPlan`; tests hold the two together.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +37,7 @@ from dlm_core.training.packing import Packed, pack
 LONGEST = 4096
 """Rows longer than this are left to transformers: here attention's weights are written out in full."""
 _REMEMBERED_BYTES = 64 << 20
+_READ_AHEAD = 1024  # tokens: many texts at once take half the time of a few in every step
 
 
 class _Layer:
@@ -71,13 +72,14 @@ class _AttendKept:
 @dataclass(frozen=True)
 class _FeedKept:
     """What the backward of a layer's feed-forward half needs: the residual stream in the layer's middle, what
-    its groups kept, and the product of gate and up [T, 2 * d_ff].
+    its groups kept, the product of gate and up [T, 2 * d_ff], and silu of the gate [T, d_ff].
     """
 
     middle: Tensor
     rstd: Tensor
     gate_up: Kept | None
     projected: Tensor
+    opened: Tensor
     down: Kept | None
 
 
@@ -112,6 +114,10 @@ class _Remembered:
                 found[text] = self._states[key]
         return found
 
+    def holds(self, halves: int, text: tuple[int, ...]) -> bool:
+        """Whether the text's states after so many half layers are held."""
+        return (halves, text) in self._states
+
     def keep(self, halves: int, text: tuple[int, ...], states: Tensor) -> None:
         self._states[halves, text] = states
         self._bytes += states.nbytes
@@ -140,6 +146,7 @@ class LeanForward:
         self._lowest, self._halves = len(self.layers), 2 * len(self.layers)
         self._fresh = False
         self._remembered = _Remembered()
+        self._expected: deque[tuple[int, ...]] = deque()
         self._cos = self._sin = torch.empty(0)
 
     def use(self, active: Sequence[int]) -> None:
@@ -164,6 +171,10 @@ class LeanForward:
     def forget(self) -> None:
         """The adapters' numbers have changed."""
         self._fresh = False
+
+    def expect(self, texts: Iterable[tuple[int, ...]]) -> None:
+        """What the next forwards will read, in about this order: where nothing learns, it is read ahead."""
+        self._expected = deque(texts)
 
     @torch.no_grad()
     def forward(self, packed: Packed, *, keep: bool, record: Record | None = None) -> Tape:
@@ -193,6 +204,7 @@ class LeanForward:
         known = self._remembered.find(self._halves, packed.texts)
         new = [text for text in dict.fromkeys(packed.texts) if text not in known]
         if new:
+            new = self._and_expected(new)
             alone = pack(new, [-1] * len(new), packed.ids.device)
             places, weights = self._places(alone), self._column_weights(alone)
             h = functional.embedding(alone.ids, self._embedding).float()
@@ -210,6 +222,19 @@ class LeanForward:
         for start, end, shared, text in zip(packed.starts, ends, packed.shared, packed.texts, strict=True):
             whole[start:end] = known[text][shared : shared + end - start]
         return whole
+
+    def _and_expected(self, new: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """These texts, and of those that are expected the next that are not known, up to `_READ_AHEAD`
+        tokens.
+        """
+        found = dict.fromkeys(new)
+        tokens = sum(map(len, found))
+        while self._expected and tokens + len(self._expected[0]) <= _READ_AHEAD:
+            text = self._expected.popleft()
+            if text not in found and not self._remembered.holds(self._halves, text):
+                found[text] = None
+                tokens += len(text)
+        return list(found)
 
     def _attend(
         self,
@@ -238,8 +263,9 @@ class LeanForward:
         x, rstd = norm(middle, layer.mlp_norm, self._shape.eps, self.dtype)
         projected, gate_up = layer.gate_up.forward(x, weights[layer.gate_up.columns], record)
         gate, up = projected.chunk(2, -1)
-        y, down = layer.down.forward(functional.silu(gate).mul_(up), weights[layer.down.columns], record)
-        return middle + y, _FeedKept(middle, rstd, gate_up, projected, down) if keep else None
+        opened = functional.silu(gate)
+        y, down = layer.down.forward(opened * up, weights[layer.down.columns], record)
+        return middle + y, _FeedKept(middle, rstd, gate_up, projected, opened, down) if keep else None
 
     @torch.no_grad()
     def backward(self, tape: Tape, d_hidden: Tensor) -> None:
@@ -254,8 +280,8 @@ class LeanForward:
             gate, up = fed.projected.chunk(2, -1)
             d_projected = torch.empty_like(fed.projected)
             d_gate, d_up = d_projected.chunk(2, -1)
-            torch.mul(d, functional.silu(gate), out=d_up)
-            d_gate.copy_(torch.ops.aten.silu_backward(d.mul_(up), gate))
+            torch.mul(d, fed.opened, out=d_up)
+            torch.ops.aten.silu_backward.grad_input(d.mul_(up), gate, grad_input=d_gate)
             columns = weights[layer.gate_up.columns]
             if attended is None:  # nothing under this half learns
                 layer.gate_up.learn(d_projected, fed.gate_up, columns, gradients)

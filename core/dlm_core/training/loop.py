@@ -225,6 +225,7 @@ class Loop:
         progress, recipe = self.progress, self.recipe
         while progress.epoch < recipe.epochs and not progress.finished:
             batches = self._batches = self.epoch_batches(progress.epoch)
+            self.passes.expect(row for batch in batches[progress.batch :] for row in batch)
             while progress.batch < len(batches):
                 if agree(self.accelerator, stop()):
                     return "stopped"

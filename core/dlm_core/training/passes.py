@@ -3,7 +3,7 @@ without gradients. Once through transformers and the bank, for any base; once wr
 ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from dlm_core.adapters.openness import OpennessLayout, OpennessRecorder
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.bases.llama_shape import find
 from dlm_core.training.batches import Batch
+from dlm_core.training.examples import Row
 from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.heads import OutputHead, leads
@@ -57,6 +58,10 @@ class Passes(Protocol):
         """Forward and backward of a batch: its losses by their emphasis, summed, times `scale`. `layout` has
         openness recorded.
         """
+        ...
+
+    def expect(self, rows: Iterable[Row]) -> None:
+        """What the next batches will hold, in about this order."""
         ...
 
     def check(self, batch: Batch) -> Outcome:
@@ -118,6 +123,9 @@ class PlanPasses:
         self._accelerator.backward(kl * turn.weight)
         return float(kl.detach())
 
+    def expect(self, rows: Iterable[Row]) -> None:
+        pass  # nothing is read ahead here
+
     def check(self, batch: Batch) -> Outcome:
         self._plan.dropping = False
         with torch.no_grad():
@@ -173,6 +181,9 @@ class LeanPasses:
         kl = float(answered.apart.mean()) if turn is not None else None
         self._forward.backward(tape, d_hidden)
         return Outcome(answered.losses, answered.hits, kl, recorder)
+
+    def expect(self, rows: Iterable[Row]) -> None:
+        self._forward.expect(row.ids for row in rows)
 
     def check(self, batch: Batch) -> Outcome:
         packed = self._pack(*self._rows(batch))

@@ -52,6 +52,7 @@ def test_answers_and_a_neutral_text_are_learned_from_in_one_go(
 @pytest.mark.parametrize("at_a_time", [256, 3])
 def test_a_check_asks_for_a_lead(at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlm_core.training.heads._PLACES", at_a_time)
+    monkeypatch.setattr("dlm_core.training.heads._AT_HAND", 2)
     hidden = numbers(8, HIDDEN, seed=3)
     logits = functional.linear(hidden, numbers(VOCABULARY, HIDDEN, seed=1))
     best = logits.topk(2).values

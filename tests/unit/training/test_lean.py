@@ -247,6 +247,32 @@ def test_what_lies_under_the_lowest_adapter_reads_a_text_once(
     assert read == [tokens] if room > 1 else sum(read) > tokens
 
 
+@pytest.mark.parametrize(("at_most", "reads"), [(40, [36, 24]), (1000, [60]), (1, [24, 26, 10])])
+def test_what_is_expected_is_read_ahead_a_few_rows_at_a_time(
+    at_most: int, reads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlm_core.training.lean._READ_AHEAD", at_most)
+    bench = Bench(llama, lowest=1)
+    lengths = [[11, 13], [12, 14], [13, 10]]  # the third batch has a row of the first again
+    rows = [[row(length, "one", length) for length in batch] for batch in lengths]
+    batches = [collate(batch, bench.names, 0) for batch in rows]
+    plan, lean = bench.plan(), bench.lean()
+    wanted = [plan.check(batch).losses for batch in batches]
+    read: list[int] = []
+    monkeypatch.setattr(
+        "dlm_core.training.lean.pack", lambda *a: read.append(sum(map(len, a[0]))) or pack(*a)
+    )
+    lean.expect(r for batch in rows for r in batch)
+    for batch, losses in zip(batches, wanted, strict=True):
+        torch.testing.assert_close(lean.check(batch).losses, losses, rtol=1e-4, atol=1e-5)
+    assert read == reads
+    lean.expect([])
+    unexpected = collate([row(9, "two", 9)], bench.names, 0)
+    torch.testing.assert_close(
+        lean.check(unexpected).losses, plan.check(unexpected).losses, rtol=1e-4, atol=1e-5
+    )
+
+
 def test_numbers_that_changed_are_stacked_anew() -> None:
     bench = Bench(llama)
     plan, lean = bench.plan(), bench.lean()
