@@ -219,11 +219,13 @@ class LeanPasses:
             layout, {name: (own == i).to(self._device) for i, name in enumerate(self._names)}
         )
 
-    def _say(self, ids: Tensor) -> Tensor:
-        """The base's log-probabilities [T, vocabulary] for ids [1, T]."""
-        count = ids.shape[1]
-        tape = self._forward.forward(self._pack([ids[0].tolist()], [-1]), keep=False)
-        return self._head.log_probs(tape.hidden[:count])
+    def _say(self, texts: Sequence[Tensor]) -> list[Tensor]:
+        """The base's log-probabilities [T, vocabulary] for each of some ids [1, T]."""
+        packed = self._pack([ids[0].tolist() for ids in texts], [-1] * len(texts))
+        hidden = self._forward.forward(packed, keep=False).hidden
+        places = [packed.row(i, ids.shape[1]) for i, ids in enumerate(texts)]
+        said = self._head.log_probs(hidden.index_select(0, torch.cat(places)))
+        return list(torch.split(said, [len(here) for here in places]))
 
 
 def choose_passes(

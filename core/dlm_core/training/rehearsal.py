@@ -6,6 +6,7 @@ What the base predicts is computed once per text, when it comes up first. Measur
 """
 
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +19,9 @@ from dlm_core.adapters.bank import Bank
 from dlm_core.errors import DocumentError
 from dlm_core.training.examples import Encoder
 from dlm_core.training.forward import SelectiveHead
+
+_AT_ONCE = 16  # texts that the base is asked about together: one alone takes half as long as all of them
+_KEPT_BYTES = 256 << 20  # of what it said of them
 
 TOKENS = 32
 """Read of each text: short ones often keep more of the base than long ones now and then."""
@@ -55,6 +59,10 @@ class NeutralText:
     input_ids: Tensor
 
 
+Say = Callable[[Sequence[Tensor]], Sequence[Tensor]]
+"""The base's log-probabilities [T, vocabulary] for each of some texts' ids [1, T]."""
+
+
 class Rehearsal:
     """The neutral texts of a run, the order in which they come up, and what the base predicts in them.
 
@@ -79,24 +87,37 @@ class Rehearsal:
             NeutralText(i, torch.tensor([encoder.encode_text(text)[:TOKENS]], device=device))
             for i, text in enumerate(texts)
         ]
-        self._base: dict[int, Tensor] = {}
+        self._base: OrderedDict[int, Tensor] = OrderedDict()
+        self._turn = 0
 
     def pick(self, turn: int, adapters: int) -> tuple[NeutralText, int]:
         """The text and pinned adapter of rehearsal number `turn`: every text once before any comes again."""
+        self._turn = turn
+        pins = random.Random(f"{self._seed}:pin:{turn}")
+        return self._text(turn), pins.randrange(adapters)
+
+    def _text(self, turn: int) -> NeutralText:
         lap, place = divmod(turn, len(self._texts))
         order = list(range(len(self._texts)))
         rng = random.Random(f"{self._seed}:rehearsal:{lap}")
         rng.shuffle(order)
-        pins = random.Random(f"{self._seed}:pin:{turn}")
-        return self._texts[order[place]], pins.randrange(adapters)
+        return self._texts[order[place]]
 
-    def base(self, text: NeutralText, say: Callable[[Tensor], Tensor]) -> Tensor:
-        """The base's log-probabilities [T, vocabulary] in a text; `say` works them out from ids [1, T] when
-        they are asked for first.
+    def base(self, text: NeutralText, say: Say) -> Tensor:
+        """The base's log-probabilities [T, vocabulary] in a text. `say` works them out when they are asked
+        for first, those of the texts that come up next along with them.
         """
-        if text.place not in self._base:
-            self._base[text.place] = say(text.input_ids)
-        return self._base[text.place]
+        found = self._base.get(text.place)
+        if found is None:
+            turns = range(self._turn, self._turn + min(_AT_ONCE, len(self._texts)))
+            coming = {t.place: t for t in (text, *map(self._text, turns)) if t.place not in self._base}
+            asked = list(coming.values())[:_AT_ONCE]
+            said = dict(zip((t.place for t in asked), say([t.input_ids for t in asked]), strict=True))
+            self._base.update(said)
+            found = said[text.place]
+            while len(self._base) > 1 and sum(t.nbytes for t in self._base.values()) > _KEPT_BYTES:
+                self._base.popitem(last=False)
+        return found
 
     def divergence(self, text: NeutralText) -> Tensor:
         """KL(adapted ‖ base) per token in nats, a scalar with gradient, under the plan that is in use."""
@@ -104,11 +125,11 @@ class Rehearsal:
         adapted = torch.log_softmax(self._logits(text.input_ids), -1)
         return (adapted.exp() * (adapted - base.float())).sum(-1).mean()
 
-    def _say(self, ids: Tensor) -> Tensor:
+    def _say(self, texts: Sequence[Tensor]) -> list[Tensor]:
         plan = self._bank.plan
         self._bank.use(None)
         with torch.no_grad():
-            said = torch.log_softmax(self._logits(ids), -1).half()
+            said = [torch.log_softmax(self._logits(ids), -1).half() for ids in texts]
         self._bank.use(plan)
         return said
 

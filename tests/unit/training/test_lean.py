@@ -339,3 +339,13 @@ def test_released_adapters_own_their_numbers() -> None:
     with torch.no_grad():
         bench.flat.each[0].vectors["matrices"].zero_()
     assert torch.equal(parameter, value)
+
+
+def test_the_base_says_the_same_of_many_neutral_texts_at_once() -> None:
+    bench = Bench(llama)
+    texts = ["a neutral text, read", "another", "and a third one", "a neutral end"]
+    ids = [torch.tensor([Letters().encode_text(text)]) for text in texts]
+    together = bench.lean()._say(ids)
+    assert [said.shape for said in together] == [(len(text), 90) for text in texts]
+    for said, wanted in zip(together, bench.rehearsal._say(ids), strict=True):
+        torch.testing.assert_close(said.float(), wanted.float(), atol=1e-3, rtol=1e-3)
