@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from dlm_core.bases.llama_shape import MODEL_TYPES
+from dlm_core.bases.pages import trim_heap
 from dlm_core.bases.placement import Placement
 from dlm_core.inference.products import Precision, Product, product
 
@@ -146,4 +147,7 @@ def _pack(tensors: Mapping[str, Path], precision: Precision) -> Product:
                 biases.append(None)
             else:
                 biases[-1] = tensor
-        return product(weights, biases, precision)
+        found = product(weights, biases, precision)
+    if precision == "int8":
+        trim_heap()  # chosen for its size, and made by way of copies that are larger
+    return found

