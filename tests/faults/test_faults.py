@@ -19,7 +19,14 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("part", "stride", "faults"), [("store", 7, 120), ("pack", 29, 20), ("host", 9, 2)])
+@pytest.mark.parametrize(
+    ("part", "stride", "faults"),
+    [
+        ("store", 7, 120),
+        pytest.param("pack", 29, 20, marks=pytest.mark.slow),
+        pytest.param("host", 9, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_no_injected_fault_loses_anything(part: str, stride: int, faults: int) -> None:
     nothing_is_lost(part, stride, faults)
 

@@ -6,7 +6,6 @@ What the base predicts is computed once per text, when it comes up first. Measur
 """
 
 import random
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -87,7 +86,7 @@ class Rehearsal:
             NeutralText(i, torch.tensor([encoder.encode_text(text)[:TOKENS]], device=device))
             for i, text in enumerate(texts)
         ]
-        self._base: OrderedDict[int, Tensor] = OrderedDict()
+        self._base: dict[int, Tensor] = {}  # the oldest first
         self._turn = 0
 
     def pick(self, turn: int, adapters: int) -> tuple[NeutralText, int]:
@@ -103,25 +102,26 @@ class Rehearsal:
         rng.shuffle(order)
         return self._texts[order[place]]
 
-    def base(self, text: NeutralText, say: Say) -> Tensor:
+    def base(self, text: NeutralText, say: Say, *, at_once: int = _AT_ONCE) -> Tensor:
         """The base's log-probabilities [T, vocabulary] in a text. `say` works them out when they are asked
-        for first, those of the texts that come up next along with them.
+        for first, along with those of the texts that come up next, `at_once` in all.
         """
         found = self._base.get(text.place)
         if found is None:
-            turns = range(self._turn, self._turn + min(_AT_ONCE, len(self._texts)))
+            turns = range(self._turn, self._turn + min(at_once, len(self._texts)))
             coming = {t.place: t for t in (text, *map(self._text, turns)) if t.place not in self._base}
-            asked = list(coming.values())[:_AT_ONCE]
+            asked = list(coming.values())[:at_once]
             said = dict(zip((t.place for t in asked), say([t.input_ids for t in asked]), strict=True))
             self._base.update(said)
             found = said[text.place]
-            while len(self._base) > 1 and sum(t.nbytes for t in self._base.values()) > _KEPT_BYTES:
-                self._base.popitem(last=False)
+            for place in [place for place in self._base if place not in said]:
+                if sum(t.nbytes for t in self._base.values()) > _KEPT_BYTES:
+                    del self._base[place]
         return found
 
     def divergence(self, text: NeutralText) -> Tensor:
         """KL(adapted ‖ base) per token in nats, a scalar with gradient, under the plan that is in use."""
-        base = self.base(text, self._say)
+        base = self.base(text, self._say, at_once=1)  # more would only be done one after the other
         adapted = torch.log_softmax(self._logits(text.input_ids), -1)
         return (adapted.exp() * (adapted - base.float())).sum(-1).mean()
 

@@ -83,6 +83,7 @@ async def test_parts_are_painted_one_at_a_time_and_asking_again_paints_once_more
     assert done == ["a", "b", "a", "b"] and brush.rounds == 2
 
 
+@pytest.mark.slow
 async def test_parts_wait_while_keys_come_in_but_not_for_ever() -> None:
     done: list[float] = []
     host = Block("")

@@ -351,6 +351,7 @@ def test_copy_reaches_the_clipboard_through_tmux(tmp_path: Path) -> None:
     assert b"\x1bPtmux;\x1b\x1b]52;c;Y29waWVk\x07\x1b\\" in terminal.raw
 
 
+@pytest.mark.slow
 def test_a_document_that_breaks_is_named_and_mended(tmp_path: Path) -> None:
     with Terminal(tmp_path) as terminal:
         terminal.expect(READY)

@@ -108,6 +108,7 @@ def test_the_report_is_written_where_it_is_asked_for(
     assert blocked.exit_code != 0 and "guide.dlm" in blocked.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the charts extra is not there")
 def test_pictures_are_the_same_for_the_same_comparison(tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()

@@ -173,6 +173,7 @@ async def test_a_closed_client_ends_its_subscriptions(start: Callable[..., Engin
     assert all(isinstance(event, Done) for event in [e async for e in subscription])
 
 
+@pytest.mark.slow
 def test_the_process_leaves_by_itself_when_the_front_end_is_killed(tmp_path: Path) -> None:
     """A front end that dies by kill -9 closes the pipe; the host sees it and goes."""
     front_end = (

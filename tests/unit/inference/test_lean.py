@@ -90,7 +90,7 @@ def test_logits_and_openness_are_those_of_the_bank(kinds: str, routing: str) -> 
 @pytest.mark.parametrize(
     "architecture",
     [
-        "llama_tied",
+        pytest.param("llama_tied", marks=pytest.mark.slow),
         pytest.param("llama_untied", marks=pytest.mark.slow),
         pytest.param("qwen2", marks=pytest.mark.slow),
     ],

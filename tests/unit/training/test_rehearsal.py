@@ -38,11 +38,11 @@ def rehearsal(texts: Sequence[str]) -> Rehearsal:
     return Rehearsal(nobody, nobody, Letters(), texts, 7, "cpu")
 
 
-def come_up(some: Rehearsal, turns: range, asked: Asked) -> list[str]:
+def come_up(some: Rehearsal, turns: range, asked: Asked, at_once: int = 16) -> list[str]:
     found = []
     for turn in turns:
         text, _ = some.pick(turn, 3)
-        said = some.base(text, asked)
+        said = some.base(text, asked, at_once=at_once)
         assert said.shape == (text.input_ids.shape[1], VOCABULARY)
         assert torch.all(said == float(text.input_ids[0, 0]))
         found.append("".join(map(chr, text.input_ids[0].tolist())))
@@ -69,4 +69,17 @@ def test_what_was_said_is_kept_as_far_as_there_is_room(monkeypatch: pytest.Monke
     some = rehearsal(texts)
     order = come_up(some, range(80), asked)
     assert sorted(order[:40]) == sorted(order[40:]) == sorted(texts)
-    assert len(some._base) == 20 and len(asked.together) > 3
+    assert len(some._base) <= 20 and len(asked.together) > 3
+
+
+def test_what_was_just_asked_is_kept_however_little_room_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, asked = [f"{chr(65 + i)} text" for i in range(20)], Asked()
+    monkeypatch.setattr(rehearsals, "_KEPT_BYTES", 1)
+    come_up(rehearsal(texts), range(20), asked)
+    assert len(asked.together[0]) == 16 and len(asked.together) == 2
+
+
+def test_one_at_a_time_where_nothing_is_gained_by_more() -> None:
+    texts, asked = ["alpha", "beta", "gamma"], Asked()
+    order = come_up(rehearsal(texts), range(6), asked, at_once=1)
+    assert asked.together == [[text] for text in order[:3]]
