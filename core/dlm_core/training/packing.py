@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 _ROUNDED_TO = 8  # a few lengths come again and again, for which matrix products are already prepared
-_WORTH_SHARING = 4  # tokens
+WORTH_SHARING = 4
+"""Tokens that rows must begin with alike for these to be read once."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,6 @@ def _beginnings(rows: Sequence[Sequence[int]], owners: Sequence[int]) -> tuple[l
             known = next(
                 (n for n, (a, b) in enumerate(pairs) if a != b), min(len(row) - 1, len(rows[earlier]))
             )
-        shared.append(known if known >= _WORTH_SHARING else 0)
+        shared.append(known if known >= WORTH_SHARING else 0)
         first.append(earlier)
     return shared, first

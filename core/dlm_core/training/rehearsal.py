@@ -19,7 +19,7 @@ from dlm_core.errors import DocumentError
 from dlm_core.training.examples import Encoder
 from dlm_core.training.forward import SelectiveHead
 
-_AT_ONCE = 16  # texts that the base is asked about together: one alone takes half as long as all of them
+_AT_ONCE = 16  # texts that the base is asked about together: short ones fill no product alone
 _KEPT_BYTES = 256 << 20  # of what it said of them
 
 TOKENS = 32
