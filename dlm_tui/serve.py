@@ -101,7 +101,7 @@ def same_origin(origin: str | None, host: str) -> bool:
 def run_child() -> None:
     """The workbench that a browser talks to, in the process textual-serve starts."""
     from dlm_tui.app import run_app
-    from dlm_tui.cli.failures import report
+    from dlm_tui.failures import report
 
     path, engine = os.environ.get(_FILE_VARIABLE, ""), os.environ.get(_ENGINE_VARIABLE, "")
     try:

@@ -10,8 +10,8 @@ from dlm_core.oneshot import BaseEntry
 from dlm_core.safetext import visible_line
 from dlm_tui.cli.flags import json_option
 from dlm_tui.cli.interrupts import StopOnInterrupt
-from dlm_tui.cli.output import megabytes, print_json, print_table
 from dlm_tui.cli.progress import open_view
+from dlm_tui.session.output import megabytes, print_json, print_table
 
 
 @click.group()

@@ -7,9 +7,9 @@ import click
 
 from dlm_core import oneshot
 from dlm_core.safetext import visible
-from dlm_tui.cli.failures import FAILED
 from dlm_tui.cli.flags import json_option
-from dlm_tui.cli.output import megabytes, print_json, print_table
+from dlm_tui.failures import FAILED
+from dlm_tui.session.output import megabytes, print_json, print_table
 
 
 @click.command()

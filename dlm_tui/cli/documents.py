@@ -13,10 +13,10 @@ from dlm_core.document.template import new_document
 from dlm_core.engine_protocol import LossRow
 from dlm_core.errors import DlmError
 from dlm_core.safetext import visible, visible_line
-from dlm_tui.cli.failures import FAILED
 from dlm_tui.cli.flags import document_argument, json_option
-from dlm_tui.cli.output import print_json
 from dlm_tui.cli.progress import open_view
+from dlm_tui.failures import FAILED
+from dlm_tui.session.output import print_json
 
 
 @click.command()

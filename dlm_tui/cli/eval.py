@@ -12,9 +12,9 @@ from dlm_core.engine_protocol import EvalOptions
 from dlm_core.reports import Evaluation, TextRetention
 from dlm_core.safetext import visible_line
 from dlm_tui.cli.flags import document_argument, json_option
-from dlm_tui.cli.output import print_json, print_table
 from dlm_tui.cli.progress import open_view
-from dlm_tui.cli.wording import duration, percent
+from dlm_tui.session.output import print_json, print_table
+from dlm_tui.session.wording import duration, percent
 
 ALL = "all"
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from dlm_core.events import BaseProgress, Event, GateStep, Log, Ready, RunEnded, TrainStep, Working
 from dlm_core.safetext import visible
-from dlm_tui.cli.output import as_json
-from dlm_tui.cli.wording import duration, lines, step_figures
+from dlm_tui.session.output import as_json
+from dlm_tui.session.wording import duration, lines, step_figures
 
 STOPPING = "stopping at the next step; Ctrl-C again leaves at once"
 

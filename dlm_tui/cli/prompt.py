@@ -15,14 +15,14 @@ from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import Ready, Reply, Routed, Token
 from dlm_core.requests import Message, Sampling
 from dlm_core.safetext import visible
-from dlm_tui.bars import bar_lines
-from dlm_tui.cli.failures import INTERRUPTED
 from dlm_tui.cli.flags import document_argument, json_option, routing_options, sampling_options
 from dlm_tui.cli.interrupts import StopOnInterrupt
-from dlm_tui.cli.output import print_json, reply_document
 from dlm_tui.cli.progress import open_view
-from dlm_tui.routing_flags import choice_from_flags
-from dlm_tui.signs import adapter_signs, can_show_unicode
+from dlm_tui.failures import INTERRUPTED
+from dlm_tui.session.bars import bar_lines
+from dlm_tui.session.output import print_json, reply_document
+from dlm_tui.session.routing_flags import choice_from_flags
+from dlm_tui.session.signs import adapter_signs, can_show_unicode
 
 BARS_WIDTH = 72
 

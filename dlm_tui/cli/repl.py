@@ -8,7 +8,7 @@ import click
 from dlm_core.document import load
 from dlm_core.requests import Sampling
 from dlm_tui.cli.flags import document_argument, routing_options, sampling_options
-from dlm_tui.routing_flags import choice_from_flags
+from dlm_tui.session.routing_flags import choice_from_flags
 
 
 @click.command()

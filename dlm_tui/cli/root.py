@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from dlm_tui.cli.failures import report
+from dlm_tui.failures import report
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from dlm_core.safetext import visible_line
 from dlm_core.store import Snapshot, Store
 from dlm_core.store.metrics_reader import EvaluationRecord, MetricsReader, RunRecord
 from dlm_tui.cli.flags import document_argument, json_option
-from dlm_tui.cli.output import local_time, megabytes, print_json, print_table, utc_time
-from dlm_tui.cli.wording import duration, evaluation_line, lines
-from dlm_tui.section_states import SectionState, State, section_states
+from dlm_tui.session.output import local_time, megabytes, print_json, print_table, utc_time
+from dlm_tui.session.section_states import SectionState, State, section_states
+from dlm_tui.session.wording import duration, evaluation_line, lines
 
 LISTED = 20  # changes named one by one
 CHANGES: tuple[State, ...] = ("new", "changed", "gone")

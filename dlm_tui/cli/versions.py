@@ -11,7 +11,7 @@ from dlm_core.errors import UsageError
 from dlm_core.store import Snapshot, Store
 from dlm_core.store.history import keep_runs, outcomes
 from dlm_tui.cli.flags import document_argument, json_option
-from dlm_tui.cli.output import local_time, print_json, print_table, utc_time
+from dlm_tui.session.output import local_time, print_json, print_table, utc_time
 
 
 @click.command()

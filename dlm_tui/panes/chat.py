@@ -23,13 +23,13 @@ from dlm_core.events import Reply, Routed, Token
 from dlm_core.requests import Generate, Route, RoutingChoice
 from dlm_core.requests import Message as Said
 from dlm_tui.actions import bindings
-from dlm_tui.commands import Invocation, find, parse_again, parse_train, read_line, shown_params
-from dlm_tui.conversation import Answer, Conversation, apply, describe
 from dlm_tui.panes.chat_words import choice_of, help_text, rivals, welcome
-from dlm_tui.panes.history import ChatHistory
 from dlm_tui.panes.pane import Pane
-from dlm_tui.screens.choices import ChoiceScreen
+from dlm_tui.session.chat_history import ChatHistory
+from dlm_tui.session.commands import Invocation, find, parse_again, parse_train, read_line, shown_params
+from dlm_tui.session.conversation import Answer, Conversation, apply, describe
 from dlm_tui.widgets.chat_input import ChatInput
+from dlm_tui.widgets.dialogs import ChoiceScreen
 from dlm_tui.widgets.reply_view import Comparison, NoteView, QuestionView, ReplyView
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 

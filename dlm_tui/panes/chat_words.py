@@ -4,8 +4,8 @@ from rich.style import Style
 from rich.text import Text
 
 from dlm_core.requests import RoutingChoice
-from dlm_tui.commands import COMMANDS, find
-from dlm_tui.screens.choices import Choice
+from dlm_tui.session.commands import COMMANDS, find
+from dlm_tui.widgets.dialogs import Choice
 from dlm_tui.widgets.looks import Looks
 
 _UNNAMED = {

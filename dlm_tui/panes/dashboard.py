@@ -18,10 +18,10 @@ from dlm_tui.actions import bindings
 from dlm_tui.panes import dashboard_text as words
 from dlm_tui.panes.pane import Pane
 from dlm_tui.panes.run_panel import RunPanel, Shown
-from dlm_tui.panes.run_view import Concern, RunView
-from dlm_tui.panes.store_feed import News, StoreFeed
-from dlm_tui.screens.choices import Choice, ChoiceScreen
+from dlm_tui.session.run_view import Concern, RunView
+from dlm_tui.session.store_feed import News, StoreFeed
 from dlm_tui.widgets.brush import Brush, typed_at
+from dlm_tui.widgets.dialogs import Choice, ChoiceScreen
 from dlm_tui.widgets.plot import load_plotting
 
 PREPARE_S = 1.0

@@ -11,8 +11,8 @@ from rich.text import Text
 from dlm_core.events import RunEnded
 from dlm_core.safetext import visible, visible_line
 from dlm_core.store.metrics_reader import EvaluationRecord
-from dlm_tui.bars import bar
-from dlm_tui.panes.run_view import COLLAPSE_SHARE, Concern, RunView, Series
+from dlm_tui.session.bars import bar
+from dlm_tui.session.run_view import COLLAPSE_SHARE, Concern, RunView, Series
 from dlm_tui.themes import WorkbenchTheme
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.plot import Curve, Guide, Scene

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from dlm_core.document import Diagnostic, SectionKind
-from dlm_tui.screens.choices import Choice
+from dlm_tui.widgets.dialogs import Choice
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.drawer import REMEDY
 from dlm_tui.widgets.looks import Looks

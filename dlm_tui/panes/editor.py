@@ -26,9 +26,9 @@ from dlm_tui.panes.editing import append_section, insert_section, put_right, sec
 from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.loss_preview import laid_over, place_text
 from dlm_tui.panes.pane import Pane
-from dlm_tui.screens.choices import Choice, ChoiceScreen, LineScreen
-from dlm_tui.section_states import SectionState, section_states
+from dlm_tui.session.section_states import SectionState, section_states
 from dlm_tui.widgets.block import Block
+from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, LineScreen
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.drawer import Content, Drawer, problem_text
 from dlm_tui.widgets.find_bar import FindBar

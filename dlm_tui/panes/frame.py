@@ -4,9 +4,9 @@ from textual import events
 from textual.containers import Horizontal
 from textual.message import Message
 
-from dlm_tui.panes.layout import PANES, Layout, PaneName, arrange, resized
 from dlm_tui.panes.pane import Pane
 from dlm_tui.settings import State
+from dlm_tui.widgets.pane_layout import PANES, Layout, PaneName, arrange, resized
 
 
 class PaneFrame(Horizontal):

@@ -8,8 +8,8 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dlm_tui.panes.layout import PaneName
 from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.pane_layout import PaneName
 
 
 class PaneHeading(Static):

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from dlm_core.events import Log
 from dlm_core.store.metrics_reader import EvaluationRecord
 from dlm_tui.panes import dashboard_text as words
-from dlm_tui.panes.run_view import Concern, RunView
+from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.heatmap import HeatMap
 from dlm_tui.widgets.looks import Looks

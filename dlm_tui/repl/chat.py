@@ -10,21 +10,21 @@ from dlm_core.errors import DlmError, HostError, UsageError
 from dlm_core.events import AnyEvent, Log, Reply, Routed, Token
 from dlm_core.requests import Generate, Message, RoutingChoice, Train
 from dlm_core.safetext import visible
-from dlm_tui.cli.wording import lines
-from dlm_tui.commands import Invocation, read_line
-from dlm_tui.conversation import Answer, Conversation, apply, describe
-from dlm_tui.repl import reports
 from dlm_tui.repl.errands import Errands
-from dlm_tui.repl.followed import FollowedDocument
 from dlm_tui.repl.front import Front
-from dlm_tui.repl.link import RESTART_HINT, EngineLink
-from dlm_tui.repl.live import LiveRouting
-from dlm_tui.repl.reports import Look
-from dlm_tui.repl.runs import Runs
-from dlm_tui.repl.situation import Situation, Warned
-from dlm_tui.repl.text import NOTE, STRONG, WARNING, Line, failure, sentences
 from dlm_tui.repl.toolbar import Standing
-from dlm_tui.signs import AdapterSign, adapter_signs
+from dlm_tui.session import reports
+from dlm_tui.session.commands import Invocation, read_line
+from dlm_tui.session.conversation import Answer, Conversation, apply, describe
+from dlm_tui.session.document_state import Situation, Warned
+from dlm_tui.session.document_watch import FollowedDocument
+from dlm_tui.session.engine_session import RESTART_HINT, EngineLink
+from dlm_tui.session.live_routing import LiveRouting
+from dlm_tui.session.reports import Look
+from dlm_tui.session.runs import Runs
+from dlm_tui.session.signs import AdapterSign, adapter_signs
+from dlm_tui.session.text import NOTE, STRONG, WARNING, Line, failure, sentences
+from dlm_tui.session.wording import lines
 
 Job = Callable[[], Awaitable[None]]
 

@@ -6,7 +6,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 
 from dlm_core.safetext import visible_line
-from dlm_tui.commands import candidates, completes_file
+from dlm_tui.session.commands import candidates, completes_file
 
 
 class ChatCompleter(Completer):

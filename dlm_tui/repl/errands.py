@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from dlm_core.errors import UsageError
 from dlm_core.events import Why
 from dlm_core.requests import Explain, RoutingChoice
-from dlm_tui.commands import Invocation, parse_again, parse_train
-from dlm_tui.conversation import describe
-from dlm_tui.repl import reports
-from dlm_tui.repl.text import WARNING
+from dlm_tui.session import reports
+from dlm_tui.session.commands import Invocation, parse_again, parse_train
+from dlm_tui.session.conversation import describe
+from dlm_tui.session.text import WARNING
 
 if TYPE_CHECKING:
     from dlm_tui.repl.chat import Chat

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from dlm_tui.repl.text import Line
+from dlm_tui.session.text import Line
 
 
 class Front(Protocol):

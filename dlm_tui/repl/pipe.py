@@ -11,11 +11,11 @@ from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import BaseProgress, Log, Ready, Reply
 from dlm_core.requests import Generate, Open, RoutingChoice
 from dlm_core.safetext import visible
-from dlm_tui.cli.output import as_json, reply_document
-from dlm_tui.cli.wording import lines
-from dlm_tui.commands import Invocation, parse_again, read_line
-from dlm_tui.conversation import Answer, Conversation, apply, left_out
 from dlm_tui.repl.plain import stdin_lines
+from dlm_tui.session.commands import Invocation, parse_again, read_line
+from dlm_tui.session.conversation import Answer, Conversation, apply, left_out
+from dlm_tui.session.output import as_json, reply_document
+from dlm_tui.session.wording import lines
 
 INTERRUPTED = 130
 

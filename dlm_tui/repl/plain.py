@@ -10,10 +10,10 @@ from typing import TextIO
 
 from dlm_core.errors import UsageError
 from dlm_tui.repl.chat import Chat
-from dlm_tui.repl.reports import prompt_mark
-from dlm_tui.repl.text import Line, plain
 from dlm_tui.repl.toolbar import toolbar
-from dlm_tui.signs import can_show_unicode
+from dlm_tui.session.reports import prompt_mark
+from dlm_tui.session.signs import can_show_unicode
+from dlm_tui.session.text import Line, plain
 
 
 class PlainFront:

@@ -43,10 +43,10 @@ from dlm_core.errors import UsageError
 from dlm_tui.repl.chat import Chat
 from dlm_tui.repl.completion import ChatCompleter
 from dlm_tui.repl.errands import editor_command
-from dlm_tui.repl.reports import prompt_mark
-from dlm_tui.repl.text import Line, failure, row_end
 from dlm_tui.repl.toolbar import toolbar
-from dlm_tui.signs import can_show_unicode, wants_color
+from dlm_tui.session.reports import prompt_mark
+from dlm_tui.session.signs import can_show_unicode, wants_color
+from dlm_tui.session.text import Line, failure, row_end
 
 FLUSH_S = 0.04
 """Seconds between two paintings of what has come in: text is never held back longer."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from dlm_core.client import EngineClient
 from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice, Sampling
-from dlm_tui.conversation import Conversation
-from dlm_tui.repl.situation import Situation
+from dlm_tui.session.conversation import Conversation
+from dlm_tui.session.document_state import Situation
 
 if TYPE_CHECKING:
     from dlm_tui.repl.chat import Chat

@@ -8,11 +8,11 @@ from prompt_toolkit.utils import get_cwidth
 from dlm_core.events import Routing, TrainStep
 from dlm_core.requests import RoutingChoice
 from dlm_core.safetext import visible_line
-from dlm_tui.bars import bar, bar_lines, cut
-from dlm_tui.cli.wording import duration
-from dlm_tui.repl.link import State
-from dlm_tui.repl.text import NOTE, WARNING, Line, plain
-from dlm_tui.signs import AdapterSign
+from dlm_tui.session.bars import bar, bar_lines, cut
+from dlm_tui.session.engine_session import State
+from dlm_tui.session.signs import AdapterSign
+from dlm_tui.session.text import NOTE, WARNING, Line, plain
+from dlm_tui.session.wording import duration
 
 GATE_KEY = "^G"
 UNTRAINED = ("", "g0")

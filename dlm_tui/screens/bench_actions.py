@@ -14,9 +14,9 @@ from dlm_tui.panes.chat import ChatPane
 from dlm_tui.panes.dashboard import DashboardPane
 from dlm_tui.panes.editor import EditorPane
 from dlm_tui.panes.frame import PaneFrame
-from dlm_tui.screens.choices import Choice, ChoiceScreen
 from dlm_tui.screens.engine_room import EngineRoom
 from dlm_tui.screens.help import HelpScreen
+from dlm_tui.widgets.dialogs import Choice, ChoiceScreen
 from dlm_tui.widgets.title_bar import TitleBar
 
 

@@ -13,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from dlm_tui.actions import ACTIONS, Action, Scope, readable
-from dlm_tui.panes.layout import TITLES, PaneName
 from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.pane_layout import TITLES, PaneName
 
 _SCOPE_TITLES: Mapping[Scope, str] = {
     "workbench": "Everywhere",

@@ -6,9 +6,9 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from dlm_tui.actions import ACTIONS, Action, Scope, readable
-from dlm_tui.panes.layout import PANES
 from dlm_tui.panes.pane import Pane
 from dlm_tui.screens.workbench import Workbench
+from dlm_tui.widgets.pane_layout import PANES
 
 Runner = Callable[[], object]
 

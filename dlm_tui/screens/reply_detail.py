@@ -14,8 +14,8 @@ from textual.widgets import Static
 
 from dlm_core.events import Why
 from dlm_core.safetext import visible, visible_line
-from dlm_tui.bars import bar
-from dlm_tui.conversation import Answer
+from dlm_tui.session.bars import bar
+from dlm_tui.session.conversation import Answer
 from dlm_tui.widgets.heatmap import HeatMap
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line

@@ -14,23 +14,23 @@ from dlm_core.errors import DlmError
 from dlm_core.events import BaseProgress, GateTrained, Log, Ready, RunEnded, RunPlanned, TrainStep
 from dlm_core.requests import Sampling, Train
 from dlm_core.safetext import visible_line
-from dlm_tui.commands import COMMANDS
-from dlm_tui.conversation import describe
 from dlm_tui.panes import dashboard_text
 from dlm_tui.panes.chat import ChatPane
 from dlm_tui.panes.dashboard import DashboardPane
 from dlm_tui.panes.editor import EditorPane
 from dlm_tui.panes.frame import PaneFrame
-from dlm_tui.panes.layout import PaneName
 from dlm_tui.panes.pane import Pane
-from dlm_tui.panes.run_view import cold_start_concern
-from dlm_tui.panes.store_feed import StoreFeed
 from dlm_tui.screens.bench_training import BenchTraining
-from dlm_tui.screens.choices import Choice, ChoiceScreen
 from dlm_tui.screens.engine_room import EngineChanged, EngineRoom, EngineSpoke
 from dlm_tui.screens.reply_detail import ReplyDetail
+from dlm_tui.session.commands import COMMANDS
+from dlm_tui.session.conversation import describe
+from dlm_tui.session.run_view import cold_start_concern
+from dlm_tui.session.store_feed import StoreFeed
 from dlm_tui.settings import Settings, State, save_state, state_home
+from dlm_tui.widgets.dialogs import Choice, ChoiceScreen
 from dlm_tui.widgets.key_line import KeyLine
+from dlm_tui.widgets.pane_layout import PaneName
 from dlm_tui.widgets.reply_view import ReplyView
 from dlm_tui.widgets.title_bar import PaneTabs, TitleBar
 

@@ -6,7 +6,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 
-from dlm_tui.commands import candidates
+from dlm_tui.session.commands import candidates
 
 MAX_ROWS = 8
 

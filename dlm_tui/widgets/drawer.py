@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from dlm_core.document import Diagnostic
 from dlm_core.safetext import visible_line
-from dlm_tui.section_states import SectionState
+from dlm_tui.session.section_states import SectionState
 from dlm_tui.widgets.looks import Looks
 
 REMEDY = re.compile(r"did you mean `([^`]+)`")

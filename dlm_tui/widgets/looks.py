@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.style import Style
 from rich.text import Text
 
-from dlm_tui.signs import SIGNS
+from dlm_tui.session.signs import SIGNS
 from dlm_tui.themes import WorkbenchTheme
 
 

@@ -14,7 +14,7 @@ from rich.style import Style
 from rich.text import Span, Text
 from textual.widget import Widget
 
-from dlm_tui.panes.run_view import downsampled
+from dlm_tui.session.run_view import downsampled
 from dlm_tui.themes import WorkbenchTheme
 
 MIN_WIDTH, MIN_HEIGHT = 16, 4

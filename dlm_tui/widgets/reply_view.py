@@ -22,7 +22,7 @@ from dlm_core.events import Routing
 from dlm_core.requests import Message as Said
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.actions import bindings
-from dlm_tui.conversation import Answer
+from dlm_tui.session.conversation import Answer
 from dlm_tui.widgets.brush import after, typed_at, wait_for
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.markdown_text import MarkdownText

@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 from dlm_core.events import Routing
 from dlm_core.safetext import visible_line
-from dlm_tui.bars import bar
+from dlm_tui.session.bars import bar
 from dlm_tui.widgets.looks import Looks
 
 MODE_WORDS: Mapping[str, str] = {

@@ -9,8 +9,8 @@ from textual.message import Message
 from textual.widget import Widget
 
 from dlm_core.safetext import visible_line
-from dlm_tui.panes.layout import PANES, TITLES, Layout, PaneName
 from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.pane_layout import PANES, TITLES, Layout, PaneName
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from dlm_tui.app import WorkbenchApp
-from dlm_tui.conversation import Answer
 from dlm_tui.screens.workbench import Workbench
+from dlm_tui.session.conversation import Answer
 from dlm_tui.settings import Loaded, Settings, State
 from dlm_tui.widgets.chat_input import ChatInput
 from dlm_tui.widgets.plot import Plot

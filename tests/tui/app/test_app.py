@@ -252,7 +252,7 @@ def test_an_error_nobody_foresaw_is_a_sentence_and_keeps_unsaved_work(tmp_path: 
         import sys
         from pathlib import Path
         from dlm_tui.app import WorkbenchApp, run_app
-        from dlm_tui.cli.failures import report
+        from dlm_tui.failures import report
 
         def broken(*_):
             raise LookupError("no such paint")

@@ -13,13 +13,13 @@ from dlm_core.events import GateTrained, RunEnded, TrainEpoch
 from dlm_tui import actions
 from dlm_tui.panes import dashboard_text
 from dlm_tui.panes.completion import candidates
-from dlm_tui.panes.layout import PANES, arrange, resized
-from dlm_tui.panes.run_view import MAX_POINTS, RunView, Series, downsampled
+from dlm_tui.session.run_view import MAX_POINTS, RunView, Series, downsampled
 from dlm_tui.settings import Settings, State, load_settings, load_state, remember_document, save_state
 from dlm_tui.themes import load_library, load_theme, theme_folders
 from dlm_tui.widgets.find_bar import find_matches
 from dlm_tui.widgets.line_states import LineStates
 from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.pane_layout import PANES, arrange, resized
 from dlm_tui.widgets.plot import Curve, Guide, Scene, draw, tick_label, ticks
 
 LIBRARY = load_library(theme_folders()[:1])

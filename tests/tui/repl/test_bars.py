@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_tui.bars import bar, bar_lines, cut
-from dlm_tui.signs import adapter_signs, can_show_unicode, wants_color
+from dlm_tui.session.bars import bar, bar_lines, cut
+from dlm_tui.session.signs import adapter_signs, can_show_unicode, wants_color
 
 NAMES = ("knowledge", "tone", "procedure")
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice, Sampling, Train
-from dlm_tui.commands import (
+from dlm_tui.session.commands import (
     COMMANDS,
     Invocation,
     candidates,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import AdapterOpenness, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
-from dlm_tui.commands import Invocation, read_line
-from dlm_tui.conversation import Answer, Conversation, Turn, apply, describe
+from dlm_tui.session.commands import Invocation, read_line
+from dlm_tui.session.conversation import Answer, Conversation, Turn, apply, describe
 
 ADAPTERS = ("knowledge", "tone")
 WEIGHTS = Routing(mode="auto", weights={"knowledge": 0.8, "tone": 0.2}, reason="the gate -- decides")

@@ -12,7 +12,7 @@ def test_the_repl_imports_neither_torch_nor_textual() -> None:
     code = (
         "import sys\n"
         "import dlm_tui.cli.root, dlm_tui.cli.repl, dlm_tui.repl.session, dlm_tui.repl.screen\n"
-        "import dlm_tui.repl.plain, dlm_tui.repl.pipe, dlm_tui.repl.situation, dlm_core.store\n"
+        "import dlm_tui.repl.plain, dlm_tui.repl.pipe, dlm_tui.session.document_state, dlm_core.store\n"
         f"print([m for m in {HEAVY} if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

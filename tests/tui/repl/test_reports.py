@@ -10,14 +10,14 @@ from prompt_toolkit.utils import get_cwidth
 
 from dlm_core.errors import UsageError
 from dlm_core.events import AdapterOpenness, Neighbour, Routing, Timing
-from dlm_tui.commands import COMMANDS
-from dlm_tui.conversation import Answer, Conversation
-from dlm_tui.repl import reports
 from dlm_tui.repl.errands import KEYS
-from dlm_tui.repl.reports import Look
-from dlm_tui.repl.situation import Situation, Warned
-from dlm_tui.repl.text import Line, plain, row_end, wrapped
-from dlm_tui.signs import adapter_signs
+from dlm_tui.session import reports
+from dlm_tui.session.commands import COMMANDS
+from dlm_tui.session.conversation import Answer, Conversation
+from dlm_tui.session.document_state import Situation, Warned
+from dlm_tui.session.reports import Look
+from dlm_tui.session.signs import adapter_signs
+from dlm_tui.session.text import Line, plain, row_end, wrapped
 
 NAMES = ("knowledge", "tone")
 WIDE = Look(adapter_signs(NAMES), 100)

@@ -7,9 +7,9 @@ from prompt_toolkit.utils import get_cwidth
 
 from dlm_core.events import Routing, TrainStep
 from dlm_core.requests import RoutingChoice
-from dlm_tui.repl.text import plain
 from dlm_tui.repl.toolbar import Standing, static_weights, toolbar
-from dlm_tui.signs import adapter_signs
+from dlm_tui.session.signs import adapter_signs
+from dlm_tui.session.text import plain
 
 NAMES = ("knowledge", "tone", "procedure")
 SIGNS = adapter_signs(NAMES)

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from dlm_core.events import BaseProgress, Event, GateTrained, Log, Ready, RunEnded, TrainEpoch, TrainStep
 from dlm_tui.cli.progress import JsonLines, PlainLines
-from dlm_tui.cli.wording import duration, lines
+from dlm_tui.session.wording import duration, lines
 
 
 def step(number: int) -> TrainStep:

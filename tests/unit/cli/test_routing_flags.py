@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice
-from dlm_tui.routing_flags import check_adapter, choice_from_flags, parse_mix
+from dlm_tui.session.routing_flags import check_adapter, choice_from_flags, parse_mix
 
 ADAPTERS = ("knowledge", "tone", "steps")
 

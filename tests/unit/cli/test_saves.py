@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlm_tui.saves import Saves
+from dlm_tui.session.saves import Saves
 
 
 class Bursts:

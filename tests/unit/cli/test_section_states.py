@@ -3,7 +3,7 @@
 from dlm_core.document import Section, parse_text
 from dlm_core.document.diff import title
 from dlm_core.store import SectionRecord
-from dlm_tui.section_states import section_states
+from dlm_tui.session.section_states import section_states
 from tests.unit.cli.conftest import DOCUMENT, section
 
 SECTIONS = [section("knowledge", 1), section("tone", 1), section("tone", 2), section("procedure", 1)]

@@ -12,8 +12,8 @@ import pytest
 
 from dlm_core import oneshot
 from dlm_core.events import RunEnded, RunPlanned, TrainEpoch, TrainStep, decode
-from dlm_tui.cli.wording import lines
-from dlm_tui.saves import Saves
+from dlm_tui.session.saves import Saves
+from dlm_tui.session.wording import lines
 from tests.fakes.engine import FakeEngine, Script
 from tests.unit.cli.conftest import Run
 

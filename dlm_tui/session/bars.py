@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dlm_tui.signs import AdapterSign
+from dlm_tui.session.signs import AdapterSign
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MIN_BAR, _MIN_NOTED_BAR, _MAX_BAR = 3, 6, 30

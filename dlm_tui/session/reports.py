@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from dlm_core.events import Neighbour, Ready, Routing
 from dlm_core.safetext import visible, visible_line
-from dlm_tui.bars import bar_lines, cut
-from dlm_tui.cli.wording import duration, lines
-from dlm_tui.commands import COMMANDS, Command, find
-from dlm_tui.conversation import Answer, Conversation, describe, left_out
-from dlm_tui.repl.situation import Situation, Warned
-from dlm_tui.repl.text import NOTE, STRONG, WARNING, Line, sentences, wrapped
-from dlm_tui.signs import AdapterSign
+from dlm_tui.session.bars import bar_lines, cut
+from dlm_tui.session.commands import COMMANDS, Command, find
+from dlm_tui.session.conversation import Answer, Conversation, describe, left_out
+from dlm_tui.session.document_state import Situation, Warned
+from dlm_tui.session.signs import AdapterSign
+from dlm_tui.session.text import NOTE, STRONG, WARNING, Line, sentences, wrapped
+from dlm_tui.session.wording import duration, lines
 
 MAX_WIDTH = 88
 _TOP_RANKS = 6

@@ -11,13 +11,13 @@ import msgspec
 from dlm_core.errors import NOT_JSON, DlmError, UsageError
 from dlm_core.events import AdapterOpenness, Reply, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
-from dlm_tui.commands import (
+from dlm_tui.session.commands import (
     Invocation,
     parse_gate,
     parse_params,
     shown_params,
 )
-from dlm_tui.routing_flags import check_adapter, parse_mix
+from dlm_tui.session.routing_flags import check_adapter, parse_mix
 
 FORMAT = 1
 MAX_FILE_BYTES = 32 * 1024 * 1024

@@ -9,7 +9,7 @@ from dlm_core.store.manifest import Snapshot
 from dlm_core.store.metrics_reader import EvaluationRecord, MetricsReader, RunRecord
 from dlm_core.store.paths import StorePaths, dlm_home
 from dlm_core.store.store import Store
-from dlm_tui.panes.run_view import RunView
+from dlm_tui.session.run_view import RunView
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from dlm_tui.repl.situation import Situation, Stamp, look, stamp_of
+from dlm_tui.session.document_state import Situation, Stamp, look, stamp_of
 
 POLL_S = 0.7
 """Seconds between two looks at the file's time; a save counts once it has rested for one of them."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dlm_core.errors import DlmError
 from dlm_core.events import Routed, Routing
 from dlm_core.requests import Message, Route, RoutingChoice
-from dlm_tui.repl.link import EngineLink
+from dlm_tui.session.engine_session import EngineLink
 
 REST_S = 0.06
 """Seconds without a key before the engine is asked; a fifth of a second is to suffice for all."""

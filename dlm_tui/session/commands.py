@@ -11,7 +11,7 @@ import msgspec
 
 from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice, Sampling, Train
-from dlm_tui.routing_flags import choice_from_flags
+from dlm_tui.session.routing_flags import choice_from_flags
 
 Completes = Literal["", "gate", "adapter", "mix", "file", "command", "params", "routing", "train"]
 

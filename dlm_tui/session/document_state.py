@@ -78,7 +78,7 @@ def look(path: Path) -> Situation:
 def _look_into_store(document: Document, stamp: Stamp) -> Situation:
     from dlm_core.store import Store
     from dlm_core.store.metrics_reader import MetricsReader
-    from dlm_tui.section_states import section_states
+    from dlm_tui.session.section_states import section_states
 
     warned = [Warned(d.message, d.hint, str(d.code)) for d in cold_start_diagnostics(document)]
     changes: Counter[str] = Counter(new=len(document.sections))

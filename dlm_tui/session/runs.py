@@ -6,8 +6,8 @@ from msgspec import structs
 
 from dlm_core.events import GateTrained, Log, RunEnded, RunPlanned, TrainEpoch, TrainStep
 from dlm_core.requests import Train
-from dlm_tui.cli.wording import lines, plan_head
-from dlm_tui.repl.link import EngineLink
+from dlm_tui.session.engine_session import EngineLink
+from dlm_tui.session.wording import lines, plan_head
 
 
 class Runs:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlm_core.errors import DlmError
-from dlm_tui.conversation import Conversation
+from dlm_tui.session.conversation import Conversation
 
 
 class ChatHistory:
