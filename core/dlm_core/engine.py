@@ -35,11 +35,11 @@ from dlm_core.errors import AdapterError, DlmError, StoreError
 from dlm_core.evaluation.compare import compare
 from dlm_core.evaluation.examine import evaluate
 from dlm_core.events import Evaluated, Event, Log, Ready, Reply, Routed, RunEnded, RunPlanned, Token, Why
-from dlm_core.inference.ahead import packed_ahead
 from dlm_core.inference.chat import Chat, ServingSet
 from dlm_core.inference.draft import Passage, Passages
-from dlm_core.inference.lean import LeanBase, PromptStates, take_over
-from dlm_core.inference.products import chosen_precision
+from dlm_core.llama.decode_forward import LeanBase, PromptStates, take_over
+from dlm_core.llama.packed_linear import chosen_precision
+from dlm_core.llama.prefetch import packed_ahead
 from dlm_core.reports import Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.routing.embed import Embedder

@@ -25,6 +25,7 @@ settle()
 import torch  # noqa: E402
 
 from dlm_core.adapters.bank import Bank  # noqa: E402
+from dlm_core.adapters.flat import FlatAdapters  # noqa: E402
 from dlm_core.adapters.spec import AdapterSpec, GateShape  # noqa: E402
 from dlm_core.adapters.targets import resolve_targets  # noqa: E402
 from dlm_core.adapters.weights import AdapterWeights  # noqa: E402
@@ -35,12 +36,11 @@ from dlm_core.bases.sources import find_base  # noqa: E402
 from dlm_core.document.parse import parse_text  # noqa: E402
 from dlm_core.engine_protocol import TrainOptions  # noqa: E402
 from dlm_core.inference.decoders import Decoders  # noqa: E402
-from dlm_core.inference.lean import take_over  # noqa: E402
+from dlm_core.llama.decode_forward import take_over  # noqa: E402
 from dlm_core.store.paths import dlm_home  # noqa: E402
 from dlm_core.store.store import Store  # noqa: E402
 from dlm_core.training.batches import collate  # noqa: E402
 from dlm_core.training.examples import build_rows  # noqa: E402
-from dlm_core.training.flat import FlatAdapters  # noqa: E402
 from dlm_core.training.forward import SelectiveHead  # noqa: E402
 from dlm_core.training.passes import choose_passes  # noqa: E402
 from dlm_core.training.planner import Planner  # noqa: E402

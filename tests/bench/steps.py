@@ -21,13 +21,13 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.nn import functional
 
+from dlm_core.adapters.flat import FlatAdapters
 from dlm_core.adapters.spec import AdapterSpec, GateShape
 from dlm_core.adapters.targets import resolve_targets
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.engine import create_engine
 from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.examples import build_rows
-from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.passes import choose_passes
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import resolve

@@ -10,8 +10,8 @@ from dlm_core.bases.load import load_base
 from dlm_core.bases.placement import choose_placement
 from dlm_core.bases.registry import parse_base_name
 from dlm_core.bases.sources import find_base
-from dlm_core.inference.lean import take_over
-from dlm_core.inference.products import Precision
+from dlm_core.llama.decode_forward import take_over
+from dlm_core.llama.packed_linear import Precision
 
 PROMPTS = (
     "The capital of France is",

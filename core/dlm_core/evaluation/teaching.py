@@ -24,12 +24,12 @@ from dlm_core.bases.load import Base
 from dlm_core.errors import TrainingError
 from dlm_core.evaluation.methods import BANK, Shape, attach
 from dlm_core.events import Event, TrainEpoch, TrainStep
+from dlm_core.llama.output_head import leads
 from dlm_core.reports import Method
 from dlm_core.training.augment import near_tokens, wear
 from dlm_core.training.batches import collate, plan_epoch
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.heads import leads
 from dlm_core.training.loop import Loop
 from dlm_core.training.passes import LEAD
 from dlm_core.training.processes import accelerator_for

@@ -18,9 +18,9 @@ from dlm_core.inference.decoders import Decoders, RoutedDecoder
 from dlm_core.inference.draft import Drafter, Passages
 from dlm_core.inference.generate import Finish, KeyValueCache, Stopwatch, generate
 from dlm_core.inference.heat import Heat
-from dlm_core.inference.lean import LeanBase
 from dlm_core.inference.sampling import Sampler
 from dlm_core.inference.stream import TextStream
+from dlm_core.llama.decode_forward import LeanBase
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate

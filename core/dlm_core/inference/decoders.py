@@ -11,8 +11,9 @@ from torch import Tensor
 from dlm_core.adapters.bank import Bank, ServingPlan
 from dlm_core.adapters.openness import OpennessLayout, OpennessRecorder
 from dlm_core.adapters.weights import AdapterWeights
-from dlm_core.inference.lean import KeysValues, LeanBase
-from dlm_core.inference.stacked import Routed, Stacks, active
+from dlm_core.llama.decode_adapters import Routed, Stacks, active
+from dlm_core.llama.decode_forward import LeanBase
+from dlm_core.llama.keys_values import KeysValues
 
 _Made = TypeVar("_Made", Routed, ServingPlan)
 

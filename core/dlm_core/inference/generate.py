@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from dlm_core.inference.sampling import Sampler
+from dlm_core.llama.keys_values import shared_beginning
 
 Finish = Literal["stop", "length", "interrupted"]
 _PREFILL_CHUNK = 512
@@ -104,16 +105,6 @@ class KeyValueCache:
     def drop(self) -> None:
         """Forget everything; weights have changed."""
         self._key, self._ids, self._past = None, [], None
-
-
-def shared_beginning(known: Sequence[int], ids: Sequence[int]) -> int:
-    """How many ids both begin with, at least one of `ids` left over."""
-    common = 0
-    for a, b in zip(known, ids, strict=False):
-        if a != b:
-            break
-        common += 1
-    return min(common, len(ids) - 1)
 
 
 def generate(

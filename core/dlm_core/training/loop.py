@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from dlm_core.adapters.bank import Bank
+from dlm_core.adapters.flat import BETAS, FlatAdapters
 from dlm_core.adapters.openness import OpennessLayout, OpennessRecorder, adapter_means, by_module
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import TrainingError
@@ -24,7 +25,6 @@ from dlm_core.training import optimiser as optimisers
 from dlm_core.training.augment import Near, beginnings, near_tokens, settled_after, wear
 from dlm_core.training.batches import Batch, collate, other_questions, plan_epoch, within_budget
 from dlm_core.training.examples import Row
-from dlm_core.training.flat import BETAS, FlatAdapters
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.mending import mending_batches, unlearned
 from dlm_core.training.passes import Turn, choose_passes

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlm_core.adapters.bank import Bank, TrainingPlan
+from dlm_core.adapters.flat import FlatAdapters
 from dlm_core.adapters.openness import OpennessLayout, OpennessRecorder
 from dlm_core.adapters.weights import AdapterWeights
-from dlm_core.bases.llama_shape import find
+from dlm_core.llama.output_head import OutputHead, leads
+from dlm_core.llama.packing import Packed, pack
+from dlm_core.llama.shape import find
+from dlm_core.llama.training_forward import LONGEST, LeanForward
+from dlm_core.llama.training_groups import fits
 from dlm_core.training.batches import Batch
 from dlm_core.training.examples import Row
-from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.heads import OutputHead, leads
-from dlm_core.training.lean import LONGEST, LeanForward
-from dlm_core.training.lean_groups import fits
-from dlm_core.training.packing import Packed, pack
 from dlm_core.training.rehearsal import NeutralText, Rehearsal
 
 LEAD = 0.2  # nats by which a token must lead in a check: replies are computed in another number format

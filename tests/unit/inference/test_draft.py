@@ -10,8 +10,8 @@ import torch
 from dlm_core.inference.decoders import LeanDecoder
 from dlm_core.inference.draft import Drafter, Passage, Passages
 from dlm_core.inference.generate import KeyValueCache, generate
-from dlm_core.inference.lean import take_over
 from dlm_core.inference.sampling import Sampler
+from dlm_core.llama.decode_forward import take_over
 from dlm_core.requests import Sampling
 from tests.tiny import make_model
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dlm_core.training.heads import OutputHead, leads
+from dlm_core.llama.output_head import OutputHead, leads
 
 VOCABULARY, HIDDEN = 23, 6
 
@@ -25,8 +25,8 @@ def head(*, biased: bool) -> OutputHead:
 def test_answers_and_a_neutral_text_are_learned_from_in_one_go(
     answers: int, neutral: int, at_a_time: int, at_hand: int, biased: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlm_core.training.heads._PLACES", at_a_time)
-    monkeypatch.setattr("dlm_core.training.heads._AT_HAND", at_hand)
+    monkeypatch.setattr("dlm_core.llama.output_head._PLACES", at_a_time)
+    monkeypatch.setattr("dlm_core.llama.output_head._AT_HAND", at_hand)
     hidden = numbers(answers + neutral, HIDDEN, seed=3).requires_grad_()
     targets = torch.arange(answers) * 5 % VOCABULARY
     scales, scale = numbers(answers, seed=4).abs(), 0.7
@@ -51,8 +51,8 @@ def test_answers_and_a_neutral_text_are_learned_from_in_one_go(
 
 @pytest.mark.parametrize("at_a_time", [256, 3])
 def test_a_check_asks_for_a_lead(at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlm_core.training.heads._PLACES", at_a_time)
-    monkeypatch.setattr("dlm_core.training.heads._AT_HAND", 2)
+    monkeypatch.setattr("dlm_core.llama.output_head._PLACES", at_a_time)
+    monkeypatch.setattr("dlm_core.llama.output_head._AT_HAND", 2)
     hidden = numbers(8, HIDDEN, seed=3)
     logits = functional.linear(hidden, numbers(VOCABULARY, HIDDEN, seed=1))
     best = logits.topk(2).values

@@ -21,8 +21,8 @@ from torch.nn import functional
 from dlm_core.adapters.bank import NEGLIGIBLE
 from dlm_core.adapters.openness import OpennessLayout
 from dlm_core.adapters.weights import AdapterWeights, LayerWeights
-from dlm_core.bases.llama_shape import Block, LlamaShape, Projection
-from dlm_core.inference.products import Precision, Product, product
+from dlm_core.llama.packed_linear import Precision, Product, product
+from dlm_core.llama.shape import Block, LlamaShape, Projection
 
 Part = Literal["qkv", "o", "gate_up", "down"]
 PARTS: tuple[Part, ...] = ("qkv", "o", "gate_up", "down")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlm_core.adapters.flat import FlatAdapters
 from dlm_core.adapters.spec import AdapterSpec
-from dlm_core.bases.llama_shape import Projection, fused_weight
-from dlm_core.training.flat import FlatAdapters
+from dlm_core.llama.shape import Projection, fused_weight
 
 Record = Callable[[str, int, Tensor], None]
 """Takes a layer's name, an adapter's index and its openness [T, r]."""

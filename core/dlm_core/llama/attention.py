@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlm_core.training.packing import Packed
+from dlm_core.llama.packing import Packed
 
 _KEPT_SCORES = 4_000_000  # a block's attention weights up to this many numbers are kept for the backward
 

@@ -22,13 +22,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlm_core.bases.llama_shape import Block, LlamaShape, find
 from dlm_core.bases.pages import let_go, trim_heap
-from dlm_core.inference.ahead import PackedAhead
-from dlm_core.inference.generate import shared_beginning
-from dlm_core.inference.products import LEAD, Precision, Product, product
+from dlm_core.llama.keys_values import KeysValues, shared_beginning
+from dlm_core.llama.packed_linear import LEAD, Precision, Product, product
+from dlm_core.llama.prefetch import PackedAhead
+from dlm_core.llama.shape import Block, LlamaShape, find
 
-_FIRST_CAPACITY = 256
 _PART = 8192  # rows of a head
 _AHEAD = 2  # blocks that transformers may be ahead of the packing
 _PROBE = 8  # tokens of the comparison with transformers
@@ -59,35 +58,6 @@ class Layer:
     mlp_norm: Tensor
     q_norm: Tensor | None
     k_norm: Tensor | None
-
-
-class KeysValues:
-    """Keys and values of one sequence, [layers, 2 · kv_heads, capacity, head_dim]; `length` positions of it
-    are valid.
-    """
-
-    def __init__(self, layers: int, heads: int, head_dim: int) -> None:
-        self._shape = (layers, heads, head_dim)
-        self.length = 0
-        self.memory = torch.empty(layers, heads, 0, head_dim)
-
-    def crop(self, change: int) -> None:
-        """Forget the last -`change` positions."""
-        self.length += change
-
-    def get_seq_length(self) -> int:
-        """How many positions are valid."""
-        return self.length
-
-    def reserve(self, positions: int) -> None:
-        """Make room for `positions` in all, keeping what is there."""
-        if positions <= self.memory.shape[2]:
-            return
-        layers, heads, head_dim = self._shape
-        capacity = max(_FIRST_CAPACITY, 1 << (positions - 1).bit_length())
-        grown = torch.empty(layers, heads, capacity, head_dim)
-        grown[:, :, : self.length] = self.memory[:, :, : self.length]
-        self.memory = grown
 
 
 class LeanBase:

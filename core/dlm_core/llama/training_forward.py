@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlm_core.bases.llama_shape import Block, LlamaShape
-from dlm_core.training.flat import FlatAdapters
-from dlm_core.training.lean_attention import (
+from dlm_core.adapters.flat import FlatAdapters
+from dlm_core.llama.attention import (
     AttentionKept,
     Heads,
     Places,
@@ -31,8 +30,9 @@ from dlm_core.training.lean_attention import (
     norm,
     norm_backward,
 )
-from dlm_core.training.lean_groups import Gradients, Group, Kept, Record
-from dlm_core.training.packing import WORTH_SHARING, Packed, pack
+from dlm_core.llama.packing import WORTH_SHARING, Packed, pack
+from dlm_core.llama.shape import Block, LlamaShape
+from dlm_core.llama.training_groups import Gradients, Group, Kept, Record
 
 LONGEST = 4096
 """Rows longer than this are left to transformers: here attention's weights are written out in full."""

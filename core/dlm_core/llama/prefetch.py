@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from dlm_core.bases.llama_shape import MODEL_TYPES
 from dlm_core.bases.pages import trim_heap
 from dlm_core.bases.placement import Placement
-from dlm_core.inference.products import Precision, Product, product
+from dlm_core.llama.packed_linear import Precision, Product, product
+from dlm_core.llama.shape import MODEL_TYPES
 
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
 _PARTS = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))

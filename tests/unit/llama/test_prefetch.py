@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from dlm_core.bases.placement import Placement
-from dlm_core.inference import ahead as packing
-from dlm_core.inference import lean as leaning
-from dlm_core.inference.ahead import PackedAhead, packed_ahead
-from dlm_core.inference.lean import LeanBase, take_over
-from dlm_core.inference.products import Precision, Product
+from dlm_core.llama import decode_forward as leaning
+from dlm_core.llama import prefetch as packing
+from dlm_core.llama.decode_forward import LeanBase, take_over
+from dlm_core.llama.packed_linear import Precision, Product
+from dlm_core.llama.prefetch import PackedAhead, packed_ahead
 from tests.tiny import make_model
 
 PLACEMENT = Placement("cpu", torch.float32, None, "a test")

@@ -11,12 +11,12 @@ from dlm_core.adapters.bank import Bank, ServingPlan
 from dlm_core.adapters.openness import OpennessRecorder
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.errors import UsageError
-from dlm_core.inference import lean as leaning
 from dlm_core.inference.decoders import Decoders
 from dlm_core.inference.generate import KeyValueCache, generate
-from dlm_core.inference.lean import LeanBase, PromptStates, take_over
-from dlm_core.inference.products import chosen_precision, product
 from dlm_core.inference.sampling import Sampler
+from dlm_core.llama import decode_forward as leaning
+from dlm_core.llama.decode_forward import LeanBase, PromptStates, take_over
+from dlm_core.llama.packed_linear import chosen_precision, product
 from dlm_core.requests import Sampling
 from tests.tiny import make_adapter, make_model, make_spec
 

@@ -9,19 +9,19 @@ import torch
 from torch import nn
 
 from dlm_core.adapters.bank import Bank
+from dlm_core.adapters.flat import FlatAdapters
 from dlm_core.adapters.openness import OpennessLayout
 from dlm_core.adapters.spec import AdapterSpec, GateShape
 from dlm_core.adapters.targets import is_attention
 from dlm_core.adapters.weights import AdapterWeights
-from dlm_core.bases.llama_shape import find, fused_weight
 from dlm_core.bases.placement import Placement
 from dlm_core.document.model import SectionKind
+from dlm_core.llama.packing import pack
+from dlm_core.llama.shape import find, fused_weight
+from dlm_core.llama.training_forward import LeanForward
 from dlm_core.training.batches import Batch, collate
 from dlm_core.training.examples import Row
-from dlm_core.training.flat import FlatAdapters
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.lean import LeanForward
-from dlm_core.training.packing import pack
 from dlm_core.training.passes import LeanPasses, PlanPasses, Turn, choose_passes
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.rehearsal import Rehearsal
@@ -223,13 +223,13 @@ def test_what_rows_of_an_adapter_begin_with_is_read_once(
 def test_what_lies_under_the_lowest_adapter_reads_a_text_once(
     lowest: int, feed_forward: bool, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlm_core.training.lean._REMEMBERED_BYTES", room)
+    monkeypatch.setattr("dlm_core.llama.training_forward._REMEMBERED_BYTES", room)
     bench = Bench(llama, lowest=lowest, feed_forward=feed_forward)
     wanted, gradients = bench.step(bench.plan())
     lean = bench.lean()
     read: list[int] = []
     monkeypatch.setattr(
-        "dlm_core.training.lean.pack", lambda *a: read.append(sum(map(len, a[0]))) or pack(*a)
+        "dlm_core.llama.training_forward.pack", lambda *a: read.append(sum(map(len, a[0]))) or pack(*a)
     )
     for _ in range(2):
         found, mine = bench.step(lean)
@@ -251,7 +251,7 @@ def test_what_lies_under_the_lowest_adapter_reads_a_text_once(
 def test_what_is_expected_is_read_ahead_a_few_rows_at_a_time(
     at_most: int, reads: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlm_core.training.lean._READ_AHEAD", at_most)
+    monkeypatch.setattr("dlm_core.llama.training_forward._READ_AHEAD", at_most)
     bench = Bench(llama, lowest=1)
     lengths = [[11, 13], [12, 14], [13, 10]]  # the third batch has a row of the first again
     rows = [[row(length, "one", length) for length in batch] for batch in lengths]
@@ -260,7 +260,7 @@ def test_what_is_expected_is_read_ahead_a_few_rows_at_a_time(
     wanted = [plan.check(batch).losses for batch in batches]
     read: list[int] = []
     monkeypatch.setattr(
-        "dlm_core.training.lean.pack", lambda *a: read.append(sum(map(len, a[0]))) or pack(*a)
+        "dlm_core.llama.training_forward.pack", lambda *a: read.append(sum(map(len, a[0]))) or pack(*a)
     )
     lean.expect(r for batch in rows for r in batch)
     for batch, losses in zip(batches, wanted, strict=True):
