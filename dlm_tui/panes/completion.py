@@ -14,7 +14,7 @@ from dlm_core.document.schema import AdapterConfig, Frontmatter
 from dlm_tui.widgets.document_area import DocumentArea
 
 _HEADINGS = {
-    SectionKind.INSTRUCTION: ("### Q", "### A"),
+    SectionKind.INSTRUCTION: ("### Q", "### A", "### Q !probe"),
     SectionKind.PREFERENCE: ("### Prompt", "### Chosen", "### Rejected"),
 }
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from rich.style import Style
 from rich.text import Text
 
-from dlm_core.document import Document, SectionKind
+from dlm_core.document import Document, Section, SectionKind
 from dlm_core.events import MaskedRow
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.looks import Looks
-from dlm_tui.widgets.loss_marks import Marks, Stretch, marks_of
+from dlm_tui.widgets.loss_marks import Marks, Passage, Stretch, marks_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ def laid_over(area: DocumentArea, document: Document, rows: Sequence[MaskedRow])
         passages = area.passages(first, end)
         own = by_section.get(section.content_hash, [])
         own = [row for row in own if row.adapter == own[0].adapter]
+        if section.kind is SectionKind.INSTRUCTION:
+            passages, own = _of_answers(section, passages, own)
         found = marks_of(passages, own, prose=section.kind is SectionKind.PROSE) if own else None
         if found is None:
             whole = whole and not passages
@@ -44,6 +47,16 @@ def laid_over(area: DocumentArea, document: Document, rows: Sequence[MaskedRow])
         marks.update(found)
         exact.update(range(first, end))
     return Laid(marks, frozenset(exact), whole)
+
+
+def _of_answers(
+    section: Section, passages: Sequence[Passage], rows: Sequence[MaskedRow]
+) -> tuple[list[Passage], list[MaskedRow]]:
+    """The passages of answers that are trained, and the row of each answer's first wording."""
+    spans = [question.span for question in section.questions]
+    taught = [p for p in passages if any(s.line - 1 <= p.first < s.end_line for s in spans)]
+    firsts = accumulate((len(question.wordings) for question in section.questions), initial=0)
+    return taught, [rows[at] for at in firsts if at < len(rows)]
 
 
 def place_text(area: DocumentArea, looks: Looks) -> Text:

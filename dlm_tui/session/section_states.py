@@ -14,7 +14,9 @@ State = Literal["trained", "new", "changed", "gone"]
 
 @dataclass(frozen=True)
 class SectionState:
-    """One section and its state. `section` is None for a gone one, `record` is None for a new one."""
+    """One section and its state. `section` is None for a gone one, `record` is None for a new one and for
+    one that holds probes alone.
+    """
 
     state: State
     section: Section | None
@@ -43,7 +45,7 @@ def section_states(sections: Sequence[Section], trained: Sequence[SectionRecord]
     known = {id(section) for section in changes.unchanged}
     before = {id(section): record for record, section in changes.changed}
     states = [
-        SectionState("trained", section, by_hash[section.content_hash])
+        SectionState("trained", section, by_hash.get(section.content_hash))
         if id(section) in known
         else SectionState("changed" if id(section) in before else "new", section, before.get(id(section)))
         for section in sections

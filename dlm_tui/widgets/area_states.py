@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dlm_core.document.fences import heading
+from dlm_core.document.fences import PROBE_HEADING, heading
 from dlm_core.document.highlight import START, HighlightKind, HighlightSpan, LineState, highlight_line
 from dlm_core.document.model import SectionKind
 
@@ -13,10 +13,14 @@ LOSS_PARTS = ("A", "Chosen", "Rejected")
 
 @dataclass(frozen=True)
 class AreaState:
-    """What holds where a line begins: the highlighter's state, and the heading the text stands under."""
+    """What holds where a line begins: the highlighter's state, and the heading the text stands under.
+
+    `taught` is false under an answer that only probes ask for.
+    """
 
     line: LineState = START
     part: str = ""
+    taught: bool = True
 
 
 @lru_cache(maxsize=16_384)
@@ -25,12 +29,16 @@ def read_line(
 ) -> tuple[AreaState, tuple[HighlightSpan, ...]]:
     """The state after a line, and its spans. Pure, so it may be remembered."""
     after, spans = highlight_line(text, state.line, adapters or None)
-    part = state.part
+    part, taught = state.part, state.taught
     if after.region == "fenced" and (spans or state.line.region != "fenced"):
-        part = ""
+        part, taught = "", True
     elif spans and spans[0].kind is HighlightKind.HEADING:
         part = heading(text) or ""
-    return AreaState(after, part), spans
+        if part == PROBE_HEADING:
+            taught = taught and state.part in ("Q", PROBE_HEADING)
+        elif part != "A":
+            taught = True
+    return AreaState(after, part, taught), spans
 
 
 def carries_loss(text: str, state: AreaState, after: AreaState) -> bool:
@@ -42,4 +50,4 @@ def carries_loss(text: str, state: AreaState, after: AreaState) -> bool:
         return False
     if line.section is SectionKind.PROSE:
         return True
-    return after.part in LOSS_PARTS
+    return after.taught and after.part in LOSS_PARTS

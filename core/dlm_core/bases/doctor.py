@@ -213,7 +213,7 @@ def _batch(document: Document) -> tuple[int, int]:
 
 def _longest(section: Section) -> int:
     """Characters of the longest row a section gives."""
-    pairs = [len(q.question) + len(q.answer) for q in section.questions]
+    pairs = [len(max(q.wordings, key=len)) + len(q.answer) for q in section.questions]
     pairs += [len(p.prompt) + max(len(p.chosen), len(p.rejected)) for p in section.preferences]
     return max(pairs) if pairs else len(section.text)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from dlm_core.document import fences
 from dlm_core.document.codes import Code
-from dlm_core.document.headings import read_preferences, read_questions, report_prose_headings
+from dlm_core.document.headings import Asked, read_preferences, read_questions, report_prose_headings
 from dlm_core.document.lines import Lines
-from dlm_core.document.model import Preference, Question, Section, SectionKind, Span
+from dlm_core.document.model import Preference, Section, SectionKind, Span
 from dlm_core.document.report import Report, listed, nearest, quoted
 
 
@@ -24,7 +24,9 @@ class _Cut:
 
 
 def content_hash(kind: SectionKind, adapter: str | None, text: str) -> str:
-    """sha256 (hex) over kind, tag and content; the content has LF line ends and no blank lines around it."""
+    """sha256 (hex) over kind, tag and content; the content has LF line ends, no blank lines around it, and no
+    probes.
+    """
     digest = hashlib.sha256()
     digest.update(f"{kind.value}\0{adapter or ''}\0".encode())
     digest.update(text.encode("utf-8", "surrogatepass"))
@@ -175,10 +177,10 @@ def _section(lines: Lines, cut: _Cut, report: Report) -> Section | None:
             )
         return None
     text = "\n".join(lines.rows[first:end])
-    questions: tuple[Question, ...] = ()
+    asked = Asked()
     preferences: tuple[Preference, ...] = ()
     if cut.kind is SectionKind.INSTRUCTION:
-        questions = read_questions(lines, first, end, cut.code_rows, fence, report)
+        asked = read_questions(lines, first, end, cut.code_rows, fence, report)
     elif cut.kind is SectionKind.PREFERENCE:
         preferences = read_preferences(lines, first, end, cut.code_rows, fence, report)
     else:
@@ -190,11 +192,30 @@ def _section(lines: Lines, cut: _Cut, report: Report) -> Section | None:
         text=text,
         span=lines.row_span(start, end - 1),
         fence=fence,
-        content_hash=content_hash(cut.kind, cut.adapter, text),
-        questions=questions,
+        content_hash=content_hash(cut.kind, cut.adapter, _taught(lines.rows, first, end, asked) or text),
+        questions=asked.questions,
         preferences=preferences,
         provenance=provenance,
+        probes=asked.probes,
     )
+
+
+def _taught(rows: list[str], first: int, end: int, asked: Asked) -> str:
+    """The rows of a section without those of its probes, as if these had never been put in."""
+    kept: list[str] = []
+    at = first
+    for start, until in asked.probe_rows:
+        kept += rows[at:start]
+        gap = min(_blank_at_end(kept), _blank_at_end(rows[start:until]))
+        del kept[len(kept) - _blank_at_end(kept) + gap :]
+        at = until
+    kept += rows[at:end]
+    begin, last = trimmed(kept, 0, len(kept))
+    return "\n".join(kept[begin:last])
+
+
+def _blank_at_end(rows: list[str]) -> int:
+    return next((n for n, row in enumerate(reversed(rows)) if row.strip()), len(rows))
 
 
 def _provenance(lines: Lines, cut: _Cut, report: Report) -> tuple[str | None, int]:

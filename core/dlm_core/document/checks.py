@@ -43,7 +43,7 @@ def _check_every_adapter_learns(
     if any(section.kind is SectionKind.PROSE and section.adapter is None for section in sections):
         return
     names = tuple(training.adapter_configs())
-    learning = {section.adapter or names[0] for section in sections}
+    learning = {section.adapter or names[0] for section in sections if section.teaches}
     for name in names:
         if name not in learning:
             message = f"no section trains `{name}`"
@@ -57,14 +57,23 @@ def _check_answers_agree(training: TrainingConfig, sections: Sequence[Section], 
     seen: dict[tuple[str, str], tuple[str, Span]] = {}
     for section in sections:
         for question in section.questions:
-            key = (section.adapter or first_adapter, question.question)
-            answer, span = seen.setdefault(key, (question.answer, question.span))
-            if answer != question.answer:
-                message = (
-                    f"this question has another answer on line {span.line}; neither can be learned for sure"
-                )
-                hint = "keep one of the answers, or ask two questions"
-                report.add(Code.QUESTION_REPEATED, question.span, message, hint)
+            for wording in question.wordings:
+                key = (section.adapter or first_adapter, wording)
+                answer, span = seen.setdefault(key, (question.answer, question.span))
+                if answer != question.answer:
+                    message = (
+                        f"this question has another answer on line {span.line}; "
+                        "neither can be learned for sure"
+                    )
+                    hint = "keep one of the answers, or ask two questions"
+                    report.add(Code.QUESTION_REPEATED, question.span, message, hint)
+    for section in sections:
+        for probe in section.probes:
+            trained = seen.get((section.adapter or first_adapter, probe.question))
+            if trained is not None:
+                message = f"this probe is trained on line {trained[1].line}, so it measures nothing"
+                hint = "ask it in words that are not trained, or take one of them out"
+                report.add(Code.PROBE_TRAINED, probe.span, message, hint)
 
 
 def _check_preferences_count(training: TrainingConfig, sections: Sequence[Section], report: Report) -> None:

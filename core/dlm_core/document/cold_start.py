@@ -9,7 +9,9 @@ from dlm_core.document.schema import TrainingConfig
 
 
 def sample_counts(document: Document) -> dict[str, int]:
-    """The gate's samples per adapter in declared order: every tagged section, of any kind, is one."""
+    """The gate's samples per adapter in declared order: every tagged section, of any kind, counts once,
+    however many questions and wordings it holds.
+    """
     return count_samples(document.adapter_names, document.sections)
 
 
@@ -17,7 +19,7 @@ def count_samples(adapters: Iterable[str], sections: Iterable[Section]) -> dict[
     """As `sample_counts`, from the adapters' names and the sections."""
     counts = dict.fromkeys(adapters, 0)
     for section in sections:
-        if section.adapter in counts:
+        if section.adapter in counts and section.teaches:
             counts[section.adapter] += 1
     return counts
 

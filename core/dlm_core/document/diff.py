@@ -2,7 +2,8 @@
 
 A section whose content the run knew is unchanged, wherever it stands now. Of the rest, a section is *changed*
 if one of the same kind and tag is gone that had the same title, or else that stood behind the same section.
-What is left over is *new* here, or *gone* there. Takes time linear in the number of sections.
+What is left over is *new* here, or *gone* there. A section of probes alone is never learned, and so never
+changes. Takes time linear in the number of sections.
 """
 
 from collections import Counter, defaultdict
@@ -48,8 +49,8 @@ def title(section: Section) -> str:
     """A section's name for people: its file, or the first line of its first question, prompt or text."""
     if section.source is not None:
         return section.source.name
-    if section.questions:
-        return _first_line(section.questions[0].question)
+    if asked := (*section.questions, *section.probes):
+        return _first_line(asked[0].question)
     if section.preferences:
         return _first_line(section.preferences[0].prompt)
     return _first_line(section.text)
@@ -66,6 +67,9 @@ def compare_sections(previous: Sequence[RecordT], sections: Sequence[Section]) -
     unchanged, fresh = [], []
     before = _START
     for section in sections:
+        if not section.teaches:
+            unchanged.append(section)
+            continue
         if known[section.content_hash]:
             known[section.content_hash] -= 1
             unchanged.append(section)

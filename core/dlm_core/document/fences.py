@@ -15,6 +15,8 @@ KINDS = tuple(kind.value for kind in SectionKind)
 UNSUPPORTED_KINDS = ("image", "audio")
 PROVENANCE_OPENING = "<!-- dlm-auto-"
 QUESTION_HEADINGS = ("Q", "A")
+PROBE_MARK = "!probe"
+PROBE_HEADING = f"Q {PROBE_MARK}"
 PREFERENCE_HEADINGS = ("Prompt", "Chosen", "Rejected")
 _HEADING_SLIPS = {
     "q": "Q",
@@ -113,23 +115,30 @@ def closes_code(line: str, opening: int) -> bool:
 
 
 def heading(line: str) -> str | None:
-    """`Q`, `A`, `Prompt`, `Chosen` or `Rejected` for a line that is exactly `###` and that word."""
+    """`Q`, `Q !probe`, `A`, `Prompt`, `Chosen` or `Rejected` for a line that is exactly `###` and that."""
     if not line.startswith("### ") or len(line) > _LONGEST_FENCE:
         return None
     word = line[4:].rstrip()
+    if word.startswith("Q ") and word[2:].lstrip() == PROBE_MARK:
+        return PROBE_HEADING
     return word if word in QUESTION_HEADINGS or word in PREFERENCE_HEADINGS else None
 
 
 def heading_slip(line: str) -> tuple[str, bool] | None:
     """What a line that is almost a heading was meant to be, and whether only the case is wrong.
 
-    Almost: another number of `#`, no space after them, the whole word (`### Question`), a colon (`### Q: …`).
+    Almost: another number of `#`, no space after them, the whole word (`### Question`), a colon (`### Q: …`);
+    for a probe also no space before its mark, or another word after the `!`.
     """
     if not line.startswith("#") or len(line) > 4096 or heading(line) is not None:
         return None
     shown = line.rstrip()
     rest = shown.lstrip("#")
     hashes = len(shown) - len(rest)
+    before, mark, flag = rest.strip().partition("!")
+    marked = _HEADING_SLIPS.get(before.strip().rstrip(":").casefold()) if mark and flag.isalpha() else None
+    if marked in QUESTION_HEADINGS and hashes <= 6:
+        return (PROBE_HEADING if marked == "Q" else marked), False
     word, colon, after = rest.strip().partition(":")
     meant = _HEADING_SLIPS.get(word.casefold())
     if meant is None or hashes > 6 or (after.strip() and not (hashes == 3 and len(word) == 1)):

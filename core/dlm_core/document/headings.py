@@ -1,5 +1,8 @@
-"""Inside a section: `### Q`/`### A` pairs and `### Prompt`/`### Chosen`/`### Rejected` triples."""
+"""Inside a section: answers with the wordings and probes of their questions, and prompts with what was chosen
+and rejected.
+"""
 
+import re
 from dataclasses import dataclass
 
 from dlm_core.document import fences
@@ -11,37 +14,61 @@ from dlm_core.document.report import Report
 
 @dataclass(frozen=True)
 class _Part:
-    """A heading and the rows under it, blank ones at both ends left out."""
+    """A heading and the rows under it, blank ones at both ends left out; the next part begins at `until`."""
 
     word: str
     row: int
     last: int
+    until: int
     text: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an instruction section asks. `probe_rows` are the stretches [first, end) that only probes need."""
+
+    questions: tuple[Question, ...] = ()
+    probes: tuple[Question, ...] = ()
+    probe_rows: tuple[tuple[int, int], ...] = ()
 
 
 def read_questions(
     lines: Lines, first: int, end: int, code_rows: set[int], fence: Span | None, report: Report
-) -> tuple[Question, ...]:
-    """The questions with their answers, in file order; incomplete ones are reported and left out."""
-    questions = []
-    asked: _Part | None = None
-    for part in _parts(lines, first, end, code_rows, fences.QUESTION_HEADINGS, fence, report):
+) -> Asked:
+    """The questions with their answers, in file order; incomplete ones are reported and left out.
+
+    All `### Q` before one `### A` are wordings of one question; those marked `!probe` are never trained.
+    """
+    questions: list[Question] = []
+    probes: list[Question] = []
+    rows: list[tuple[int, int]] = []
+    asked: list[_Part] = []
+    words = (*fences.QUESTION_HEADINGS, fences.PROBE_HEADING)
+    for part in _parts(lines, first, end, code_rows, words, fence, report):
         if report.gives_up():
             break
-        if part.word == "Q":
-            if asked is not None:
-                _report_part(report, Code.ANSWER_MISSING, lines, asked, "this question has no `### A`")
-            asked = part
-        elif asked is None:
+        if part.word != "A":
+            asked.append(part)
+        elif not asked:
             _report_part(report, Code.QUESTION_MISSING, lines, part, "this answer has no `### Q` before it")
         else:
-            complete = _check_bodies(lines, (asked, part), report)
-            if complete:
-                questions.append(Question(asked.text, part.text, lines.row_span(asked.row, part.last)))
-            asked = None
-    if asked is not None:
-        _report_part(report, Code.ANSWER_MISSING, lines, asked, "this question has no `### A`")
-    return tuple(questions)
+            taught = [q for q in asked if q.word == "Q"]
+            tested = [q for q in asked if q.word != "Q"]
+            for probe in tested if taught else [*tested, part]:
+                begin = rows.pop()[0] if rows and rows[-1][1] == probe.row else probe.row
+                rows.append((begin, probe.until))
+            if _check_bodies(lines, (*asked, part), report):
+                _check_wordings(lines, taught, report)
+                probes += [Question(q.text, part.text, lines.row_span(q.row, q.last)) for q in tested]
+                if taught:
+                    span = lines.row_span(taught[0].row, part.last)
+                    others = tuple(q.text for q in taught[1:])
+                    questions.append(Question(taught[0].text, part.text, span, others))
+            asked = []
+    if asked:
+        message = "this question has no `### A`" if len(asked) == 1 else "these questions have no `### A`"
+        _report_part(report, Code.ANSWER_MISSING, lines, asked[0], message)
+    return Asked(tuple(questions), tuple(probes), tuple(rows))
 
 
 def read_preferences(
@@ -68,8 +95,8 @@ def report_prose_headings(lines: Lines, first: int, end: int, code_rows: set[int
     """Warn where prose holds headings that only count in other sections."""
     for row in range(first, end):
         word = fences.heading(lines.rows[row]) if row not in code_rows else None
-        if word in ("Q", "Prompt"):
-            kind = "instruction" if word == "Q" else "preference"
+        if word in ("Q", fences.PROBE_HEADING, "Prompt"):
+            kind = "preference" if word == "Prompt" else "instruction"
             message = f"`### {word}` is plain text in a prose section"
             report.add(
                 Code.HEADING_IN_PROSE, lines.row_span(row), message, f"did you mean a `::{kind}::` section?"
@@ -132,7 +159,7 @@ def _parts(
             marks.append((row, word))
         else:
             _report_slip(lines, row, words, report)
-    shape = " and ".join(f"`### {word}`" for word in words)
+    shape = " and ".join(f"`### {word}`" for word in words if word != fences.PROBE_HEADING)
     if not marks:
         span = fence or lines.row_span(first, end - 1)
         message = "this section has no headings, so nothing in it can be trained"
@@ -152,7 +179,7 @@ def _part(rows: list[str], row: int, word: str, until: int) -> _Part:
         first += 1
     while last > first and not rows[last - 1].strip():
         last -= 1
-    return _Part(word, row, max(last - 1, row), "\n".join(rows[first:last]))
+    return _Part(word, row, max(last - 1, row), until, "\n".join(rows[first:last]))
 
 
 def _report_slip(lines: Lines, row: int, words: tuple[str, ...], report: Report) -> None:
@@ -176,6 +203,38 @@ def _check_bodies(lines: Lines, parts: tuple[_Part, ...], report: Report) -> boo
     return not empty
 
 
+def _check_wordings(lines: Lines, taught: list[_Part], report: Report) -> None:
+    """Report wordings of one answer that say the same again."""
+    known: dict[tuple[str, ...], _Part] = {}
+    loosely = len(taught) <= _COMPARED_AT_MOST
+    for part in taught:
+        same = known.setdefault((part.text,), part)
+        alike = [known.setdefault(shape, part) for shape in _shapes(part.text, loosely)]
+        if same is not part:
+            message = f"this wording stands on line {same.row + 1} already"
+            _report_part(report, Code.WORDING_REPEATED, lines, part, message)
+        elif other := next((p for p in alike if p is not part), None):
+            message = f"this wording is nearly the one on line {other.row + 1}"
+            _report_part(report, Code.WORDING_ALIKE, lines, part, message)
+
+
+def _shapes(text: str, loosely: bool) -> list[tuple[str, ...]]:
+    """The words of a wording, without case and punctuation; and where there are enough, all but one of them.
+
+    Two wordings that share one of these hardly differ.
+    """
+    words = tuple(re.findall(r"\w+", text.casefold()))
+    if not words or len(words) > _COMPARED_AT_MOST:
+        return []
+    shapes = [words]
+    if loosely and len(words) >= _COMPARED_LOOSELY:
+        shapes += [(*words[:i], *words[i + 1 :]) for i in range(len(words))]
+    return shapes
+
+
+_COMPARED_LOOSELY = 8  # words from which one that differs makes no other wording
+_COMPARED_AT_MOST = 40  # words, and wordings of one answer, that are compared word by word
+
 _WAYS_OUT = {
     Code.ANSWER_MISSING: "write `### A` and the answer under it",
     Code.QUESTION_MISSING: "write `### Q` and the question above it",
@@ -184,6 +243,8 @@ _WAYS_OUT = {
     Code.REJECTED_MISSING: "write `### Rejected` and the worse reply under it",
     Code.HEADING_REPEATED: "keep one of them, or begin a new `### Prompt`",
     Code.BODY_EMPTY: "write its text on the next line",
+    Code.WORDING_REPEATED: "ask it in other words, or take it out",
+    Code.WORDING_ALIKE: "ask it in other words, as a stranger would, or take it out",
 }
 
 

@@ -43,11 +43,19 @@ class SectionKind(StrEnum):
 
 @dataclass(frozen=True)
 class Question:
-    """One `### Q` with its `### A`."""
+    """One `### A` with the question it answers: `question` as the first `### Q` words it, `others` as further
+    ones do.
+    """
 
     question: str
     answer: str
     span: Span
+    others: tuple[str, ...] = ()
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """Every trained way to ask it, in file order."""
+        return (self.question, *self.others)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ class Section:
     """One section of the body, or one file that `training.sources` brought in as prose.
 
     `adapter` is the tag of the fence, None without one. `content_hash` (sha256, hex) covers kind, tag and
-    content, not the position. `source` names the file it came from, None for the document itself.
+    content without its probes, not the position. `probes` are its `### Q !probe`, one each, with their
+    answers. `source` names the file it came from, None for the document itself.
     """
 
     kind: SectionKind
@@ -78,6 +87,12 @@ class Section:
     preferences: tuple[Preference, ...] = ()
     provenance: str | None = None
     source: Path | None = None
+    probes: tuple[Question, ...] = ()
+
+    @property
+    def teaches(self) -> bool:
+        """Whether there is anything in it to learn; a section of probes alone has nothing."""
+        return self.kind is not SectionKind.INSTRUCTION or bool(self.questions)
 
 
 @dataclass(frozen=True)

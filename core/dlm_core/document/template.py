@@ -47,11 +47,19 @@ _SECTIONS = """\
 ::instruction{tag}::
 ### Q
 What belongs in {subject} sections of this document?
+### Q
+I'm new to {subject} sections, what do I write here?
+### Q !probe
+And what would go under this fence?
 ### A
-Questions the way people ask them, each with the answer that should come back. Replace this one first.
+Questions the way people ask them, each with the answer that should come back. Ask for an answer in two or
+three wordings, one `### Q` each, and it is found in words that were never trained. What is marked `!probe` is
+asked by `dlm eval` and never trained. Replace this one first.
 
 ### Q
 How many questions does {learner} need?
+### Q
+Is a handful of examples enough to teach {learner}?
 ### A
 Ten good ones go further than a hundred alike. A section may hold several, and code:
 

@@ -55,7 +55,7 @@ def evaluate(
         )
     snapshot = store.snapshot()
     known = {record.content_hash for record in snapshot.sections}
-    behind = sum(s.content_hash not in known for s in document.sections)
+    behind = sum(s.teaches and s.content_hash not in known for s in document.sections)
     if behind:
         said = "1 section is" if behind == 1 else f"{behind} sections are"
         emit(_info(f"{said} new or changed since the last run and not learned yet", "behind"))

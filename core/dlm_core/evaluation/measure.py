@@ -49,11 +49,12 @@ def same_answer(found: str, expected: str) -> bool:
 
 
 def trained_questions(document: Document) -> list[Probe]:
-    """Every question of the document with its answer and the adapter that learned it."""
+    """Every trained wording of the document with its answer and the adapter that learned it."""
     return [
-        Probe(q.question, q.answer, learners(section, document.adapter_names)[0])
+        Probe(wording, q.answer, learners(section, document.adapter_names)[0])
         for section in document.sections
         for q in section.questions
+        for wording in q.wordings
     ]
 
 

@@ -195,10 +195,10 @@ def predictions(head: SelectiveHead, ids: Tensor, positions: Tensor) -> Tensor:
 
 
 def _questions(sections: Sequence[Section]) -> list[tuple[str, str]]:
-    """Every question with its answer, and every preference's prompt with the chosen one."""
+    """Every wording with its answer, and every preference's prompt with the chosen one."""
     found: list[tuple[str, str]] = []
     for section in sections:
-        found += [(q.question, q.answer) for q in section.questions]
+        found += [(wording, q.answer) for q in section.questions for wording in q.wordings]
         found += [(p.prompt, p.chosen) for p in section.preferences]
     return found
 

@@ -34,7 +34,7 @@ class Sample:
 
 
 def collect(document: Document) -> tuple[Sample, ...]:
-    """The gate's samples: every question or prompt of every tagged section; tagged prose gives its first
+    """The gate's samples: every wording and prompt of every tagged section; tagged prose gives its first
     paragraph.
     """
     samples: list[Sample] = []
@@ -42,7 +42,7 @@ def collect(document: Document) -> tuple[Sample, ...]:
         if section.adapter is None:
             continue
         if section.kind is SectionKind.INSTRUCTION:
-            texts = [q.question for q in section.questions]
+            texts = [wording for q in section.questions for wording in q.wordings]
         elif section.kind is SectionKind.PREFERENCE:
             texts = [p.prompt for p in section.preferences]
         else:

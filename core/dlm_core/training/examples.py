@@ -158,7 +158,7 @@ def build_rows(document: Document, encoder: Encoder, context_length: int) -> Row
                     _require_loss(row, document, section, "prose")
                     sft.append(row)
             elif section.kind is SectionKind.INSTRUCTION:
-                sft += [answer_row(q.question, q.answer) for q in section.questions]
+                sft += [answer_row(w, q.answer) for q in section.questions for w in q.wordings]
             else:
                 preference += [
                     PreferenceRow(answer_row(p.prompt, p.chosen), answer_row(p.prompt, p.rejected))

@@ -223,7 +223,7 @@ def _full(names: Sequence[str], sections: Sequence[Section], why: str) -> RunPla
 def trains(section: Section, document: Document) -> bool:
     """Whether a section gives something to learn as the document stands."""
     preferences = document.frontmatter.training.preference.enabled
-    return preferences or section.kind is not SectionKind.PREFERENCE
+    return section.teaches and (preferences or section.kind is not SectionKind.PREFERENCE)
 
 
 def _knows(record: SectionRecord | None, adapter: str) -> bool:

@@ -30,13 +30,15 @@ def libraries() -> dict[str, str]:
 def section_records(
     document: Document, plan: RunPlan, snapshot: Snapshot, learned: Learned, run_id: int
 ) -> tuple[SectionRecord, ...]:
-    """A record of every section of the document after a run, with what the run before knew of it."""
+    """A record of every section of the document after a run, with what the run before knew of it. Sections of
+    probes alone have none.
+    """
     before = {record.content_hash: record for record in snapshot.sections}
     mine = {share.adapter: share.hashes() for share in plan.shares}
     names = document.adapter_names
     preferences = document.frontmatter.training.preference.enabled
     records: list[SectionRecord] = []
-    for section in document.sections:
+    for section in filter(lambda s: s.teaches, document.sections):
         key, old = section.content_hash, before.get(section.content_hash)
         of = learners(section, names)
         if section.kind is SectionKind.PREFERENCE and not preferences:

@@ -1,7 +1,9 @@
 """Which tokens carry loss, shown in the text: exact where the engine can say, by line elsewhere."""
 
+from dlm_core.document import parse_text
 from dlm_core.events import MaskedRow
 from dlm_core.requests import Mask
+from dlm_tui.panes.loss_preview import laid_over
 from dlm_tui.widgets.loss_marks import Passage, marks_of
 from tests.tui.app.conftest import Open
 
@@ -81,3 +83,34 @@ async def test_without_the_base_the_mask_is_by_line_and_says_why(open_workbench:
             lambda: any("by line: the base is not loaded" in n.message for n in stage.app._notifications),
             "the reason",
         )
+
+
+async def test_an_answer_with_several_wordings_is_marked_once_and_one_of_probes_alone_not(
+    open_workbench: Open,
+) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        area = stage.bench.editor.area
+        asked = (
+            "### Q\nWho?\n### Q !probe\nWhom?\n### Q\nBy whom?\n### A\nAda.\n"
+            "### Q !probe\nHow?\n### A\nWell.\n"
+        )
+        area.put(f"\n\n::instruction#tone::\n{asked}", area.document.end, area.document.end)
+        text = area.text
+        document = parse_text(text).document
+        assert document is not None
+        section = document.sections[-1]
+        rows = [
+            MaskedRow(
+                section=section.content_hash,
+                adapter="tone",
+                pieces=(wording, "Ada", "."),
+                loss=(False, True, True),
+            )
+            for wording in section.questions[0].wordings
+        ]
+        laid = laid_over(area, document, rows)
+        line = text.split("\n").index("Ada.")
+        assert laid.marks[line] == ((0, 3), (3, 4))
+        assert text.split("\n").index("Well.") not in laid.marks
+        assert not area.place_of(text.split("\n").index("Well.")).learned
+        assert area.place_of(line).learned

@@ -1,6 +1,8 @@
 """`dlm check` and `dlm init`: every problem with its place, and a beginning that has none."""
 
 import json
+import re
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -44,8 +46,21 @@ def test_json_lists_diagnostics_under_the_promised_keys(run: Run) -> None:
     assert result.stderr == ""
 
 
-def test_json_of_a_good_document_is_an_empty_list(run: Run, document: Path) -> None:
-    assert json.loads(run("check", "--json", document).stdout) == {"diagnostics": []}
+def test_json_of_a_good_document_lists_nothing_and_counts_its_wordings(run: Run, document: Path) -> None:
+    assert json.loads(run("check", "--json", document).stdout) == {
+        "diagnostics": [],
+        "wordings": {"answers": 6, "single": 6},
+    }
+
+
+def test_answers_with_a_single_wording_are_counted_and_are_no_problem(run: Run, document: Path) -> None:
+    assert "no problems; 6 of 6 answers have a single wording" in run("check", document).stderr
+    numbers = count()
+    asked = re.sub(
+        "### A", lambda _: f"### Q\nOnce more, number {next(numbers)}?\n### A", document.read_text()
+    )
+    document.write_text(asked)
+    assert run("check", document).stderr.strip().endswith("no problems")
 
 
 def test_a_missing_file_is_a_diagnostic_not_a_traceback(run: Run, tmp_path: Path) -> None:

@@ -56,13 +56,16 @@ MARKED: dict[Code, str] = {
     Code.HEADING_SLIP: f"{FLAT}::instruction::\n{ASK}⟦### Q: and now?⟧\n",
     Code.HEADING_IN_PROSE: f"{FLAT}text\n⟦### Q⟧\nwhy\n",
     Code.QUESTION_MISSING: f"{FLAT}::instruction::\n⟦### A⟧\nso\n",
-    Code.ANSWER_MISSING: f"{FLAT}::instruction::\n⟦### Q⟧\nwhy\n### Q\nwhat\n### A\nso\n",
+    Code.ANSWER_MISSING: f"{FLAT}::instruction::\n{ASK}⟦### Q⟧\nwhy\n### Q\nwhat\n",
     Code.PROMPT_MISSING: f"{FLAT}::preference::\n⟦### Chosen⟧\nyes\n",
     Code.CHOSEN_MISSING: f"{FLAT}::preference::\n⟦### Prompt⟧\nask\n### Rejected\nno\n",
     Code.REJECTED_MISSING: f"{FLAT}::preference::\n⟦### Prompt⟧\nask\n### Chosen\nyes\n",
     Code.HEADING_REPEATED: f"{FLAT}::preference::\n### Prompt\nask\n### Chosen\nyes\n⟦### Chosen⟧\nor\n",
     Code.BODY_EMPTY: f"{FLAT}::instruction::\n### Q\nwhy\n⟦### A⟧\n\n",
     Code.QUESTION_REPEATED: f"{FLAT}::instruction::\n{ASK}::instruction::\n⟦### Q\nwhy\n### A\nno⟧\n",
+    Code.WORDING_REPEATED: f"{FLAT}::instruction::\n### Q\nwhy\n⟦### Q⟧\nwhy\n### A\nso\n",
+    Code.WORDING_ALIKE: f"{FLAT}::instruction::\n### Q\nWhy so?\n⟦### Q⟧\nwhy, so\n### A\nso\n",
+    Code.PROBE_TRAINED: f"{FLAT}::instruction::\n### Q\nwhy\n⟦### Q !probe\nwhy⟧\n### A\nso\n",
     Code.PREFERENCE_IDENTICAL: (
         f"{FLAT}::preference::\n⟦### Prompt\nask\n### Chosen\nyes\n### Rejected\nyes⟧\n"
     ),
