@@ -173,7 +173,11 @@ def test_completion_knows_fences_headings_keys_and_values() -> None:
     body = LineState("body", section=SectionKind.INSTRUCTION)
     adapters = ("knowledge", "tone")
     assert "::instruction#tone::" in [c.text for c in candidates("::ins", body, adapters)]
-    assert [c.text for c in candidates("### ", body, adapters)] == ["### Q", "### A"]
+    assert [c.text for c in candidates("### ", body, adapters)] == [
+        "### Q",
+        "### A",
+        "### Q !probe",
+    ]
     front = LineState("frontmatter")
     below = ["training:", "  gate:"]
     assert [c.text for c in candidates("    cold", front, adapters, below)] == ["cold_start_floor: "]
