@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.tui_tour import NEW_SECTION, tour
+from benchmarks.tui_tour import NEW_SECTION, tour
 
 pytestmark = pytest.mark.e2e
 

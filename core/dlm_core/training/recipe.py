@@ -1,6 +1,6 @@
 """The recipe: every setting of a run with its resolved value and the reason for it.
 
-`auto` values follow from the measurements in tests/bench/README.md.
+`auto` values follow from the measurements in benchmarks/README.md.
 """
 
 import hashlib

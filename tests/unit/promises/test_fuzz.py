@@ -1,4 +1,4 @@
-"""A short form of `tests.bench.fuzz`: every reader gets some hundred damaged inputs, and huge ones."""
+"""A short form of `benchmarks.fuzz`: every reader gets some hundred damaged inputs, and huge ones."""
 
 import random
 import time
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.fuzz import Count, drive
+from benchmarks.fuzz_documents import FRONT
+from benchmarks.fuzz_guided import fuzz
+from benchmarks.fuzz_readers import targets
 from dlm_core.bases.gguf_header import check_header
 from dlm_core.document import parse_text
 from dlm_core.document.migrate import migrate
 from dlm_core.errors import BaseModelError, DlmError, DocumentError
 from dlm_core.evaluation.probes import load_probes
-from tests.bench.fuzz import Count, drive
-from tests.bench.fuzz_documents import FRONT
-from tests.bench.fuzz_guided import fuzz
-from tests.bench.fuzz_readers import targets
 
 MEGABYTE = 1 << 20
 

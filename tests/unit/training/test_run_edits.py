@@ -186,7 +186,7 @@ def test_old_versions_are_removed_on_request(desk: Desk) -> None:
 
 @pytest.mark.slow
 def test_edit_after_edit_leaves_the_other_sections_as_they_were(desk: Desk) -> None:
-    """tests/bench/edits.py on a small scale: letters for answers, one of them changed in each round."""
+    """benchmarks/edits.py on a small scale: letters for answers, one of them changed in each round."""
     questions = [f"{word}?" for word in ("Port", "Owner", "Limit", "Queue", "Host", "Table")]
     answers = dict(zip(questions, "abcdef", strict=True))
 

@@ -1,7 +1,7 @@
 """The figures of the sample runbook: training time, recall, paraphrase, routing, retention, cost of the gate.
 
-    python -m tests.bench.runbook                 trains in a fresh home, with the base cache of $DLM_HOME
-    python -m tests.bench.runbook --keep DIR      leaves the home behind
+    python -m benchmarks.runbook                 trains in a fresh home, with the base cache of $DLM_HOME
+    python -m benchmarks.runbook --keep DIR      leaves the home behind
 
 Prints one JSON object. Run it on an otherwise idle machine.
 """
@@ -27,7 +27,7 @@ from dlm_core.requests import Message
 from dlm_core.store.paths import dlm_home
 from dlm_core.training.rehearsal import bundled
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DLM = str(Path(sys.executable).with_name("dlm"))
 
 

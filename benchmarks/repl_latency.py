@@ -1,8 +1,8 @@
 """How quick the REPL feels: time to the prompt; from a key to its echo, idle, while a reply streams and while
 training runs; from the last key to the bars.
 
-    python -m tests.bench.repl_latency                    on the fake engine: what the front end itself costs
-    python -m tests.bench.repl_latency --document F.dlm   on the real engine, which competes for the processor
+    python -m benchmarks.repl_latency                    on the fake engine: what the front end itself costs
+    python -m benchmarks.repl_latency --document F.dlm   on the real engine, which competes for the processor
 
 Prints one JSON object; times in milliseconds.
 """
@@ -28,7 +28,7 @@ from dlm_core.store.paths import dlm_home
 
 KEY = "|"
 """A key whose echo is found in the output, for nothing else writes it."""
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 class Probe:

@@ -1,7 +1,7 @@
 """What a training step costs, as ratios in one alternating run: three rank-gated adapters in one pass,
 against PEFT's LoRA with one adapter, and against forward and input-gradient backward of the frozen base.
 
-    python -m tests.bench.steps [--document F.dlm] [--rounds 7]
+    python -m benchmarks.steps [--document F.dlm] [--rounds 7]
 
 All take the same batches with the same answer tokens, in the base's own number formats (bf16 products where
 the processor has them). PEFT sits on all linear layers, as do ours in `all_linear`; `default` is where the

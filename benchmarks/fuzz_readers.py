@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fuzz_documents import FRONT, SMALL, made
+from benchmarks.fuzz_edits import mutated
 from dlm_core.errors import NOT_JSON, AdapterError, BaseModelError, DlmError, DocumentError, StoreError
-from tests.bench.fuzz_documents import FRONT, SMALL, made
-from tests.bench.fuzz_edits import mutated
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing: atheris keeps what reaches new code in this project and goes on from there.
 
-    python -m tests.bench.fuzz_guided [--seconds 60] [--seed 1] [--only NAME …]
+    python -m benchmarks.fuzz_guided [--seconds 60] [--seed 1] [--only NAME …]
 
 Prints for each reader the inputs, the places in the code that they reached, and the input that broke it, if
 one did; the exit code is 1 then, and 2 where atheris is not installed (`pip install 'dlm-workbench[fuzz]'`).
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TypedDict
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 READERS = ("document", "yaml", "fences", "migration", "probes", "request", "pack", "gguf", "adapter", "gate")
 HANGS_S = 30  # of the clock, for one input: on a busy machine, in code that is slow for being watched
 _DONE = re.compile(r"^#(\d+)\s+DONE\s+cov: (\d+)", re.MULTILINE)
@@ -29,7 +29,7 @@ def fuzz_here(name: str, folder: Path, options: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["dlm_core", "yaml", "msgspec"]):
-        from tests.bench.fuzz_readers import targets
+        from benchmarks.fuzz_readers import targets
     target = next(t for t in targets(folder) if t.name == name)
     seeds = folder / "seeds"
     seeds.mkdir()
@@ -58,7 +58,7 @@ def fuzz(name: str, seconds: int, seed: int) -> Found:
         found = Path(folder) / "found-"
         ended = subprocess.run(
             [
-                sys.executable, "-m", "tests.bench.fuzz_guided", "--here", name, folder,
+                sys.executable, "-m", "benchmarks.fuzz_guided", "--here", name, folder,
                 f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=4096", f"-timeout={HANGS_S}",
                 f"-artifact_prefix={found}", "-rss_limit_mb=4096",
             ],

@@ -1,11 +1,11 @@
 """From an edit to the first token of the new answer: ours, with the engine in memory, against the commands of
 document-language-model, by turns.
 
-    python -m tests.bench.rival --folder DIR [--rounds 2]
+    python -m benchmarks.rival --folder DIR [--rounds 2]
 
 Sets the rival up in DIR by itself: a virtual environment, and a hub cache made of the base that is cached
 here, so that it needs no hub. Its document is made by its own `dlm init`, and gets the thirty rows of the
-sample runbook; it trains one adapter of them. Both get the same edits, as `tests.bench.edits` has them.
+sample runbook; it trains one adapter of them. Both get the same edits, as `benchmarks.edits` has them.
 Prints one JSON object; where the rival cannot be set up, that says why. A folder of before is used again,
 with both documents as they were at first. Where the processor has no products in fp16, which the rival trains
 in, allow half an hour a round.
@@ -25,13 +25,13 @@ from dlm_core.surroundings import settle
 AS_FOUND = dict(os.environ)  # what is settled for this program is no business of the rival's
 settle()
 
+from benchmarks.edits import ROOT, Bench, ask  # noqa: E402
 from dlm_core.bases.registry import parse_base_name  # noqa: E402
 from dlm_core.bases.sources import find_base  # noqa: E402
 from dlm_core.document.parse import load  # noqa: E402
 from dlm_core.engine import create_engine  # noqa: E402
 from dlm_core.engine_protocol import TrainOptions  # noqa: E402
 from dlm_core.store.paths import dlm_home  # noqa: E402
-from tests.bench.edits import ROOT, Bench, ask  # noqa: E402
 
 PACKAGE = "document-language-model==0.10.0"
 REPO = "models--HuggingFaceTB--SmolLM2-135M-Instruct"

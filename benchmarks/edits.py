@@ -1,6 +1,6 @@
 """Twenty rounds of editing and retraining the sample runbook: what they take, and what other sections lose.
 
-    python -m tests.bench.edits --home DIR      goes on from where it was; run it until it prints figures
+    python -m benchmarks.edits --home DIR      goes on from where it was; run it until it prints figures
 
 Every round gives one question another answer, trains on an engine that stays in memory, and asks. Twelve of
 the thirty sections are edited, eight of them twice. At the end every question is asked, and neutral text
@@ -29,7 +29,7 @@ from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.store.paths import dlm_home
 from dlm_core.training.rehearsal import bundled
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 EDITS = Path(__file__).with_name("runbook.edits.yaml")
 
 

@@ -1,10 +1,10 @@
 """Feeds damaged and hostile input to everything that reads input from elsewhere, and counts what comes of it.
 
-    python -m tests.bench.fuzz [--seconds 60] [--seed 1] [--only NAME …] [--total FILE]
+    python -m benchmarks.fuzz [--seconds 60] [--seed 1] [--only NAME …] [--total FILE]
 
 Each input is a real one, or one made up from the format's parts, with a few edits. Whatever it is, the reader
 has to give a value or one of its own errors, soon. Anything else is printed with what it was given, and the
-exit code is 1. `--total` adds up the counts of several runs. `tests.bench.fuzz_guided` looks for inputs that
+exit code is 1. `--total` adds up the counts of several runs. `benchmarks.fuzz_guided` looks for inputs that
 reach new code.
 """
 
@@ -20,7 +20,7 @@ import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.bench.fuzz_readers import Target, targets
+from benchmarks.fuzz_readers import Target, targets
 
 _IN_MEMORY = Path("/dev/shm")
 SLOW_S = 1.0  # processor time that no single small input may take

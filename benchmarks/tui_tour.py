@@ -1,6 +1,6 @@
 """A tour of the workbench on a real base: edit, train, ask, toggle the gate, ask again; screenshots as SVG.
 
-    python tests/bench/tui_tour.py --out docs/tour [--document sample_docs/runbook.dlm]
+    python benchmarks/tui_tour.py --out docs/tour [--document sample_docs/runbook.dlm]
 
 Uses the base of `$DLM_HOME` (fetched if it is not there). The end-to-end test runs the same tour.
 """
@@ -23,7 +23,7 @@ from dlm_tui.widgets.chat_input import ChatInput
 from dlm_tui.widgets.plot import Plot
 from dlm_tui.widgets.reply_view import ReplyView
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SIZE = (150, 44)
 STEPS = 40
 """After so many the picture of the training is taken: the curves have begun to tell something."""

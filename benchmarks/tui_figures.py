@@ -1,6 +1,6 @@
 """Figures of the workbench in a real terminal: first paint, keystroke to paint, idle cost. Prints JSON.
 
-    python tests/bench/tui_figures.py [--keys 150] [--rounds 2] [--against FOLDER]
+    python benchmarks/tui_figures.py [--keys 150] [--rounds 2] [--against FOLDER]
 
 The engine is the scripted one in a process of its own: it trains ten steps a second and streams a reply in
 Markdown, thirty words a second: the figures are the front end's. `--against` measures another checkout
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 ADAPTERS = ["runbook", "schema", "voice"]
 END = b"\x1b[1;5F"
 """Ctrl+End: a person writes in the last section, not before the first line."""

@@ -1,7 +1,7 @@
 """How fast replies come, as ratios in one alternating run: bank against bare base, lean forward against
 transformers with PEFT, taught replies against llama.cpp, routing as one types, and memory at chat.
 
-    python -m tests.bench.decode --document trained.dlm --home HOME
+    python -m benchmarks.decode --document trained.dlm --home HOME
 """
 
 import argparse
@@ -23,13 +23,13 @@ settle()
 
 import torch  # noqa: E402
 
+from benchmarks import rivals  # noqa: E402
 from dlm_core.bases.registry import parse_base_name  # noqa: E402
 from dlm_core.bases.sources import find_base  # noqa: E402
 from dlm_core.engine import Engine, create_engine  # noqa: E402
 from dlm_core.events import Reply  # noqa: E402
 from dlm_core.inference.chat import Chat  # noqa: E402
 from dlm_core.requests import Message, RoutingChoice, Sampling  # noqa: E402
-from tests.bench import rivals  # noqa: E402
 
 FREE = "Write a short story about a lighthouse keeper and a storm."
 TOKENS = 48
@@ -166,7 +166,7 @@ def measure(document: Path, home: Path, rounds: int) -> dict[str, Any]:
 
 def peak(precision: str, options: argparse.Namespace) -> float | str:
     """`memory` in a process of its own, with the base's weights in that number format."""
-    command = [sys.executable, "-m", "tests.bench.decode", "--memory"]
+    command = [sys.executable, "-m", "benchmarks.decode", "--memory"]
     command += ["--document", str(options.document), "--home", str(options.home)]
     environ = {**os.environ, "DLM_WEIGHTS": precision}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)

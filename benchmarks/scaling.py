@@ -1,7 +1,7 @@
 """How cost grows with the number of sections, adapters and ranks and with the length of a conversation, and
 what a document of five megabytes costs.
 
-    python -m tests.bench.scaling [--home DIR] [--axes sections adapters rank history large] [--plot DIR]
+    python -m benchmarks.scaling [--home DIR] [--axes sections adapters rank history large] [--plot DIR]
 
 Every axis gives its points, in seconds, and `growth`: the slope of log seconds over log size through the
 upper half of them. 1 is linear; less means that something else still outweighs what grows. With `--plot` each

@@ -1,9 +1,9 @@
 """Sweep the training recipe on a sample document: one JSON line per setting, as quoted in
-tests/bench/README.md.
+benchmarks/README.md.
 
-    python tests/bench/sweep.py                       the whole table (an hour on two cores)
-    python tests/bench/sweep.py bias=-1 rank=4        chosen settings, each alone against the defaults
-    python tests/bench/sweep.py bias=-1+rank=4        settings together
+    python benchmarks/sweep.py                       the whole table (an hour on two cores)
+    python benchmarks/sweep.py bias=-1 rank=4        chosen settings, each alone against the defaults
+    python benchmarks/sweep.py bias=-1+rank=4        settings together
 
 Every setting trains from scratch and is then measured with each adapter pinned: verbatim recall, word F1 on
 the probes beside the document and on those of `runbook.more.probes.yaml` as well, perplexity on neutral text

@@ -1,8 +1,8 @@
 """Hashes of what seeded trainings and replies on tiny random bases come to: equal before and after a change
 that only moves code.
 
-    python -m tests.bench.fingerprint                    the hashes of this checkout
-    python -m tests.bench.fingerprint --against DIR      and which of them differ in another checkout
+    python -m benchmarks.fingerprint                    the hashes of this checkout
+    python -m benchmarks.fingerprint --against DIR      and which of them differ in another checkout
 
 A hash covers the committed adapters, bit for bit, what the manifest says of every section, losses, rates and
 norms of each epoch's last step, and replies. Hashes of two machines differ: they sum in another order.
