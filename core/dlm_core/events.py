@@ -158,7 +158,11 @@ class GateStep(Event, frozen=True, kw_only=True, tag="gate_step"):
 
 
 class GateTrained(Event, frozen=True, kw_only=True, tag="gate_trained"):
-    """How the adapter gate came out. `entropy` (nats) is the mean over samples, `max_entropy` is ln N."""
+    """How the adapter gate came out. `entropy` (nats) is the mean over samples, `max_entropy` is ln N.
+
+    `sample_counts` counts tagged sections, `question_counts` the questions that the gate learned from (older
+    stores lack it).
+    """
 
     run_id: int
     mode: Literal["trained", "uniform", "failed"]
@@ -170,6 +174,7 @@ class GateTrained(Event, frozen=True, kw_only=True, tag="gate_trained"):
     entropy: float | None = None
     max_entropy: float | None = None
     reason: str = ""
+    question_counts: dict[str, int] = {}
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):

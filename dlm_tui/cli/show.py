@@ -9,6 +9,7 @@ from typing import Any
 import click
 from msgspec import structs
 
+from dlm_core import gate_health
 from dlm_core.document import Diagnostic, Document, load
 from dlm_core.document.cold_start import cold_start_diagnostics, sample_counts
 from dlm_core.events import GateTrained
@@ -94,6 +95,7 @@ def _as_document(seen: Overview) -> dict[str, Any]:
             },
         },
         "gate": _gate_as_document(seen),
+        "gate_warning": _gate_warning(seen.gate),
         "evaluation": _evaluation_as_document(seen),
         "cold_start": [{"message": d.message, "hint": d.hint} for d in seen.cold_starts],
         "sizes": seen.sizes,
@@ -135,6 +137,11 @@ def _gate_as_document(seen: Overview) -> dict[str, Any]:
         "loo_accuracy": gate.loo_accuracy if gate else None,
         "entropy": gate.entropy if gate else None,
     }
+
+
+def _gate_warning(gate: GateTrained | None) -> dict[str, str] | None:
+    fault = gate_health.fault_of(gate) if gate else None
+    return {"message": visible_line(fault.sentence), "hint": gate_health.remedy(fault)} if fault else None
 
 
 def _is_of_current(seen: Overview, record: EvaluationRecord) -> bool:
@@ -200,6 +207,8 @@ def _print_gate(seen: Overview) -> None:
     else:
         for line in lines(gate):
             click.echo(line)
+        if warning := _gate_warning(gate):
+            click.echo(f"warning: {warning['message']}\n  hint: {warning['hint']}")
 
 
 def _run_row(run: RunRecord) -> tuple[str, ...]:

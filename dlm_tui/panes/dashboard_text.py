@@ -12,7 +12,7 @@ from dlm_core.events import RunEnded
 from dlm_core.safetext import visible, visible_line
 from dlm_core.store.metrics_reader import EvaluationRecord
 from dlm_tui.session.bars import bar
-from dlm_tui.session.run_view import COLLAPSE_SHARE, Concern, RunView, Series
+from dlm_tui.session.run_view import Concern, RunView, Series
 from dlm_tui.themes import WorkbenchTheme
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.plot import Curve, Guide, Scene
@@ -149,11 +149,11 @@ def flowed(pieces: Sequence[Text], width: int) -> Text:
 
 
 def gate_scene(run: RunView | None, theme: WorkbenchTheme) -> Scene:
-    """Entropy over the gate's training; dotted lines at uniform (ln N) and at collapse."""
+    """Entropy over the gate's training; a dotted line at uniform (ln N)."""
     if run is None or not len(run.gate_entropy):
         return Scene(message="no gate training in this run")
     uniform = max_entropy(run)
-    guides = (Guide(uniform), Guide(uniform * COLLAPSE_SHARE)) if uniform else ()
+    guides = (Guide(uniform),) if uniform else ()
     entropy = run.gate_entropy
     curve = Curve(tuple(entropy.xs), tuple(entropy.ys), theme.spec.colors.primary, "◂")
     return Scene((curve,), guides, y_floor=0.0)
@@ -167,7 +167,7 @@ def max_entropy(run: RunView) -> float:
 
 
 def gate_legend(run: RunView | None, theme: WorkbenchTheme, width: int) -> Text:
-    """The gate's figures: entropy against the two marked lines, and accuracies."""
+    """The gate's figures: entropy against the marked line, and accuracies."""
     muted = Style(color=theme.spec.colors.secondary)
     pieces: list[Text] = []
     if run is None:
@@ -175,8 +175,7 @@ def gate_legend(run: RunView | None, theme: WorkbenchTheme, width: int) -> Text:
     if run.gate_last is not None:
         uniform = max_entropy(run)
         pieces.append(Text(end="").append(f"entropy {run.gate_last.entropy:.3f}", style="bold"))
-        lines = f"┈ uniform {uniform:.2f}, collapse {uniform * COLLAPSE_SHARE:.2f}"
-        pieces.append(Text(end="").append(lines, style=muted))
+        pieces.append(Text(end="").append(f"┈ uniform {uniform:.2f}", style=muted))
     if run.gate is not None:
         pieces.append(Text(end="").append(run.gate.mode, style="bold"))
         if run.gate.train_accuracy is not None:

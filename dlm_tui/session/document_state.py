@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dlm_core import gate_health
 from dlm_core.document import Diagnostic, parse_file
 from dlm_core.document.cold_start import cold_start_diagnostics, sample_counts
 from dlm_core.document.model import Document
 from dlm_core.errors import StoreError
 from dlm_core.events import GateTrained
 
-COLLAPSE = "gate_collapse"
 Stamp = tuple[int, int] | None
 
 
@@ -94,8 +94,8 @@ def _look_into_store(document: Document, stamp: Stamp) -> Situation:
             committed = [run.run_id for run in metrics.runs() if run.run_id <= current.run_id]
             for run_id in reversed(committed):
                 if (gate := metrics.gate(run_id)) is not None:
-                    logs = metrics.logs(run_id)
-                    warned += [Warned(w.message, w.hint, w.code) for w in logs if w.code == COLLAPSE]
+                    if fault := gate_health.fault_of(gate):
+                        warned.append(Warned(fault.sentence, gate_health.remedy(fault), gate_health.CODE))
                     break
     except StoreError as error:
         problem = str(error)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dlm_core import gate_health
 from dlm_core.events import (
     Event,
     GateStep,
@@ -17,10 +18,6 @@ from dlm_core.events import (
     TrainStep,
 )
 
-COLLAPSE_SHARE = 0.05
-"""Mean entropy below this share of ln N reads as a collapsed gate."""
-COLLAPSE_WEIGHT = 0.97
-"""A mean weight above this reads as one adapter taking everything."""
 MAX_LOG_LINES = 500
 MAX_POINTS = 4000
 """Points of a curve from which on it is thinned: far more than any plot has columns."""
@@ -199,14 +196,12 @@ def _gate_concerns(gate: GateTrained) -> Iterable[Concern]:
     for name, have in gate.sample_counts.items():
         if have < gate.floor:
             yield cold_start_concern(name, have, gate.floor)
-    if gate.mode != "trained":
-        return
-    if gate.entropy is not None and gate.max_entropy and gate.entropy < COLLAPSE_SHARE * gate.max_entropy:
-        top, weight = max(gate.mean_weights.items(), key=lambda item: item[1], default=("", 0.0))
-        if weight >= COLLAPSE_WEIGHT:
-            message = f"The gate has collapsed: {top} gets {weight:.2f} of every prompt."
-            remedy = "Write more different questions for the others, or raise training.gate.entropy_lambda."
-            yield Concern("collapse", message, remedy, adapter=top)
+    if fault := gate_health.fault_of(gate):
+        yield Concern("collapse", _sentence(fault.sentence), _sentence(gate_health.remedy(fault)))
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}."
 
 
 def cold_start_concern(adapter: str, have: int, floor: int) -> Concern:

@@ -57,7 +57,7 @@ class GateConfig(Struct, frozen=True, kw_only=True):
     ] = 4
     entropy_lambda: Annotated[
         float,
-        Meta(ge=0, le=10, description="Reward for keeping weights spread, against collapse on one adapter."),
+        Meta(ge=0, le=10, description="Reward for spread weights; raise it if one adapter takes everything."),
     ] = 0.01
 
 

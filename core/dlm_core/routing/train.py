@@ -6,7 +6,6 @@ trained at once as one batched product, so that it costs about as much as one.
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,6 @@ from dlm_core.routing.gate import AdapterGate, GateMeta
 
 BATCH = 16
 MAX_FOLDS = 64
-COLLAPSE_WEIGHT = 0.9
 
 
 @dataclass(frozen=True)
@@ -171,30 +169,6 @@ def train_gate(
         entropy=entropy_mean,
     )
     return gate, meta
-
-
-def collapse(meta: GateMeta) -> str:
-    """Why the gate should not be trusted, in a sentence; "" when it is sound.
-
-    A gate has collapsed when one adapter takes nearly everything although others have samples to answer
-    for, or when it tells the adapters no better apart than the most frequent label would.
-    """
-    if meta.mode != "trained" or len(meta.adapters) < 2:
-        return ""
-    samples = Counter(adapter for _, adapter in meta.questions) or Counter(meta.sample_counts)
-    total = sum(samples.values()) or 1
-    top = max(meta.mean_weights, key=lambda name: meta.mean_weights[name])
-    share = samples[top] / total
-    if meta.mean_weights[top] >= max(COLLAPSE_WEIGHT, share + 0.2):
-        weight = meta.mean_weights[top]
-        return f"`{top}` takes {weight:.0%} of all weight, though it has {share:.0%} of the questions"
-    majority = max(samples.values(), default=0) / total
-    if meta.train_accuracy is not None and meta.train_accuracy <= majority + 1e-9 and majority < 1:
-        right = meta.train_accuracy
-        return f"it names the right adapter for {right:.0%} of its own questions, no better than chance"
-    if meta.entropy is not None and meta.entropy > 0.98 * math.log(len(meta.adapters)):
-        return "it gives every adapter nearly the same weight whatever the prompt"
-    return ""
 
 
 class _Layer:

@@ -3,12 +3,15 @@ adapters'.
 """
 
 import hashlib
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import torch
 
+from dlm_core import gate_health
 from dlm_core.document.cold_start import sample_counts
 from dlm_core.document.model import Document
 from dlm_core.errors import GateTrainingError
@@ -156,29 +159,22 @@ class GatePhase:
         )
 
     def _tell(self, meta: GateMeta) -> None:
-        self._emit(
-            GateTrained(
-                run_id=self.run_id,
-                mode=meta.mode,
-                mean_weights=meta.mean_weights,
-                sample_counts=meta.sample_counts,
-                floor=meta.floor,
-                train_accuracy=meta.train_accuracy,
-                loo_accuracy=meta.loo_accuracy,
-                entropy=meta.entropy,
-                max_entropy=float(torch.tensor(float(len(self.names))).log()),
-                reason=meta.reason,
-            )
+        trained = GateTrained(
+            run_id=self.run_id,
+            mode=meta.mode,
+            mean_weights=meta.mean_weights,
+            sample_counts=meta.sample_counts,
+            floor=meta.floor,
+            train_accuracy=meta.train_accuracy,
+            loo_accuracy=meta.loo_accuracy,
+            entropy=meta.entropy,
+            max_entropy=math.log(len(self.names)),
+            reason=meta.reason,
+            question_counts=Counter(s.adapter for s in self.samples),
         )
-        collapsed = gates.collapse(meta)
-        if collapsed:
-            self._log(
-                "warning",
-                f"the adapter gate has collapsed: {collapsed}",
-                "set the adapters' topics further apart, add questions to the weaker one, or lower "
-                "`training.gate.entropy_lambda`",
-                "gate_collapse",
-            )
+        self._emit(trained)
+        if fault := gate_health.fault_of(trained):
+            self._log("warning", fault.sentence, gate_health.remedy(fault), gate_health.CODE)
 
     def _log(self, level: Level, message: str, hint: str, code: str) -> None:
         self._emit(Log(level=level, message=message, hint=hint, code=code))

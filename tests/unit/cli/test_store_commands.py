@@ -5,17 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from dlm_core import gate_health
 from dlm_core.document import load
 from dlm_core.document.diff import title
 from dlm_core.events import GateTrained, RunEnded
 from dlm_core.store import SectionRecord, Store
+from dlm_tui.session.document_state import Warned, look
+from dlm_tui.session.run_view import RunView
 from tests.unit.cli.conftest import Run, section
 
 ADAPTERS = ("knowledge", "tone", "procedure")
 
 
-def commit(document: Path, *adapters: str) -> None:
-    """One run that trains and commits `adapters`, then the gate."""
+SOUND = {"knowledge": 0.5, "tone": 0.25, "procedure": 0.25}
+COLLAPSED = {"knowledge": 0.02, "tone": 0.97, "procedure": 0.01}
+
+
+def commit(document: Path, *adapters: str, weights: dict[str, float] = SOUND) -> GateTrained:
+    """One run that trains and commits `adapters`, then the gate with mean `weights`."""
     loaded = load(document)
     store = Store.open(loaded.dlm_id, create=True)
     with store.metrics() as metrics:
@@ -33,19 +40,18 @@ def commit(document: Path, *adapters: str) -> None:
         with store.stage(run_id) as stage:
             (stage.gate_dir() / "gate.safetensors").write_bytes(b"weights")
             snapshot = stage.commit()
-        metrics.record(
-            GateTrained(
-                run_id=run_id,
-                mode="trained",
-                mean_weights={"knowledge": 0.5, "tone": 0.25, "procedure": 0.25},
-                sample_counts=dict.fromkeys(ADAPTERS, 2),
-                floor=2,
-                train_accuracy=1.0,
-                loo_accuracy=0.9,
-                entropy=0.2,
-                max_entropy=1.1,
-            )
+        gate = GateTrained(
+            run_id=run_id,
+            mode="trained",
+            mean_weights=weights,
+            sample_counts=dict.fromkeys(ADAPTERS, 2),
+            floor=2,
+            train_accuracy=1.0,
+            loo_accuracy=0.9,
+            entropy=0.2,
+            max_entropy=1.1,
         )
+        metrics.record(gate)
         metrics.record(
             RunEnded(
                 run_id=run_id,
@@ -56,6 +62,7 @@ def commit(document: Path, *adapters: str) -> None:
                 recall=1.0,
             )
         )
+        return gate
 
 
 @pytest.fixture
@@ -89,11 +96,31 @@ def test_show_json_has_the_gate_under_the_promised_keys(run: Run, trained: Path)
         "loo_accuracy": 0.9,
         "entropy": 0.2,
     }
+    assert shown["gate_warning"] is None
     assert shown["versions"]["adapters"] == {"knowledge": "v0001", "tone": "v0002", "procedure": "v0001"}
     assert [run["status"] for run in shown["runs"]] == ["done", "done"]
     assert shown["sections"] == {"total": 6, "new": [], "changed": [], "gone": []}
     assert shown["cold_start"] == []
     assert shown["sizes"]["adapters"] > 0
+
+
+def test_a_collapsed_gate_is_told_with_one_sentence_and_one_remedy_everywhere(
+    run: Run, document: Path
+) -> None:
+    gate = commit(document, *ADAPTERS, weights=COLLAPSED)
+    fault = gate_health.fault_of(gate)
+    assert fault is not None
+    message, hint = fault.sentence, gate_health.remedy(fault)
+    assert json.loads(run("show", document, "--json").stdout)["gate_warning"] == {
+        "message": message,
+        "hint": hint,
+    }
+    assert f"warning: {message}\n  hint: {hint}\n" in run("show", document).stdout
+    assert look(document).warnings == (Warned(message, hint, "gate_collapse"),)
+    view = RunView(gate.run_id)
+    view.take(gate)
+    (concern,) = view.concerns()
+    assert (concern.message, concern.remedy) == (f"T{message[1:]}.", f"R{hint[1:]}.")
 
 
 def test_show_says_what_changed_since_the_last_run(run: Run, trained: Path) -> None:

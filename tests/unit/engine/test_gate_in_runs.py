@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from dlm_core import gate_health
 from dlm_core.errors import GateTrainingError
 from dlm_core.events import GateStep, GateTrained, Log
 from dlm_core.routing import train as gates
@@ -164,5 +165,9 @@ def test_explaining_names_the_nearest_trained_question(desk: Desk) -> None:
 def test_collapse_is_warned_about(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.open(gate=GATE | {"entropy_lambda": 10.0, "lr": 0.05})
     desk.train()
-    assert "gate_collapse" in desk.codes()
+    (gate,) = desk.of(GateTrained)
+    fault = gate_health.fault_of(gate)
+    assert gate.question_counts == {"facts": 2, "tone": 2} and fault is not None
+    said = [(e.message, e.hint) for e in desk.of(Log) if e.code == "gate_collapse"]
+    assert said == [(fault.sentence, gate_health.remedy(fault))]
     assert torch.is_grad_enabled()
