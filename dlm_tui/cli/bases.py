@@ -8,10 +8,11 @@ import click
 from dlm_core import oneshot
 from dlm_core.oneshot import BaseEntry
 from dlm_core.safetext import visible_line
-from dlm_tui.cli.flags import json_option
 from dlm_tui.cli.interrupts import StopOnInterrupt
 from dlm_tui.cli.progress import open_view
-from dlm_tui.session.output import megabytes, print_json, print_table
+from dlm_tui.cli.tables import print_json, print_table
+from dlm_tui.flags import json_option
+from dlm_tui.session.output import megabytes
 
 
 @click.group()

@@ -14,10 +14,10 @@ from dlm_core.reports import METHODS, Comparison, Method, Trial
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli import comparison_charts as charts
 from dlm_tui.cli.eval import existing_file
-from dlm_tui.cli.flags import document_argument, json_option
 from dlm_tui.cli.progress import open_view
+from dlm_tui.cli.tables import print_json, print_table
+from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session.output import as_json as json_text
-from dlm_tui.session.output import print_json, print_table
 from dlm_tui.session.signs import can_show_unicode
 from dlm_tui.session.wording import percent
 

@@ -7,9 +7,10 @@ import click
 
 from dlm_core import oneshot
 from dlm_core.safetext import visible
-from dlm_tui.cli.flags import json_option
+from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.failures import FAILED
-from dlm_tui.session.output import megabytes, print_json, print_table
+from dlm_tui.flags import json_option
+from dlm_tui.session.output import megabytes
 
 
 @click.command()

@@ -14,10 +14,10 @@ from dlm_core.document.wordings import count_wordings
 from dlm_core.engine_protocol import LossRow
 from dlm_core.errors import DlmError
 from dlm_core.safetext import visible, visible_line
-from dlm_tui.cli.flags import document_argument, json_option
 from dlm_tui.cli.progress import open_view
+from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import FAILED
-from dlm_tui.session.output import print_json
+from dlm_tui.flags import document_argument, json_option
 
 
 @click.command()

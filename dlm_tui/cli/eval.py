@@ -11,9 +11,9 @@ from dlm_core.document import load
 from dlm_core.engine_protocol import EvalOptions
 from dlm_core.reports import Evaluation, TextRetention
 from dlm_core.safetext import visible_line
-from dlm_tui.cli.flags import document_argument, json_option
 from dlm_tui.cli.progress import open_view
-from dlm_tui.session.output import print_json, print_table
+from dlm_tui.cli.tables import print_json, print_table
+from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session.wording import duration, percent
 
 ALL = "all"

@@ -10,11 +10,11 @@ from dlm_core.engine_protocol import Exported, ExportOptions
 from dlm_core.errors import Stopped
 from dlm_core.events import Event, Ready
 from dlm_core.safetext import visible, visible_line
-from dlm_tui.cli.flags import document_argument, json_option
 from dlm_tui.cli.interrupts import StopOnInterrupt
 from dlm_tui.cli.progress import open_view
+from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import INTERRUPTED
-from dlm_tui.session.output import print_json
+from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session.routing_flags import choice_from_flags
 
 

@@ -13,8 +13,8 @@ from dlm_core.document.migrate import Migration, migrate
 from dlm_core.errors import StoreError
 from dlm_core.safetext import visible_line
 from dlm_core.store import atomic
-from dlm_tui.cli.flags import document_argument
 from dlm_tui.failures import FAILED
+from dlm_tui.flags import document_argument
 
 _CONTEXT = 3
 

@@ -6,7 +6,7 @@ import click
 
 from dlm_core import pack as packs
 from dlm_core.safetext import visible_line
-from dlm_tui.cli.flags import document_argument
+from dlm_tui.flags import document_argument
 from dlm_tui.session.output import megabytes
 
 

@@ -15,12 +15,14 @@ from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import Ready, Reply, Routed, Token
 from dlm_core.requests import Message, Sampling
 from dlm_core.safetext import visible
-from dlm_tui.cli.flags import document_argument, json_option, routing_options, sampling_options
 from dlm_tui.cli.interrupts import StopOnInterrupt
 from dlm_tui.cli.progress import open_view
+from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import INTERRUPTED
+from dlm_tui.flags import document_argument, json_option, routing_options, sampling_options
 from dlm_tui.session.bars import bar_lines
-from dlm_tui.session.output import print_json, reply_document
+from dlm_tui.session.conversation import Answer
+from dlm_tui.session.output import reply_document
 from dlm_tui.session.routing_flags import choice_from_flags
 from dlm_tui.session.signs import adapter_signs, can_show_unicode
 
@@ -73,7 +75,7 @@ def prompt(
     if ready is None or reply is None:
         raise DlmError("the engine ended without a reply", "ask again; `dlm doctor FILE` looks for a cause")
     if as_json:
-        print_json(reply_document(reply, ready.load_s))
+        print_json(reply_document(Answer.of(reply), ready.load_s))
     elif not reply.reply.endswith("\n"):
         click.echo()
     if reply.finish_reason == "interrupted":

@@ -33,7 +33,7 @@ COMMANDS = {
     "doctor": Entry("dlm_tui.cli.doctor:doctor", "Say which device is used, and whether memory suffices."),
     "train": Entry("dlm_tui.cli.train:train", "Train the adapters of a document."),
     "prompt": Entry("dlm_tui.cli.prompt:prompt", "Ask once, and print the reply."),
-    "repl": Entry("dlm_tui.cli.repl:repl", "Chat in the terminal, with live gate bars."),
+    "repl": Entry("dlm_tui.repl.command:repl", "Chat in the terminal, with live gate bars."),
     "open": Entry("dlm_tui.cli.workbench:open_", "Open the workbench: editor, training and chat."),
     "serve": Entry("dlm_tui.cli.serve:serve", "Offer the workbench in a browser."),
     "eval": Entry("dlm_tui.cli.eval:eval_", "Measure what was learned, and what the base has kept."),

@@ -16,8 +16,9 @@ from dlm_core.events import GateTrained
 from dlm_core.safetext import visible_line
 from dlm_core.store import Snapshot, Store
 from dlm_core.store.metrics_reader import EvaluationRecord, MetricsReader, RunRecord
-from dlm_tui.cli.flags import document_argument, json_option
-from dlm_tui.session.output import local_time, megabytes, print_json, print_table, utc_time
+from dlm_tui.cli.tables import print_json, print_table
+from dlm_tui.flags import document_argument, json_option
+from dlm_tui.session.output import local_time, megabytes, utc_time
 from dlm_tui.session.section_states import SectionState, State, section_states
 from dlm_tui.session.wording import duration, evaluation_line, lines
 

@@ -9,11 +9,11 @@ import click
 from dlm_core import oneshot
 from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import Event, RunEnded, RunPlanned
-from dlm_tui.cli.flags import document_argument
 from dlm_tui.cli.interrupts import StopOnInterrupt
 from dlm_tui.cli.progress import JsonLines, View, open_view
+from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import FAILED, INTERRUPTED
-from dlm_tui.session.output import print_json
+from dlm_tui.flags import document_argument
 from dlm_tui.session.saves import Saves
 from dlm_tui.session.wording import plan_lines
 

@@ -10,8 +10,9 @@ from dlm_core.document import load
 from dlm_core.errors import UsageError
 from dlm_core.store import Snapshot, Store
 from dlm_core.store.history import keep_runs, outcomes
-from dlm_tui.cli.flags import document_argument, json_option
-from dlm_tui.session.output import local_time, print_json, print_table, utc_time
+from dlm_tui.cli.tables import print_json, print_table
+from dlm_tui.flags import document_argument, json_option
+from dlm_tui.session.output import local_time, utc_time
 
 
 @click.command()

@@ -1,10 +1,9 @@
-"""What the chat pane says by itself: its welcome, its help, and the routings a reply can be compared with."""
+"""What the chat pane says by itself: its welcome, and the routings a reply can be compared with."""
 
 from rich.style import Style
 from rich.text import Text
 
 from dlm_core.requests import RoutingChoice
-from dlm_tui.session.commands import COMMANDS, find
 from dlm_tui.widgets.dialogs import Choice
 from dlm_tui.widgets.looks import Looks
 
@@ -24,7 +23,7 @@ def welcome(looks: Looks) -> Text:
 
 
 def rivals(looks: Looks) -> list[Choice]:
-    """The routings that a question can be asked again under; `choice_of` reads what was chosen."""
+    """The routings that a question can be asked again under; `rival` reads what was chosen."""
     choices = [
         Choice("base", "bare base", "all adapters off"),
         Choice("off", "gate off", "equal weights"),
@@ -33,21 +32,8 @@ def rivals(looks: Looks) -> list[Choice]:
     return choices + [Choice(f"pin {name}", f"{looks.sign(name)} {name} alone", "") for name in looks.names]
 
 
-def choice_of(answer: str) -> RoutingChoice:
+def rival(answer: str) -> RoutingChoice:
     """The routing that one of `rivals` stands for."""
     if answer.startswith("pin "):
         return RoutingChoice(mode="pin", adapter=answer.removeprefix("pin "))
     return _UNNAMED[answer]
-
-
-def help_text(argument: str) -> str:
-    """What a slash command does, or all of them.
-
-    Raises:
-        UsageError: there is no such command.
-    """
-    if argument:
-        command = find(argument)
-        return "\n".join(part for part in (command.synopsis, command.summary, command.detail) if part)
-    width = max(len(command.name) for command in COMMANDS) + 2
-    return "\n".join(f"/{command.name:<{width}} {command.summary}" for command in COMMANDS)

@@ -47,12 +47,12 @@ class DashboardPane(Pane):
     class RunSeen(Message):
         """A run of another process ended: its versions can be taken up."""
 
-    def __init__(self) -> None:
+    def __init__(self, own_pid: Callable[[], int | None] = lambda: None) -> None:
+        """`own_pid` answers the engine's process id: its runs are told by its events, not by the store."""
         super().__init__()
         self.shown = Shown()
         self.document_concerns: list[Concern] = []
-        self.own_pid: Callable[[], int | None] = lambda: None
-        """Answers the engine's process id: what it trains is told by its events, not by the store."""
+        self._own_pid = own_pid
         self._own_runs: set[int] = set()
         self._pinned = False
         self._feed: StoreFeed | None = None
@@ -177,7 +177,7 @@ class DashboardPane(Pane):
 
     def on__store_news(self, message: "_StoreNews") -> None:
         news = message.news
-        if self._pinned or news.run.run_id in self._own_runs or news.run.pid == self.own_pid():
+        if self._pinned or news.run.run_id in self._own_runs or news.run.pid == self._own_pid():
             return
         if self.run_view is not None and self.run_view.running and self.run_view.run_id in self._own_runs:
             return

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from rich.style import Style
 from rich.text import Text
@@ -317,10 +316,3 @@ def end_sentence(event: RunEnded) -> str:
     if event.status == "done" and event.reason.startswith("nothing"):
         return visible_line(f"Not trained: {event.reason}. Current: {kept or 'nothing trained'}.")
     return visible_line(f"{words}: {event.reason}. Current: {kept or 'nothing trained'}.{checkpoint}")
-
-
-def overview(path: Path, base: str, states: Sequence[str], versions: Mapping[str, str]) -> str:
-    """The document in a few lines: base, sections by state, versions."""
-    counts = ", ".join(f"{states.count(s)} {s}" for s in ("trained", "changed", "new", "gone") if s in states)
-    current = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"{path}\nbase {base}\nsections: {counts or 'none'}\nversions: {current or 'none'}"

@@ -33,8 +33,6 @@ from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.drawer import Content, Drawer, problem_text
 from dlm_tui.widgets.find_bar import FindBar
 
-WATCH_S = 1.0
-"""How often the file is looked at for changes by others: one `stat`."""
 DRAFT_S = 2.0
 """Longest time that unsaved work is nowhere but in memory."""
 
@@ -126,7 +124,6 @@ class EditorPane(Pane):
         self.area.load_text(self.on_disk.text)
         self._set_unsaved(False)
         self.check_now()
-        self.set_interval(WATCH_S, self._watch)
         draft = self._drafts.find(self.path)
         if draft is not None and draft.text == self.on_disk.text:
             self._drafts.forget(self.path)
@@ -171,7 +168,8 @@ class EditorPane(Pane):
         self.post_message(self.Saved())
         return True
 
-    def _watch(self) -> None:
+    def look_at_disk(self) -> None:
+        """Take up what another program wrote; asks where there is unsaved work here as well."""
         if self._asking:
             return
         try:

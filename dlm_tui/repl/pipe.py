@@ -3,163 +3,138 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Mapping, Sequence
+from typing import TextIO
 
-from dlm_core.client import EngineClient
 from dlm_core.errors import DlmError, UsageError
-from dlm_core.events import BaseProgress, Log, Ready, Reply
-from dlm_core.requests import Generate, Open, RoutingChoice
+from dlm_core.events import Event, Routing, Token
 from dlm_core.safetext import visible
 from dlm_tui.repl.plain import stdin_lines
-from dlm_tui.session.commands import Invocation, parse_again, read_line
-from dlm_tui.session.conversation import Answer, Conversation, apply, left_out
+from dlm_tui.session import reports
+from dlm_tui.session.conversation import Answer, left_out
+from dlm_tui.session.dispatch import submit
+from dlm_tui.session.front import Asked, ReplySink
 from dlm_tui.session.output import as_json, reply_document
-from dlm_tui.session.wording import lines
+from dlm_tui.session.reports import Look
+from dlm_tui.session.session import Session
+from dlm_tui.session.shown import Entered, Failed, Shown
+from dlm_tui.session.signs import adapter_signs, can_show_unicode
+from dlm_tui.session.text import plain
+from dlm_tui.session.wording import chat_lines
 
 INTERRUPTED = 130
 
 
 class Pipe:
-    """A conversation whose prompts come from a stream. Commands about routing and sampling work in it."""
+    """A front (see `session.front.Front`) that reads lines from a stream, one after the other."""
 
     def __init__(
-        self,
-        path: str,
-        client: EngineClient,
-        conversation: Conversation,
-        adapters: Sequence[str],
-        *,
-        json: bool,
-        out: TextIO | None = None,
-        err: TextIO | None = None,
+        self, session: Session, *, json: bool, out: TextIO | None = None, err: TextIO | None = None
     ) -> None:
-        self._path = path
-        self._client = client
-        self._conversation = conversation
-        self._adapters = tuple(adapters)
+        self._session = session
         self._json = json
         self._out = out or sys.stdout
         self._err = err or sys.stderr
-        self._load_s = 0.0
-        self._replying = ""
         self._interrupted = False
         self._leaving = False
         self._failed = False
 
     async def run(self) -> int:
-        """Answer every prompt; the exit code is 0, 1 if any of them failed, 130 after Ctrl-C."""
+        """Answer every prompt; the exit code is 0, 1 if anything failed, 130 after Ctrl-C."""
+        session = self._session
+        session.attach(self)
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
         loop.add_signal_handler(signal.SIGINT, self._interrupt, task)
         try:
-            await self._client.start()
-            await self._open()
+            await session.start()
+            await session.engine.until_ready()
             async for line in stdin_lines():
-                await self._take(line)
-                if self._interrupted or self._leaving:
+                submit(session, line)
+                await session.idle(runs=True)
+                if self._interrupted or self._leaving or session.engine.state == "dead":
                     break
         except asyncio.CancelledError:
             self._interrupted = True
-        except DlmError as error:
-            self._fail(error)
+        except DlmError:
+            self._failed = True  # it was shown when it happened
         finally:
             loop.remove_signal_handler(signal.SIGINT)
-            await self._client.close()
+            await session.close()
         return INTERRUPTED if self._interrupted else int(self._failed)
 
-    async def _open(self) -> None:
-        async for event in self._client.stream(Open(request_id=self._client.new_id(), path=self._path)):
-            match event:
-                case Ready():
-                    self._load_s = event.load_s
-                case Log():
-                    self._tell(lines(event))
-                case BaseProgress():
-                    pass
+    def _interrupt(self, task: "asyncio.Task[object]") -> None:
+        self._interrupted = True
+        stopped = [self._session.interrupt_reply(), self._session.interrupt_run()]
+        if not any(stopped):
+            task.cancel()
 
-    async def _take(self, line: str) -> None:
-        if not line.strip():
-            return
-        try:
-            read = read_line(line)
-            if isinstance(read, str):
-                await self._ask(read)
-            else:
-                await self._carry_out(read)
-        except DlmError as error:
-            if not self._client.alive:
-                raise
+    # As a front
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        return {}
+
+    def show(self, shown: Shown) -> None:
+        match shown:
+            case Entered():
+                pass
+            case Failed():
+                self._fail(shown.error)
+            case _:
+                unicode = can_show_unicode(self._err)
+                look = Look(adapter_signs(self._session.adapters, unicode=unicode), unicode=unicode)
+                self._tell([plain(line).rstrip() for line in reports.report(shown, look)])
+
+    async def open_reply(self, asked: Asked) -> ReplySink:
+        del asked
+        return self
+
+    def routed(self, routing: Routing) -> None:
+        """As JSON the whole reply has its routing; plain text is the reply alone."""
+
+    def token(self, token: Token) -> None:
+        """A reply is written once it is whole."""
+
+    def finished(self, answer: Answer) -> None:
+        ready = self._session.engine.ready
+        if self._json:
+            self._out.write(as_json(reply_document(answer, ready.load_s if ready else 0.0)) + "\n")
+        else:
+            self._out.write(visible(answer.text) + "\n")
+        self._out.flush()
+        if answer.dropped_turns:
+            self._tell([left_out(answer.dropped_turns)])
+
+    def failed(self, error: DlmError | None) -> None:
+        if error is not None:
             self._fail(error)
 
-    async def _ask(self, question: str, choice: RoutingChoice | None = None) -> None:
-        chosen = choice or self._conversation.choice
-        reply = await self._reply(
-            Generate(
-                request_id=self._client.new_id(),
-                messages=self._conversation.messages(question),
-                choice=chosen,
-                sampling=self._conversation.sampling,
-            )
-        )
-        self._conversation.answered(question, Answer.of(reply))
+    def run_event(self, event: Event) -> None:
+        self._tell(chat_lines(event))
 
-    async def _carry_out(self, invocation: Invocation) -> None:
-        said = apply(invocation, self._conversation, self._adapters)
-        if said is not None:
-            self._tell([said])
-            return
-        match invocation.name:
-            case "again":
-                await self._again(parse_again(invocation.argument, self._adapters))
-            case "base" if invocation.argument:
-                await self._ask(invocation.argument, RoutingChoice(mode="base"))
-            case "base":
-                await self._again(RoutingChoice(mode="base"))
-            case "exit":
-                self._leaving = True
-            case name:
-                raise UsageError(f"/{name} needs a terminal", "without one, routing and sampling can be set")
+    def changed(self) -> None:
+        """Nothing is on screen all the time."""
 
-    async def _again(self, choice: RoutingChoice | None) -> None:
-        reply = await self._reply(
-            Generate(
-                request_id=self._client.new_id(),
-                messages=self._conversation.messages_of_last(),
-                choice=choice or self._conversation.choice,
-                sampling=self._conversation.sampling,
-            )
-        )
-        self._conversation.answered_again(Answer.of(reply))
+    def conversation_replaced(self) -> None:
+        """What was said is in the output, and stays."""
 
-    async def _reply(self, request: Generate) -> Reply:
-        reply: Reply | None = None
-        self._replying = request.request_id
-        try:
-            async for event in self._client.stream(request):
-                if isinstance(event, Reply):
-                    reply = event
-        finally:
-            self._replying = ""
-        if reply is None:
-            raise DlmError("the engine gave no reply")
-        if self._json:
-            self._out.write(as_json(reply_document(reply, self._load_s)) + "\n")
-        else:
-            self._out.write(visible(reply.reply) + "\n")
-        self._out.flush()
-        if reply.dropped_turns:
-            self._tell([left_out(reply.dropped_turns)])
-        return reply
+    def document_changed(self) -> None:
+        """Nothing of the document is on screen."""
 
-    def _interrupt(self, task: "asyncio.Task[Any]") -> None:
-        self._interrupted = True
-        if self._replying:
-            stopping = asyncio.create_task(self._client.stop(self._replying))
-            stopping.add_done_callback(lambda _: None)
-        else:
-            task.cancel()
+    async def save_document(self) -> bool:
+        return True
+
+    async def edit_document(self) -> bool:
+        raise UsageError("/edit needs a terminal", "edit the file with any program; /train trains it")
+
+    def copy(self, text: str) -> None:
+        del text
+        raise UsageError("/copy needs a terminal", "the reply is on stdout; /save FILE keeps it")
+
+    def leave(self) -> None:
+        self._leaving = True
 
     def _fail(self, error: DlmError) -> None:
         self._failed = True

@@ -1,4 +1,4 @@
-"""Without a live line: a dumb terminal, where the chat is plain text, and a pipe, where only replies are."""
+"""Without a live line: a dumb terminal, where the chat is plain text; and the lines of standard input."""
 
 import asyncio
 import os
@@ -9,21 +9,23 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TextIO
 
 from dlm_core.errors import UsageError
-from dlm_tui.repl.chat import Chat
-from dlm_tui.repl.toolbar import toolbar
+from dlm_tui.repl.terminal import TerminalFront
+from dlm_tui.repl.toolbar import standing, toolbar
+from dlm_tui.session.dispatch import submit
 from dlm_tui.session.reports import prompt_mark
+from dlm_tui.session.session import Session
 from dlm_tui.session.signs import can_show_unicode
 from dlm_tui.session.text import Line, plain
 
 
-class PlainFront:
-    """A front (see `front.Front`) on a terminal that only prints: no colours, no cursor."""
+class PlainFront(TerminalFront):
+    """A terminal that only prints: no colours, no cursor."""
 
     echoes = False
 
-    def __init__(self, chat: Chat, out: TextIO | None = None) -> None:
+    def __init__(self, session: Session, out: TextIO | None = None) -> None:
+        super().__init__(session)
         self._out = out or sys.stdout
-        self._chat = chat
         self.unicode = can_show_unicode(self._out)
         self._in_reply = False
         self._asking = False
@@ -37,7 +39,7 @@ class PlainFront:
         except OSError:
             return 80
 
-    def show(self, lines: Sequence[Line]) -> None:
+    def write_lines(self, lines: Sequence[Line]) -> None:
         self.end_reply()
         text = "".join(plain(line).rstrip() + "\n" for line in lines)
         # While a line is awaited, what is shown goes under its prompt, and the prompt is given again.
@@ -55,13 +57,14 @@ class PlainFront:
 
     def changed(self) -> None:
         """There is no toolbar: a change of the engine's state is said once, the rest is left to /show."""
-        state = self._chat.link.state
+        engine = self.session.engine
+        state = engine.state
         if state != self._state:
             self._state = state
-            if state == "ready" and self._chat.link.ready is not None:
-                self.show([[("", f"{self._chat.link.ready.base} is ready")]])
+            if state == "ready" and engine.ready is not None:
+                self.write_lines([[("", f"{engine.ready.base} is ready")]])
             elif state == "loading":
-                self.show([[("", "loading the base; you may already type")]])
+                self.write_lines([[("", "loading the base; you may already type")]])
 
     def leave(self) -> None:
         self._leaving.set()
@@ -93,8 +96,8 @@ class PlainFront:
                 line = reading.result()
                 if line is None:
                     return
-                self._chat.submit(line)
-                await self._chat.idle()
+                submit(self.session, line)
+                await self.session.idle()
         finally:
             leaving.cancel()
             loop.remove_signal_handler(signal.SIGINT)
@@ -103,15 +106,15 @@ class PlainFront:
         """Everything has been written already."""
 
     def _prompt(self) -> None:
-        standing = self._chat.standing()
-        if standing.training:
-            *_, training = toolbar(standing, self._chat.signs(), self.width, unicode=self.unicode)
-            self.show([training])
+        now = standing(self.session)
+        if now.training:
+            *_, training = toolbar(now, self.look.signs, self.width, unicode=self.unicode)
+            self.write_lines([training])
         self._write(prompt_mark(self.unicode))
 
     def _interrupted(self) -> None:
-        if not self._chat.interrupt_reply() and not self._chat.interrupt_run():
-            self.show([[("", "Ctrl-D leaves")]])
+        if not self.session.interrupt_reply() and not self.session.interrupt_run():
+            self.write_lines([[("", "Ctrl-D leaves")]])
 
     def _write(self, text: str) -> None:
         self._out.write(text)

@@ -40,13 +40,15 @@ from prompt_toolkit.utils import suspend_to_background_supported
 from prompt_toolkit.widgets import SearchToolbar
 
 from dlm_core.errors import UsageError
-from dlm_tui.repl.chat import Chat
 from dlm_tui.repl.completion import ChatCompleter
-from dlm_tui.repl.errands import editor_command
-from dlm_tui.repl.toolbar import toolbar
+from dlm_tui.repl.terminal import TerminalFront, editor_command
+from dlm_tui.repl.toolbar import standing, toolbar
+from dlm_tui.session.conversation import describe
+from dlm_tui.session.dispatch import submit
 from dlm_tui.session.reports import prompt_mark
+from dlm_tui.session.session import Session
 from dlm_tui.session.signs import can_show_unicode, wants_color
-from dlm_tui.session.text import Line, failure, row_end
+from dlm_tui.session.text import Line, row_end
 
 FLUSH_S = 0.04
 """Seconds between two paintings of what has come in: text is never held back longer."""
@@ -70,14 +72,14 @@ _NO_COLOR_STYLE = Style.from_dict(
 )
 
 
-class Screen:
-    """A front (see `front.Front`) on a terminal that can move its cursor."""
+class Screen(TerminalFront):
+    """A terminal that can move its cursor."""
 
     echoes = True
 
     def __init__(
         self,
-        chat: Chat,
+        session: Session,
         *,
         history: History | None = None,
         keyboard: Input | None = None,
@@ -85,9 +87,9 @@ class Screen:
         color: bool | None = None,
         unicode: bool | None = None,
     ) -> None:
+        super().__init__(session)
         self.unicode = can_show_unicode(sys.stdout) if unicode is None else unicode
         color = wants_color() if color is None else color
-        self._chat = chat
         self._output = output or _output()
         self._saying = ""
         self._shown: list[Line] = []
@@ -96,7 +98,7 @@ class Screen:
         self._lent = False
         self._left = False
         self._style = _STYLE if color else _NO_COLOR_STYLE
-        self._completer = ChatCompleter(lambda: chat.adapters)
+        self._completer = ChatCompleter(lambda: session.adapters)
         self._buffer = Buffer(
             name="question",
             multiline=True,
@@ -127,13 +129,13 @@ class Screen:
         if not self._left:
             await self._app.run_async(handle_sigint=True)
 
-    # As a front
+    # As a terminal
 
     @property
     def width(self) -> int:
         return self._output.get_size().columns
 
-    def show(self, lines: Sequence[Line]) -> None:
+    def write_lines(self, lines: Sequence[Line]) -> None:
         # In the middle of a reply's line the rest of that line comes first.
         (self._held if self._saying else self._shown).extend(lines)
         self._schedule()
@@ -259,7 +261,7 @@ class Screen:
         return Dimension(min=min(wanted, max(1, rows - 4)), max=max(1, rows - 4))
 
     def _toolbar(self) -> StyleAndTextTuples:
-        lines = toolbar(self._chat.standing(), self._chat.signs(), self.width, unicode=self.unicode)
+        lines = toolbar(standing(self.session), self.look.signs, self.width, unicode=self.unicode)
         shown: StyleAndTextTuples = []
         for n, line in enumerate(lines):
             shown += [("", "\n")] if n else []
@@ -269,7 +271,7 @@ class Screen:
     # Keys
 
     def _typed(self, buffer: Buffer) -> None:
-        self._chat.typed(buffer.text)
+        self.session.typed(buffer.text)
 
     def _bindings(self) -> KeyBindings:
         keys = KeyBindings()
@@ -282,8 +284,8 @@ class Screen:
                 return
             text = buffer.text
             buffer.reset(append_to_history=bool(text.strip()))
-            self._chat.typed("")
-            self._chat.submit(text)
+            self.session.typed("")
+            submit(self.session, text)
 
         @keys.add("tab", filter=~is_searching)
         def complete(event: KeyPressEvent) -> None:
@@ -310,18 +312,19 @@ class Screen:
         @keys.add("c-g", filter=~is_searching)
         @keys.add("f7")
         def toggle(event: KeyPressEvent) -> None:
-            self._chat.toggle_gate()
+            self.session.toggle_gate()
+            self.session.tell(describe(self.session.conversation.choice))
 
         @keys.add("c-c", filter=~is_searching)
         @keys.add("<sigint>")
         def interrupt(event: KeyPressEvent) -> None:
-            if self._chat.interrupt_reply():
+            if self.session.interrupt_reply():
                 return
             if self._buffer.text:
                 self._buffer.reset()
-                self._chat.typed("")
-            elif not self._chat.interrupt_run():
-                self.show([[("class:note", "Ctrl-D leaves")]])
+                self.session.typed("")
+            elif not self.session.interrupt_run():
+                self.write_lines([[("class:note", "Ctrl-D leaves")]])
 
         @keys.add("c-d", filter=Condition(lambda: not self._buffer.text))
         def leave(event: KeyPressEvent) -> None:
@@ -342,9 +345,9 @@ class Screen:
                 await self.run_editor([*command, str(draft)])
                 text = draft.read_text(encoding="utf-8", errors="replace").rstrip("\n")
             except UsageError as error:
-                self.show(failure(error, self.width))
+                self.session.fail(error)
             except OSError as error:
-                self.show(failure(UsageError(f"the editor cannot be run: {error.strerror}"), self.width))
+                self.session.fail(UsageError(f"the editor cannot be run: {error.strerror}"))
             else:
                 self._buffer.document = Document(text, len(text))
 

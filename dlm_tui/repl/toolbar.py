@@ -1,6 +1,6 @@
 """The lines under the prompt: the routing of what stands in it, and how all else stands. Pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prompt_toolkit.utils import get_cwidth
@@ -9,7 +9,9 @@ from dlm_core.events import Routing, TrainStep
 from dlm_core.requests import RoutingChoice
 from dlm_core.safetext import visible_line
 from dlm_tui.session.bars import bar, bar_lines, cut
-from dlm_tui.session.engine_session import State
+from dlm_tui.session.engine_session import EngineState
+from dlm_tui.session.live_routing import static_routing
+from dlm_tui.session.session import Session
 from dlm_tui.session.signs import AdapterSign
 from dlm_tui.session.text import NOTE, WARNING, Line, plain
 from dlm_tui.session.wording import duration
@@ -27,7 +29,7 @@ class Standing:
     `routing` is that of the line being typed, None while unknown; `stale`: the line has changed since.
     """
 
-    state: State
+    state: EngineState
     detail: str = ""
     base: str = ""
     version: str = ""
@@ -43,6 +45,27 @@ class Standing:
     document_errors: int = 0
 
 
+def standing(session: Session) -> Standing:
+    """How a session stands now."""
+    engine, document, run = session.engine, session.document.state, session.runs.view
+    return Standing(
+        state=engine.state,
+        detail=engine.detail,
+        base=engine.ready.base if engine.ready else "",
+        version=session.version,
+        choice=session.conversation.choice,
+        routing=session.live.routing,
+        stale=session.live.stale,
+        step=run.last if run is not None else None,
+        training=session.runs.under_way,
+        replying=session.replies.begun,
+        waiting=session.replies.waiting,
+        warnings=len(session.warnings),
+        untrained=document.untrained if document.generation else 0,
+        document_errors=len(document.errors),
+    )
+
+
 def toolbar(
     now: Standing, signs: Mapping[str, AdapterSign], width: int, *, unicode: bool = True
 ) -> list[Line]:
@@ -54,24 +77,9 @@ def toolbar(
     return lines
 
 
-def static_weights(choice: RoutingChoice, adapters: Sequence[str]) -> dict[str, float] | None:
-    """The weights that need no engine to be known: all but the gate's. None in mode auto."""
-    match choice.mode:
-        case "off":
-            return dict.fromkeys(adapters, 1 / len(adapters)) if adapters else {}
-        case "pin":
-            return {name: float(name == choice.adapter) for name in adapters}
-        case "mix":
-            total = sum(choice.mix.values()) or 1.0
-            return {name: choice.mix.get(name, 0.0) / total for name in adapters}
-        case "base":
-            return dict.fromkeys(adapters, 0.0)
-        case "auto":
-            return None
-
-
 def _routing_lines(now: Standing, signs: Mapping[str, AdapterSign], width: int, unicode: bool) -> list[Line]:
-    known = now.routing.weights if now.routing is not None else static_weights(now.choice, tuple(signs))
+    routing = now.routing or static_routing(now.choice, tuple(signs))
+    known = routing.weights if routing is not None else None
     in_one = _in_one_row(known, now.stale, signs, width, unicode)
     if in_one is not None:
         return [in_one]

@@ -11,13 +11,6 @@ import msgspec
 from dlm_core.errors import NOT_JSON, DlmError, UsageError
 from dlm_core.events import AdapterOpenness, Reply, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
-from dlm_tui.session.commands import (
-    Invocation,
-    parse_gate,
-    parse_params,
-    shown_params,
-)
-from dlm_tui.session.routing_flags import check_adapter, parse_mix
 
 FORMAT = 1
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -161,10 +154,6 @@ class Conversation:
         """Forget the turns; routing, sampling and system prompt stay."""
         self.turns.clear()
 
-    def toggle_gate(self) -> None:
-        """From `auto` to `off`; from anything else back to `auto`."""
-        self.choice = parse_gate("", self.choice)
-
     def save(self, path: Path) -> None:
         """Write the conversation as `.json` or `.md`.
 
@@ -225,43 +214,6 @@ class Conversation:
         return self.turns[-1]
 
 
-def apply(invocation: Invocation, conversation: Conversation, adapters: tuple[str, ...]) -> str | None:
-    """Carry out a command that concerns the conversation alone.
-
-    Returns:
-        One sentence that says how things stand now; None for a command that the front end has to carry out.
-
-    Raises:
-        UsageError: the argument is wrong; nothing has changed.
-    """
-    argument = invocation.argument
-    match invocation.name:
-        case "gate":
-            conversation.choice = parse_gate(argument, conversation.choice)
-            return describe(conversation.choice)
-        case "adapter":
-            if argument:
-                pinned = check_adapter(argument, adapters)
-                conversation.choice = RoutingChoice(mode="pin", adapter=pinned)
-            else:
-                conversation.choice = RoutingChoice()
-            return describe(conversation.choice)
-        case "mix":
-            conversation.choice = RoutingChoice(mode="mix", mix=parse_mix(argument, adapters))
-            return describe(conversation.choice)
-        case "params":
-            conversation.sampling = parse_params(argument, conversation.sampling)
-            return shown_params(conversation.sampling)
-        case "system":
-            return _set_system(conversation, argument)
-        case "clear":
-            count = len(conversation.turns)
-            conversation.clear()
-            return f"a new conversation ({count} {'turn' if count == 1 else 'turns'} forgotten)"
-        case _:
-            return None
-
-
 def describe(choice: RoutingChoice) -> str:
     """How the next reply is routed, in words."""
     match choice.mode:
@@ -291,14 +243,6 @@ def _lightened(turns: Sequence[Turn]) -> tuple[Turn, ...]:
         )
         for number, turn in enumerate(turns)
     )
-
-
-def _set_system(conversation: Conversation, argument: str) -> str:
-    if argument:
-        conversation.system = None if argument.lower() == "none" else argument
-    if conversation.system is None:
-        return "the system prompt is the document's"
-    return f"system prompt: {conversation.system}"
 
 
 def _markdown(saved: _Saved) -> str:

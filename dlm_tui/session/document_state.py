@@ -25,7 +25,7 @@ class Warned:
 
 
 @dataclass(frozen=True)
-class Situation:
+class DocumentState:
     """The document as it stands on disk, against what was last trained.
 
     `changes` counts sections that are new, changed or gone since the last run; `stamp` is the file's time
@@ -66,16 +66,16 @@ def stamp_of(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size
 
 
-def look(path: Path) -> Situation:
+def look(path: Path) -> DocumentState:
     """Read the document and what the store has of it. Never raises: problems are part of the situation."""
     stamp = stamp_of(path)
     parsed = parse_file(path)
     if parsed.document is None:
-        return Situation(path, stamp, errors=tuple(parsed.errors))
+        return DocumentState(path, stamp, errors=tuple(parsed.errors))
     return _look_into_store(parsed.document, stamp)
 
 
-def _look_into_store(document: Document, stamp: Stamp) -> Situation:
+def _look_into_store(document: Document, stamp: Stamp) -> DocumentState:
     from dlm_core.store import Store
     from dlm_core.store.metrics_reader import MetricsReader
     from dlm_tui.session.section_states import section_states
@@ -99,7 +99,7 @@ def _look_into_store(document: Document, stamp: Stamp) -> Situation:
                     break
     except StoreError as error:
         problem = str(error)
-    return Situation(
+    return DocumentState(
         path=document.path,
         stamp=stamp,
         adapters=document.adapter_names,

@@ -1,27 +1,28 @@
-"""The REPL's line to the engine process: opens the document, says how it stands, comes back after a death."""
+"""A session's line to the engine process: opens the document, says how it stands, comes back from a death."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
 from msgspec import structs
 
-from dlm_core.client import EngineClient
+from dlm_core.client import EngineClient, Subscription
 from dlm_core.errors import DlmError, HostError
-from dlm_core.events import AnyEvent, BaseProgress, Log, Ready
-from dlm_core.requests import AnyRequest, Open, Reload
+from dlm_core.events import AnyEvent, BaseProgress, Log, Masked, MaskedRow, Ready, Why
+from dlm_core.requests import AnyRequest, Explain, Mask, Message, Open, Reload, RoutingChoice
 
 RESTART_HINT = "/restart brings it back; the conversation stays"
 
-State = Literal["starting", "loading", "ready", "refused", "dead"]
+EngineState = Literal["starting", "loading", "ready", "refused", "dead"]
 
 
-class EngineLink:
+class EngineSession:
     """One document open in one engine process.
 
-    `on_event` gets every event that is not the answer to a request made through `stream`; `on_state` is
-    called whenever `state` or `detail` (what is going on, in a few words) changes.
+    `on_log` gets what the engine says while it opens the document; `on_state` is called whenever `state` or
+    `detail` (what is going on, in a few words) changes, `on_trouble` with what keeps the document from being
+    open.
     """
 
     def __init__(
@@ -29,16 +30,16 @@ class EngineLink:
         client: EngineClient,
         path: Path,
         *,
-        on_event: Callable[[AnyEvent], None],
+        on_log: Callable[[Log], None],
         on_state: Callable[[], None],
         on_trouble: Callable[[DlmError], None],
     ) -> None:
-        self.state: State = "starting"
+        self.state: EngineState = "starting"
         self.detail = ""
         self.ready: Ready | None = None
         self._client = client
         self._path = path
-        self._on_event = on_event
+        self._on_log = on_log
         self._on_state = on_state
         self._on_trouble = on_trouble
         self._trouble: DlmError | None = None
@@ -46,35 +47,26 @@ class EngineLink:
         self._opening: asyncio.Task[None] | None = None
         client.on_death = self._died
 
+    @property
+    def pid(self) -> int | None:
+        """The process id; None while there is no process."""
+        return self._client.pid
+
     async def start(self) -> None:
         """Start the process and begin to open the document; returns before it is open."""
-        try:
-            await self._client.start()
-        except HostError as error:
-            self._settle("dead", error)
-            return
-        self._open(Open(request_id=self._client.new_id(), path=str(self._path.absolute())))
+        await self._start(self._client.start)
 
     async def restart(self) -> None:
         """End the process, start it anew and open the document again."""
         await self._cancel_opening()
         self._set("starting")
         self._settled.clear()
-        try:
-            await self._client.restart()
-        except HostError as error:
-            self._settle("dead", error)
-            return
-        self._open(Open(request_id=self._client.new_id(), path=str(self._path.absolute())))
+        await self._start(self._client.restart)
 
     def reopen(self) -> None:
         """Open the document again in the running process, after it was refused or something else changed."""
         if self._client.alive and (self._opening is None or self._opening.done()):
-            request_id = self._client.new_id()
-            if self.state == "ready":
-                self._open(Reload(request_id=request_id))
-            else:
-                self._open(Open(request_id=request_id, path=str(self._path.absolute())))
+            self._open(Reload(request_id=self.new_id()) if self.state == "ready" else self._open_request())
 
     def committed(self, adapters: Iterable[str], version: str) -> None:
         """A run in this process ended with new versions of these adapters; `ready` says so from now on."""
@@ -90,9 +82,36 @@ class EngineLink:
         assert self.ready is not None
         return self.ready
 
-    def stream(self, request: AnyRequest) -> AsyncIterator[AnyEvent]:
+    async def explain(self, messages: tuple[Message, ...], choice: RoutingChoice) -> Why:
+        """What stands behind the routing of the last of `messages`."""
+        await self.until_ready()
+        request = Explain(request_id=self.new_id(), messages=messages, choice=choice)
+        found = [event async for event in self.stream(request) if isinstance(event, Why)]
+        if not found:
+            raise HostError("the engine did not say why")
+        return found[-1]
+
+    async def mask(self) -> tuple[MaskedRow, ...]:
+        """The rows that a training of the document, as it stands on disk, would learn from."""
+        rows: tuple[MaskedRow, ...] = ()
+        async for event in self.stream(Mask(request_id=self.new_id(), path=str(self._path.absolute()))):
+            if isinstance(event, Masked):
+                rows = event.rows
+        return rows
+
+    async def stream(self, request: AnyRequest) -> AsyncIterator[AnyEvent]:
         """The events that answer a request, as `EngineClient.stream`."""
-        return self._client.stream(request)
+        try:
+            async for event in self._client.stream(request):
+                yield event
+        except HostError as error:
+            if self.state != "dead":
+                raise
+            raise HostError(error.message, RESTART_HINT) from error
+
+    def subscribe(self) -> Subscription:
+        """Follow every event from now on, whoever asked for it."""
+        return self._client.subscribe()
 
     def new_id(self) -> str:
         """An id for the next request."""
@@ -107,6 +126,17 @@ class EngineLink:
         await self._cancel_opening()
         await self._client.close()
 
+    async def _start(self, start: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await start()
+        except HostError as error:
+            self._settle("dead", error)
+        else:
+            self._open(self._open_request())
+
+    def _open_request(self) -> Open:
+        return Open(request_id=self.new_id(), path=str(self._path.absolute()))
+
     def _open(self, request: Open | Reload) -> None:
         self._set("loading")
         self._settled.clear()
@@ -114,16 +144,15 @@ class EngineLink:
 
     async def _follow(self, request: Open | Reload) -> None:
         try:
-            async for event in self._client.stream(request):
+            async for event in self.stream(request):
                 match event:
                     case Ready():
                         self.ready = event
-                        self._trouble = None
                         self._settle("ready")
                     case BaseProgress():
                         self._set("loading", _loading(event))
                     case Log():
-                        self._on_event(event)
+                        self._on_log(event)
         except DlmError as error:
             if self.state != "dead":
                 self._settle("refused", error)
@@ -134,14 +163,14 @@ class EngineLink:
     def _died(self, sentence: str) -> None:
         self._settle("dead", HostError(sentence, RESTART_HINT))
 
-    def _settle(self, state: State, trouble: DlmError | None = None) -> None:
+    def _settle(self, state: EngineState, trouble: DlmError | None = None) -> None:
         self._trouble = trouble
         self._set(state)
         self._settled.set()
         if trouble is not None:
             self._on_trouble(trouble)
 
-    def _set(self, state: State, detail: str = "") -> None:
+    def _set(self, state: EngineState, detail: str = "") -> None:
         self.state, self.detail = state, detail
         self._on_state()
 

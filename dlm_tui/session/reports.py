@@ -1,16 +1,18 @@
-"""What the REPL says about replies, routing, the document and itself: values in, styled lines out."""
+"""What a session has to say, as styled lines: replies, routing, the document, help. Values in, lines out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlm_core.events import Neighbour, Ready, Routing
+from dlm_core.requests import RoutingChoice
 from dlm_core.safetext import visible, visible_line
+from dlm_tui.session import shown as values
 from dlm_tui.session.bars import bar_lines, cut
-from dlm_tui.session.commands import COMMANDS, Command, find
-from dlm_tui.session.conversation import Answer, Conversation, describe, left_out
-from dlm_tui.session.document_state import Situation, Warned
+from dlm_tui.session.commands import COMMANDS, Command
+from dlm_tui.session.conversation import Answer, Turn, describe, left_out
+from dlm_tui.session.document_state import DocumentState, Warned
 from dlm_tui.session.signs import AdapterSign
-from dlm_tui.session.text import NOTE, STRONG, WARNING, Line, sentences, wrapped
+from dlm_tui.session.text import NOTE, STRONG, WARNING, Line, failure, sentences, wrapped
 from dlm_tui.session.wording import duration, lines
 
 MAX_WIDTH = 88
@@ -32,6 +34,31 @@ class Look:
     @property
     def dot(self) -> str:
         return " · " if self.unicode else ", "
+
+
+def report(shown: values.Shown, look: Look) -> list[Line]:
+    """Anything that a session can have to say."""
+    match shown:
+        case values.Told():
+            return sentences(shown.sentences, look.room, WARNING if shown.warning else NOTE)
+        case values.Failed():
+            return failure(shown.error, look.room)
+        case values.Entered():
+            return shown_line(shown.line, look, NOTE)
+        case values.DocumentShown():
+            return show_report(shown.document, shown.ready, shown.choice, look)
+        case values.ProblemsShown():
+            return errors_report(shown.document, look)
+        case values.BaseShown():
+            return model_report(shown.ready, look)
+        case values.WarningsShown():
+            return warnings_report(shown.warnings, look)
+        case values.HistoryShown():
+            return history_report(shown.turns, look)
+        case values.HelpShown():
+            return help_report(shown.command, look, shown.keys)
+        case values.WhyShown():
+            return why_report(shown.answer, shown.why.neighbours, look)
 
 
 def routing_words(routing: Routing) -> str:
@@ -126,7 +153,7 @@ def _most_open(answer: Answer) -> list[tuple[float, str, int, int]]:
     return sorted(found, reverse=True)[:_TOP_RANKS]
 
 
-def show_report(now: Situation, ready: Ready | None, conversation: Conversation, look: Look) -> list[Line]:
+def show_report(now: DocumentState, ready: Ready | None, choice: RoutingChoice, look: Look) -> list[Line]:
     """The document, what was trained of it, its gate, and how the next reply is routed."""
     texts = [f"{now.path}  {now.dlm_id}".rstrip(), f"base {now.base_model}", _sections(now)]
     report: list[Line] = sentences(map(visible_line, texts), look.room, "")
@@ -147,7 +174,7 @@ def show_report(now: Situation, ready: Ready | None, conversation: Conversation,
         report += sentences(["gate: not trained yet"], look.room, "")
     else:
         report += sentences(lines(now.gate), look.room, "")
-    report += sentences([f"next reply: {describe(conversation.choice)}"], look.room, "")
+    report += sentences([f"next reply: {describe(choice)}"], look.room, "")
     if now.store_problem:
         report += sentences([now.store_problem], look.room, WARNING)
     if ready is None:
@@ -155,13 +182,13 @@ def show_report(now: Situation, ready: Ready | None, conversation: Conversation,
     return report
 
 
-def errors_report(now: Situation, look: Look) -> list[Line]:
+def errors_report(now: DocumentState, look: Look) -> list[Line]:
     """What keeps the document from being used."""
     texts = [f"line {d.span.line}: {d.message}" + (f" ({d.hint})" if d.hint else "") for d in now.errors]
     return sentences([f"{now.path} cannot be used as it stands:", *texts], look.room, WARNING)
 
 
-def _sections(now: Situation) -> str:
+def _sections(now: DocumentState) -> str:
     changes = ", ".join(
         f"{n} {state}" for state in ("new", "changed", "gone") if (n := now.changes.get(state))
     )
@@ -195,10 +222,10 @@ def warnings_report(warnings: Sequence[Warned], look: Look) -> list[Line]:
     return report or sentences(["no warnings"], look.room)
 
 
-def history_report(conversation: Conversation, look: Look) -> list[Line]:
+def history_report(turns: Sequence[Turn], look: Look) -> list[Line]:
     """The conversation so far."""
     report: list[Line] = []
-    for number, turn in enumerate(conversation.turns, start=1):
+    for number, turn in enumerate(turns, start=1):
         report += wrapped(f"{number}> {turn.question}", look.room, STRONG)
         for answer in (*turn.others, turn.answer):
             if answer is not turn.answer:
@@ -209,16 +236,16 @@ def history_report(conversation: Conversation, look: Look) -> list[Line]:
     return report or sentences(["nothing has been asked yet"], look.room)
 
 
-def help_report(argument: str, look: Look, keys: Sequence[tuple[str, str]]) -> list[Line]:
-    """All commands and keys, or one command at length. Raises UsageError for an unknown command."""
-    if argument:
-        return _help_on(find(argument), look)
+def help_report(command: Command | None, look: Look, keys: Mapping[str, str]) -> list[Line]:
+    """All commands and the front end's keys, or one command at length."""
+    if command is not None:
+        return _help_on(command, look)
     report: list[Line] = []
     column = min(max(len(c.name) + 1 for c in COMMANDS), look.room // 3) + 2
-    for command in COMMANDS:
-        report += _entry(f"/{command.name}", command.summary, column, look)
-    report.append([("", "")])
-    for key, what in keys:
+    for listed in COMMANDS:
+        report += _entry(f"/{listed.name}", listed.summary, column, look)
+    report += [[("", "")]] if keys else []
+    for key, what in keys.items():
         report += _entry(key, what, column, look)
     return report
 

@@ -1,34 +1,34 @@
-"""Training from the chat: sends it, follows its events, tells what matters, stops it."""
+"""Runs that a session asks for: sends them, follows their events, stops them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from msgspec import structs
 
-from dlm_core.events import GateTrained, Log, RunEnded, RunPlanned, TrainEpoch, TrainStep
+from dlm_core.events import Event, RunEnded, RunPlanned
 from dlm_core.requests import Train
-from dlm_tui.session.engine_session import EngineLink
-from dlm_tui.session.wording import lines, plan_head
+from dlm_tui.session.engine_session import EngineSession
+from dlm_tui.session.run_view import RunView
 
 
 class Runs:
-    """The runs this chat has asked for: at most one is under way, the newest of the others waits.
+    """At most one run is under way, the newest of the others waits.
 
-    `tell` gets sentences for the person, `on_log` what the engine warns of, `on_change` that `step` moved.
+    `view` is the run under way, from its plan on. `on_event` gets every event of a run; `on_waiting` is
+    called where one is asked for while another goes on, `on_change` where `view` or `under_way` moved.
     """
 
     def __init__(
         self,
-        link: EngineLink,
+        engine: EngineSession,
         *,
-        tell: Callable[[Sequence[str]], None],
-        on_log: Callable[[Log], None],
+        on_event: Callable[[Event], None],
+        on_waiting: Callable[[], None],
         on_change: Callable[[], None],
     ) -> None:
-        self.step: TrainStep | None = None
-        self.versions: dict[str, str] = {}
-        self._link = link
-        self._tell = tell
-        self._on_log = on_log
+        self.view: RunView | None = None
+        self._engine = engine
+        self._on_event = on_event
+        self._on_waiting = on_waiting
         self._on_change = on_change
         self._asked: list[str] = []
 
@@ -42,42 +42,29 @@ class Runs:
 
         Raises DlmError as the engine does.
         """
-        await self._link.until_ready()
-        request = structs.replace(request, request_id=self._link.new_id())
+        await self._engine.until_ready()
+        request = structs.replace(request, request_id=self._engine.new_id())
         if self.under_way:
-            self._tell(["a run is under way; this one follows it"])
+            self._on_waiting()
         self._asked.append(request.request_id)
         self._on_change()
         ended: RunEnded | None = None
         try:
-            async for event in self._link.stream(request):
-                match event:
-                    case TrainStep():
-                        self.step = event
-                        self._on_change()
-                    case RunPlanned():
-                        self._tell(plan_head(event))
-                    case TrainEpoch() | GateTrained():
-                        self._tell(lines(event))
-                    case Log():
-                        self._on_log(event)
-                    case RunEnded():
-                        ended = event
-                        self.versions = event.versions
+            async for event in self._engine.stream(request):
+                if isinstance(event, RunPlanned):
+                    self.view = RunView(event.run_id)
+                elif isinstance(event, RunEnded):
+                    ended = event
+                if self.view is not None and self.view.take(event):
+                    self._on_change()
+                self._on_event(event)
         finally:
             self._asked.remove(request.request_id)
-            self.step = None
+            self.view = None
             self._on_change()
-        if ended is not None:
-            self._tell(_ended(ended))
         return ended
 
     async def stop(self) -> None:
         """Ask every run to stop at its next step."""
         for request_id in tuple(self._asked):
-            await self._link.stop(request_id)
-
-
-def _ended(event: RunEnded) -> list[str]:
-    said = [line for line in lines(event) if not line.startswith("  a checkpoint is kept")]
-    return [*said, "  a checkpoint is kept; /train --resume goes on from it"] if event.checkpoint else said
+            await self._engine.stop(request_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from prompt_toolkit.utils import get_cwidth
+from wcwidth import wcwidth
 
 from dlm_core.errors import DlmError
 from dlm_core.safetext import visible
@@ -52,7 +52,7 @@ def row_end(text: str, width: int) -> int:
     """
     cells = 0
     for at, character in enumerate(text):
-        cells += get_cwidth(character)
+        cells += max(0, wcwidth(character))
         if cells > width:
             if character == " ":
                 return at + 1

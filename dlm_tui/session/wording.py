@@ -43,6 +43,21 @@ def lines(event: Event) -> list[str]:
     return [visible(line) for line in said]
 
 
+def chat_lines(event: Event) -> list[str]:
+    """What a chat says of an event beside it: as `lines`, but shorter, and in the chat's own commands."""
+    match event:
+        case RunPlanned():
+            return plan_head(event)
+        case RunEnded() if event.checkpoint:
+            return [*lines(event)[:-1], "  a checkpoint is kept; /train --resume goes on from it"]
+        case Log(code="cold_start"):
+            return []  # said by the warnings that stand
+        case TrainEpoch() | GateTrained() | RunEnded() | Log():
+            return lines(event)
+        case _:
+            return []
+
+
 def step_figures(event: TrainStep) -> str:
     """The figures of a step on one line: loss, loss per adapter, openness, speed."""
     figures = [f"loss {event.loss:.3f}"]

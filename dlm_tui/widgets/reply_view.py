@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import ClassVar
 
@@ -18,7 +18,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dlm_core.events import Routing
+from dlm_core.errors import DlmError
+from dlm_core.events import Routing, Token
 from dlm_core.requests import Message as Said
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.actions import bindings
@@ -68,6 +69,8 @@ class NoteView(Static):
 class ReplyView(Widget, can_focus=True):
     """One reply, growing while it streams, with its routing beside it or, where it is narrow, above it.
 
+    It takes what a session tells of a reply (see `session.front.ReplySink`).
+
     It is one widget that paints both: were each part a widget, a row that scrolls by would be painted once
     for each of them. `asked` are the messages it answers.
     """
@@ -106,16 +109,16 @@ class ReplyView(Widget, can_focus=True):
 
     # Growing
 
-    def show_routing(self, routing: Routing) -> None:
+    def routed(self, routing: Routing) -> None:
         """The routing is known; the reply is still to come."""
         self._routing = routing
         self._changed()
 
-    def grow(self, text: str, openness: Mapping[str, float]) -> None:
+    def token(self, token: Token) -> None:
         """Append a token; the screen follows a few times a second."""
-        self.text += text
-        self.pieces.append((text, dict(openness)))
-        self._unwritten += text
+        self.text += token.text
+        self.pieces.append((token.text, dict(token.openness)))
+        self._unwritten += token.text
         if self._write_timer is None and self._unwritten:
             self._written_at = time.monotonic()
             self._write_timer = after(self, WRITE_S, self._write)
@@ -140,18 +143,18 @@ class ReplyView(Widget, can_focus=True):
         else:
             self.refresh(Region(0, top + complete, width, height - top - complete))
 
-    def finish(self, answer: Answer) -> None:
+    def finished(self, answer: Answer) -> None:
         """The reply is complete."""
         self._stop_writing()
         self.answer, self.text = answer, answer.text
         self._markdown.show(visible(answer.text))
         self._changed()
 
-    def fail(self, sentence: str) -> None:
-        """The reply broke off; what was said stays."""
+    def failed(self, error: DlmError | None) -> None:
+        """The reply broke off, or was stopped before it began; what was said stays."""
         self._stop_writing()
         self._markdown.show(visible(self.text))
-        self._fault = sentence
+        self._fault = str(error) if error is not None else "stopped before it began"
         self._changed()
 
     def _stop_writing(self) -> None:

@@ -70,7 +70,7 @@ async def test_slash_commands_work_and_an_unknown_one_names_the_nearest(open_wor
         await stage.ask("/help train")
         await stage.until(lambda: "Train the document as it stands on disk" in stage.screen_text(), "help")
         await stage.ask("/show")
-        await stage.until(lambda: "sections: 4 new" in stage.screen_text(), "the overview")
+        await stage.until(lambda: "4 sections, not trained yet" in stage.screen_text(), "the overview")
 
 
 async def test_escape_stops_the_reply_and_keeps_what_was_said(open_workbench: Open) -> None:
@@ -215,7 +215,7 @@ async def test_the_app_outlives_a_history_that_is_exchanged_while_it_is_shown(op
         await stage.ask("tone please")
         await stage.answered(1)
         for _ in range(3):  # as when another document's history is opened meanwhile
-            showing = asyncio.ensure_future(stage.bench.chat._show_turns())
+            showing = asyncio.ensure_future(stage.bench.chat.show_turns())
             await asyncio.sleep(0)
             showing.cancel()
         await stage.ask("once more")

@@ -4,10 +4,9 @@ import pytest
 from rich.style import Style
 from textual.strip import Strip
 
-from dlm_core.errors import DlmError
 from dlm_core.requests import Open as OpenRequest
-from dlm_tui.screens.engine_room import EngineChanged
 from dlm_tui.settings import Settings
+from tests.fakes.engine import Script
 from tests.tui.app.conftest import DOCUMENT, Open
 
 
@@ -261,19 +260,20 @@ async def test_escape_closes_the_list_below_the_text(open_workbench: Open) -> No
 
 
 async def test_a_document_with_problems_is_opened_once_it_is_saved_without(open_workbench: Open) -> None:
-    async with open_workbench(text=DOCUMENT.replace("#tone", "#tnoe"), wait=False) as stage:
+    refusing = Script(open_error="18 lines")
+    async with open_workbench(refusing, text=DOCUMENT.replace("#tone", "#tnoe"), wait=False) as stage:
         bench = stage.bench
         await stage.until(lambda: bench.editor.diagnostics, "the first check")
-        bench.post_message(EngineChanged("refused", bench._why_refused(DlmError("18 lines"))))
         await stage.until(lambda: "document not opened" in stage.screen_text(), "the refusal")
-        assert "2 problems" in bench._why_refused(DlmError("18 lines"))
+        await stage.until(lambda: "the document has 2 problems" in stage.screen_text(), "how many there are")
         opened = sum(isinstance(request, OpenRequest) for request in stage.client.sent)
+        stage.client.engine.script = Script(adapters=("knowledge", "tone"))
         bench.editor.area.replace_all(DOCUMENT)
         await stage.pilot.press("f2")
         await stage.until(
             lambda: sum(isinstance(r, OpenRequest) for r in stage.client.sent) > opened, "its being opened"
         )
-        await stage.until(lambda: bench.engine_state == "ready", "its being ready")
+        await stage.until(lambda: bench.session.engine.state == "ready", "its being ready")
 
 
 async def test_the_cursor_stays_in_view_when_the_terminal_shrinks(open_workbench: Open) -> None:

@@ -77,7 +77,7 @@ async def test_a_section_that_changed_since_the_save_is_shown_by_line(open_workb
 
 async def test_without_the_base_the_mask_is_by_line_and_says_why(open_workbench: Open) -> None:
     async with open_workbench(size=(160, 40)) as stage:
-        stage.bench.engine_state = "loading"
+        stage.bench.session.engine.state = "loading"
         await stage.pilot.press("alt+m")
         await stage.until(
             lambda: any("by line: the base is not loaded" in n.message for n in stage.app._notifications),

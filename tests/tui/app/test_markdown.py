@@ -100,7 +100,7 @@ async def test_growing_within_a_row_lays_nothing_out_anew() -> None:
 async def test_the_routing_stands_beside_a_reply_where_there_is_room_and_above_it_elsewhere() -> None:
     app = _Reply()
     async with app.run_test(size=(90, 20)) as pilot:
-        app.reply.show_routing(ROUTING)
+        app.reply.routed(ROUTING)
         app.reply.append("one two three")
         await pilot.pause()
         beside = app.lines()
@@ -115,7 +115,7 @@ async def test_the_routing_stands_beside_a_reply_where_there_is_room_and_above_i
 async def test_beside_taller_bars_a_reply_grows_without_a_layout() -> None:
     app = _Reply()
     async with app.run_test(size=(90, 20)) as pilot:
-        app.reply.show_routing(ROUTING)
+        app.reply.routed(ROUTING)
         app.reply.append("one")
         await pilot.pause()
         layouts = layouts_of(app.reply)
@@ -137,7 +137,7 @@ async def test_what_is_selected_in_a_reply_is_its_text() -> None:
 async def test_a_drag_over_a_reply_selects_its_text_and_nothing_of_what_stands_beside_it(width: int) -> None:
     app = _Reply()
     async with app.run_test(size=(width, 20)) as pilot:
-        app.reply.show_routing(ROUTING)
+        app.reply.routed(ROUTING)
         app.reply.append("one two three")
         await pilot.pause()
         row = 0 if width == 90 else 5

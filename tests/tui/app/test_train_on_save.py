@@ -47,13 +47,15 @@ async def test_saves_during_a_run_are_trained_after_it_by_one_run_that_leaves_un
     async with open_workbench(Script(adapters=TWO, steps=4, step_delay=1.0), turnstile=turnstile) as stage:
         bench = stage.bench
         await stage.pilot.press("alt+w", "ctrl+end", "f5")
-        await stage.until(lambda: bench.training_now, "the run")
+        await stage.until(lambda: bench.training.under_way, "the run")
         for letter in "ab":
             await stage.pilot.press(letter, "f2")
-            await stage.until(lambda: bench._due == "waiting", "the save being noted")
+            await stage.until(lambda: bench.training.due == "waiting", "the save being noted")
         await stage.pilot.press("c")
         turnstile.open()
-        await stage.until(lambda: runs_asked(stage) == 2 and not bench.training_now, "the second run's end")
+        await stage.until(
+            lambda: runs_asked(stage) == 2 and not bench.training.under_way, "the second run's end"
+        )
         await stage.pilot.pause(0.1)
         assert runs_asked(stage) == 2
         assert stage.path.read_text().endswith("ab") and bench.editor.area.text.endswith("abc")
@@ -64,12 +66,12 @@ async def test_stopping_a_run_drops_the_save_that_waited(open_workbench: Open) -
     async with open_workbench(Script(adapters=TWO, steps=4, step_delay=1.0), turnstile=turnstile) as stage:
         bench = stage.bench
         await stage.pilot.press("alt+w", "ctrl+end", "f5")
-        await stage.until(lambda: bench.training_now, "the run")
+        await stage.until(lambda: bench.training.under_way, "the run")
         await stage.pilot.press("a", "f2")
-        await stage.until(lambda: bench._due == "waiting", "the save being noted")
+        await stage.until(lambda: bench.training.due == "waiting", "the save being noted")
         await stage.pilot.press("f8")
         turnstile.open()
-        await stage.until(lambda: not bench.training_now, "the run's end")
+        await stage.until(lambda: not bench.training.under_way, "the run's end")
         await stage.pilot.pause(0.1)
         assert runs_asked(stage) == 1
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from dlm_core.requests import RoutingChoice, Sampling
-from dlm_tui.repl.session import run_repl
+from dlm_tui.repl.run import run_repl
 
 if __name__ == "__main__":
     sys.exit(

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import AdapterOpenness, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
-from dlm_tui.session.commands import Invocation, read_line
-from dlm_tui.session.conversation import Answer, Conversation, Turn, apply, describe
+from dlm_tui.session.conversation import Answer, Conversation, Turn
 
 ADAPTERS = ("knowledge", "tone")
 WEIGHTS = Routing(mode="auto", weights={"knowledge": 0.8, "tone": 0.2}, reason="the gate -- decides")
@@ -25,12 +24,6 @@ def answer(text: str, mode: str = "auto") -> Answer:
         timing=Timing(load_s=0, route_s=0.01, first_token_s=0.2, tokens_per_s=20, tokens=3),
         version="v0002",
     )
-
-
-def do(conversation: Conversation, line: str) -> str | None:
-    invocation = read_line(line)
-    assert isinstance(invocation, Invocation)
-    return apply(invocation, conversation, ADAPTERS)
 
 
 def test_the_engine_is_sent_the_whole_conversation() -> None:
@@ -65,50 +58,6 @@ def test_an_answer_of_the_bare_base_does_not_enter_the_conversation() -> None:
 def test_answering_again_needs_a_question() -> None:
     with pytest.raises(UsageError, match="nothing has been asked"):
         Conversation().messages_of_last()
-
-
-@pytest.mark.parametrize(
-    ("lines", "choice"),
-    [
-        (["/gate off"], RoutingChoice(mode="off")),
-        (["/gate off", "/gate auto"], RoutingChoice()),
-        (["/gate"], RoutingChoice(mode="off")),
-        (["/gate", "/gate"], RoutingChoice()),
-        (["/adapter tone"], RoutingChoice(mode="pin", adapter="tone")),
-        (["/adapter tone", "/adapter"], RoutingChoice()),
-        (["/adapter tone", "/gate"], RoutingChoice()),
-        (["/mix tone:7,knowledge:3"], RoutingChoice(mode="mix", mix={"tone": 7.0, "knowledge": 3.0})),
-    ],
-)
-def test_commands_set_the_routing_of_the_next_reply(lines: list[str], choice: RoutingChoice) -> None:
-    conversation = Conversation()
-    said = [do(conversation, line) for line in lines]
-    assert conversation.choice == choice
-    assert said[-1] == describe(choice)
-
-
-@pytest.mark.parametrize("line", ["/adapter nobody", "/mix tone:-1", "/gate maybe", "/params heat=1"])
-def test_a_wrong_command_changes_nothing(line: str) -> None:
-    conversation = Conversation()
-    with pytest.raises(UsageError):
-        do(conversation, line)
-    assert conversation == Conversation()
-
-
-def test_params_and_system_prompt_are_set_and_shown() -> None:
-    conversation = Conversation()
-    said = do(conversation, "/params temperature=0.7 seed=3")
-    assert conversation.sampling == Sampling(temperature=0.7, seed=3)
-    assert said is not None
-    assert "temperature=0.7" in said
-    do(conversation, "/params seed=none")
-    assert conversation.sampling.seed is None
-    assert do(conversation, "/system Answer in verse.") == "system prompt: Answer in verse."
-    assert do(conversation, "/system none") == "the system prompt is the document's"
-
-
-def test_commands_of_the_front_end_are_left_to_it() -> None:
-    assert do(Conversation(), "/train") is None
 
 
 texts = st.text(

@@ -11,7 +11,7 @@ HEAVY = ("torch", "transformers", "peft", "accelerate", "textual", "numpy", "hug
 def test_the_repl_imports_neither_torch_nor_textual() -> None:
     code = (
         "import sys\n"
-        "import dlm_tui.cli.root, dlm_tui.cli.repl, dlm_tui.repl.session, dlm_tui.repl.screen\n"
+        "import dlm_tui.cli.root, dlm_tui.repl.command, dlm_tui.repl.run, dlm_tui.repl.screen\n"
         "import dlm_tui.repl.plain, dlm_tui.repl.pipe, dlm_tui.session.document_state, dlm_core.store\n"
         f"print([m for m in {HEAVY} if m in sys.modules])"
     )

@@ -59,12 +59,12 @@ def test_json_is_one_object_a_turn(tmp_path: Path) -> None:
 
 
 def test_what_goes_wrong_is_told_and_the_next_prompt_answered(tmp_path: Path) -> None:
-    said = piped(tmp_path, "/nope\n/adapter nobody\n/show\nhi\n")
+    said = piped(tmp_path, "/nope\n/adapter nobody\n/edit\nhi\n")
     assert said.stdout == "Turn 1, auto: hi\n"
     assert said.returncode == 1
     assert "there is no command /nope" in said.stderr
     assert "no adapter `nobody`" in said.stderr
-    assert "/show needs a terminal" in said.stderr
+    assert "/edit needs a terminal" in said.stderr
 
 
 def test_a_fault_inside_the_engine_fails_one_prompt_only(tmp_path: Path) -> None:

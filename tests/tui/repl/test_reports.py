@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.utils import get_cwidth
 
-from dlm_core.errors import UsageError
 from dlm_core.events import AdapterOpenness, Neighbour, Routing, Timing
-from dlm_tui.repl.errands import KEYS
+from dlm_core.requests import RoutingChoice
+from dlm_tui.repl.terminal import KEYS
 from dlm_tui.session import reports
-from dlm_tui.session.commands import COMMANDS
+from dlm_tui.session.commands import COMMANDS, find
 from dlm_tui.session.conversation import Answer, Conversation
-from dlm_tui.session.document_state import Situation, Warned
+from dlm_tui.session.document_state import DocumentState, Warned
 from dlm_tui.session.reports import Look
 from dlm_tui.session.signs import adapter_signs
 from dlm_tui.session.text import Line, plain, row_end, wrapped
@@ -88,28 +88,26 @@ def test_warnings_come_with_their_remedy_or_there_are_none() -> None:
 
 
 def test_help_lists_every_command_and_key_and_explains_one() -> None:
-    said = text(reports.help_report("", WIDE, KEYS))
+    said = text(reports.help_report(None, WIDE, KEYS))
     assert all(f"/{command.name}" in said for command in COMMANDS)
     assert "Ctrl-D" in said
-    assert "takes the old one's place" in text(reports.help_report("again", WIDE, KEYS))
-    with pytest.raises(UsageError, match="no command"):
-        reports.help_report("agian", WIDE, KEYS)
+    assert "takes the old one's place" in text(reports.help_report(find("again"), WIDE, KEYS))
 
 
 def test_history_shows_every_answer_to_a_question() -> None:
     conversation = Conversation()
     conversation.answered("One?", ANSWER)
     conversation.answered_again(changed(text="No.", finish_reason="interrupted"))
-    said = text(reports.history_report(conversation, WIDE))
+    said = text(reports.history_report(conversation.turns, WIDE))
     assert said == "1> One?\nanother reply, auto: the gate decides:\nYes.\nNo.\n[stopped]"
 
 
 def test_show_counts_sections_samples_and_versions() -> None:
-    now = Situation(
+    now = DocumentState(
         Path("a.dlm"), None, NAMES, "01H", "smollm2-135m", sections=5, samples={"knowledge": 3, "tone": 1},
         gate_enabled=True, changes={"new": 1, "trained": 4}, versions={"knowledge": "v0002"}, generation=2,
     )  # fmt: skip
-    said = text(reports.show_report(now, None, Conversation(), WIDE))
+    said = text(reports.show_report(now, None, RoutingChoice(), WIDE))
     assert "5 sections: 1 new since the last run" in said
     assert "● knowledge  v0002 · 3 tagged sections" in said
     assert "▲ tone  not trained · 1 tagged section" in said
@@ -120,14 +118,14 @@ def test_show_counts_sections_samples_and_versions() -> None:
 def test_reports_fit_the_terminal(look: Look) -> None:
     conversation = Conversation()
     conversation.answered("A question that is rather long for a narrow terminal?", ANSWER)
-    now = Situation(Path("a.dlm"), None, NAMES, "01H", "smollm2-135m", sections=5)
+    now = DocumentState(Path("a.dlm"), None, NAMES, "01H", "smollm2-135m", sections=5)
     everything = [
         *reports.reply_report(changed(finish_reason="length", dropped_turns=2), look, 2048),
         *reports.why_report(ANSWER, (Neighbour(question="q" * 99, adapter="tone", similarity=1),), look),
-        *reports.show_report(now, None, conversation, look),
-        *reports.history_report(conversation, look),
-        *reports.help_report("", look, KEYS),
-        *reports.help_report("again", look, KEYS),
+        *reports.show_report(now, None, conversation.choice, look),
+        *reports.history_report(conversation.turns, look),
+        *reports.help_report(None, look, KEYS),
+        *reports.help_report(find("again"), look, KEYS),
     ]
     assert max(len(plain(line)) for line in everything) <= look.width
     assert look.unicode or text(everything).replace("…", "").isascii()

@@ -347,7 +347,7 @@ def test_copy_reaches_the_clipboard_through_tmux(tmp_path: Path) -> None:
         terminal.line("hi")
         terminal.expect("copied")
         terminal.line("/copy")
-        terminal.expect("sent to the terminal's clipboard")
+        terminal.expect("sent to the clipboard")
     assert b"\x1bPtmux;\x1b\x1b]52;c;Y29waWVk\x07\x1b\\" in terminal.raw
 
 

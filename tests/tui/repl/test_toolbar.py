@@ -7,7 +7,8 @@ from prompt_toolkit.utils import get_cwidth
 
 from dlm_core.events import Routing, TrainStep
 from dlm_core.requests import RoutingChoice
-from dlm_tui.repl.toolbar import Standing, static_weights, toolbar
+from dlm_tui.repl.toolbar import Standing, toolbar
+from dlm_tui.session.live_routing import static_routing
 from dlm_tui.session.signs import adapter_signs
 from dlm_tui.session.text import plain
 
@@ -64,12 +65,10 @@ def test_a_uniform_gate_is_told_from_one_that_decides() -> None:
 
 def test_hand_made_routing_is_shown_without_asking_the_engine() -> None:
     assert "1.00" in shown(Standing(state="loading", choice=RoutingChoice(mode="pin", adapter="tone")))
-    assert static_weights(RoutingChoice(mode="mix", mix={"tone": 3.0, "knowledge": 1.0}), NAMES) == {
-        "knowledge": 0.25,
-        "tone": 0.75,
-        "procedure": 0.0,
-    }
-    assert static_weights(RoutingChoice(), NAMES) is None
+    mixed = static_routing(RoutingChoice(mode="mix", mix={"tone": 3.0, "knowledge": 1.0}), NAMES)
+    assert mixed is not None
+    assert mixed.weights == {"knowledge": 0.25, "tone": 0.75, "procedure": 0.0}
+    assert static_routing(RoutingChoice(), NAMES) is None
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_the_repl_begins_as_the_flags_say(run: Run, document: Path, monkeypatch:
         began.append({"path": path, **given})
         return 1
 
-    monkeypatch.setattr("dlm_tui.repl.session.run_repl", run_repl)
+    monkeypatch.setattr("dlm_tui.repl.run.run_repl", run_repl)
     result = run("repl", document, "--adapter", "tone", "--seed", 3, "--system", "Brief.", "--watch")
     assert result.exit_code == 1
     assert began == [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dlm_core.errors import UsageError
-from dlm_tui.repl.errands import editor_command
+from dlm_tui.repl.terminal import editor_command
 
 DLM = "import sys; from dlm_tui.cli import main; sys.argv[0] = 'dlm'; main()"
 FAILS = "import dlm_tui.cli.documents as documents; documents.parse_file = lambda file: 1 / 0; "

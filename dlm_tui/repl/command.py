@@ -7,7 +7,7 @@ import click
 
 from dlm_core.document import load
 from dlm_core.requests import Sampling
-from dlm_tui.cli.flags import document_argument, routing_options, sampling_options
+from dlm_tui.flags import document_argument, routing_options, sampling_options
 from dlm_tui.session.routing_flags import choice_from_flags
 
 
@@ -34,7 +34,7 @@ def repl(
     Flags set how the chat begins; /help lists what can be changed within. Without a terminal, prompts are
     read one a line from stdin and replies are printed alone.
     """
-    from dlm_tui.repl.session import run_repl
+    from dlm_tui.repl.run import run_repl
 
     choice = choice_from_flags(load(file).adapter_names, gate=gate, adapter=adapter, adapter_mix=adapter_mix)
     ended = run_repl(

@@ -11,10 +11,10 @@ from dlm_core.client import EngineClient
 from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice, Sampling
 from dlm_tui.session.conversation import Conversation
-from dlm_tui.session.document_state import Situation
+from dlm_tui.session.document_state import DocumentState
+from dlm_tui.session.session import Session
 
 if TYPE_CHECKING:
-    from dlm_tui.repl.chat import Chat
     from dlm_tui.repl.plain import PlainFront
     from dlm_tui.repl.screen import Screen
 
@@ -57,51 +57,45 @@ def run_repl(
         raise UsageError("--watch needs a terminal", "leave it out, or use `dlm train --watch`")
     conversation = Conversation(system=system, choice=choice, sampling=sampling)
     client = EngineClient(engine=engine)
+    state = DocumentState(
+        path, None, document.adapter_names, document.dlm_id, document.frontmatter.base_model
+    )
+    return asyncio.run(_run(Session(path, client, conversation, state, watch=watch), piped, as_json))
+
+
+async def _run(session: Session, piped: bool, as_json: bool) -> int:
     if piped:
         from dlm_tui.repl.pipe import Pipe
 
-        where = str(path.absolute())
-        pipe = Pipe(where, client, conversation, document.adapter_names, json=as_json)
-        return asyncio.run(pipe.run())
-    situation = Situation(
-        path, None, document.adapter_names, document.dlm_id, document.frontmatter.base_model
-    )
-    return asyncio.run(_chat(path, client, conversation, situation, watch))
-
-
-async def _chat(
-    path: Path, client: EngineClient, conversation: Conversation, situation: Situation, watch: bool
-) -> int:
-    from dlm_tui.repl.chat import Chat
-
-    chat = Chat(path, client, conversation, situation, watch=watch)
-    front = _plain(chat) if os.environ.get("TERM", "") in _DUMB else _screen(chat, situation.dlm_id)
-    chat.attach(front)
+        return await Pipe(session, json=as_json).run()
+    front = _plain(session) if os.environ.get("TERM", "") in _DUMB else _screen(session)
+    session.attach(front)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, front.leave)
-    starting = asyncio.create_task(chat.start(), name="start engine")
+    starting = asyncio.create_task(session.start(), name="start engine")
     try:
         await front.run()
     finally:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
-        if chat.runs.under_way:
-            chat.tell(["stopping the training at its next step; a checkpoint is kept"])
+        if session.runs.under_way:
+            session.tell("stopping the training at its next step; a checkpoint is kept")
             await front.settle()
-        await chat.close()
+        await session.close()
         await front.settle()
     return 0
 
 
-def _plain(chat: "Chat") -> "PlainFront":
+def _plain(session: Session) -> "PlainFront":
     from dlm_tui.repl.plain import PlainFront
 
-    return PlainFront(chat)
+    return PlainFront(session)
 
 
-def _screen(chat: "Chat", dlm_id: str) -> "Screen":
+def _screen(session: Session) -> "Screen":
     from dlm_tui.repl.screen import Screen, open_history
     from dlm_tui.settings import state_home
 
-    return Screen(chat, history=open_history(state_home() / "questions" / (dlm_id or "unnamed")))
+    name = session.document.state.dlm_id or "unnamed"
+    return Screen(session, history=open_history(state_home() / "questions" / name))

@@ -1,0 +1,106 @@
+"""The workbench as the place that a session is shown in (see `session.front.Front`)."""
+
+from collections.abc import Callable, Mapping
+
+from textual.message import Message
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+
+from dlm_core.errors import DlmError, DocumentError
+from dlm_core.events import Event, Log, RunEnded
+from dlm_tui.panes.chat import ChatPane
+from dlm_tui.panes.dashboard import DashboardPane
+from dlm_tui.panes.editor import EditorPane
+from dlm_tui.panes.frame import PaneFrame
+from dlm_tui.screens.reply_detail import ReplyDetail
+from dlm_tui.screens.training_control import TrainingControl
+from dlm_tui.session.front import Asked
+from dlm_tui.session.shown import Failed, Shown, WhyShown
+from dlm_tui.widgets.reply_view import ReplyView
+
+
+class SessionChanged(Message):
+    """Something that is on screen all the time has changed: engine, routing, run, document."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, SessionChanged)
+
+
+class BenchFront:
+    """Hands what a session shows to the pane that it concerns; `leave` is asked to end the workbench."""
+
+    def __init__(
+        self,
+        screen: Screen[None],
+        frame: PaneFrame,
+        editor: EditorPane,
+        dashboard: DashboardPane,
+        chat: ChatPane,
+        training: TrainingControl,
+        leave: Callable[[], object],
+    ) -> None:
+        self._screen = screen
+        self._frame = frame
+        self._editor = editor
+        self._dashboard = dashboard
+        self._chat = chat
+        self._training = training
+        self._leave = leave
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        return {"F1": "All keys of the workbench."}
+
+    def show(self, shown: Shown) -> None:
+        match shown:
+            case WhyShown():
+                answer = shown.answer
+                self._screen.app.push_screen(ReplyDetail(answer, answer.tokens.said, answer.text, shown.why))
+            case Failed():
+                self._dashboard.fail(shown.error.message, shown.error.hint)
+                self._chat.show(Failed(self._in_short(shown.error)))
+            case _:
+                self._chat.show(shown)
+
+    def _in_short(self, error: DlmError) -> DlmError:
+        """The error; where it lists the document's problems, how many there are: the editor lists them."""
+        problems = sum(d.severity == "error" for d in self._editor.diagnostics)
+        if not problems or self._chat.session.engine.state != "refused":
+            return error
+        what = "a problem" if problems == 1 else f"{problems} problems"
+        return DocumentError(f"the document has {what}", "put right and saved, it is opened; F4 goes there")
+
+    async def open_reply(self, asked: Asked) -> ReplyView:
+        return await self._chat.open_reply(asked)
+
+    def run_event(self, event: Event) -> None:
+        self._dashboard.take(event)
+        match event:
+            case RunEnded():
+                self._training.ended(event)
+            case Log() if event.level != "info" and event.code != "cold_start":
+                text = f"{event.message}\n{event.hint}".strip()
+                severity: SeverityLevel = "error" if event.level == "error" else "warning"
+                self._screen.notify(text, severity=severity, markup=False)
+
+    def changed(self) -> None:
+        self._screen.post_message(SessionChanged())
+
+    def conversation_replaced(self) -> None:
+        self._screen.call_later(self._chat.show_turns)
+
+    def document_changed(self) -> None:
+        self._editor.look_at_disk()
+
+    async def save_document(self) -> bool:
+        return await self._training.save_first()
+
+    async def edit_document(self) -> bool:
+        self._frame.bring_up("editor")
+        return False
+
+    def copy(self, text: str) -> None:
+        self._screen.app.copy_to_clipboard(text)
+
+    def leave(self) -> None:
+        self._leave()

@@ -1,0 +1,260 @@
+"""One user's work with one document, whatever shows it: conversation, routing, engine, runs, document."""
+
+import asyncio
+from collections.abc import Awaitable
+from pathlib import Path
+
+from dlm_core.client import EngineClient
+from dlm_core.errors import DlmError, HostError
+from dlm_core.events import Event, Log, RunEnded, Why
+from dlm_core.requests import Message, RoutingChoice, Train
+from dlm_tui.session import mishaps
+from dlm_tui.session.chat_history import ChatHistory
+from dlm_tui.session.commands import parse_gate
+from dlm_tui.session.conversation import Answer, Conversation
+from dlm_tui.session.document_state import DocumentState, Warned
+from dlm_tui.session.document_watch import DocumentWatch
+from dlm_tui.session.engine_session import EngineSession
+from dlm_tui.session.front import Front
+from dlm_tui.session.live_routing import REST_S, LiveRouting, choice_of
+from dlm_tui.session.replies import Replies
+from dlm_tui.session.runs import Runs
+from dlm_tui.session.shown import Failed, Told
+
+
+class Session:
+    """What every front end does, once. A front shows it, and hands lines and keys on to it.
+
+    Args:
+        document: what is known of the document before it is looked at.
+        watch: train whenever the document is saved.
+        route_delay: seconds without a key before the line that is typed is routed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        client: EngineClient,
+        conversation: Conversation,
+        document: DocumentState,
+        *,
+        watch: bool = False,
+        route_delay: float = REST_S,
+    ) -> None:
+        self.path = path
+        self.watch = watch
+        self.conversation = conversation
+        self.document = DocumentWatch(
+            document, on_change=self._changed, on_saved=self._on_saved, on_committed=self._on_committed
+        )
+        self.engine = EngineSession(
+            client, path, on_log=self._on_log, on_state=self._on_state, on_trouble=self._on_trouble
+        )
+        self.live = LiveRouting(self.engine, self._changed, route_delay)
+        self.runs = Runs(
+            self.engine,
+            on_event=self._on_run_event,
+            on_waiting=lambda: self.tell("a run is under way; this one follows it"),
+            on_change=self._changed,
+        )
+        self.replies = Replies(
+            self.engine,
+            conversation,
+            lambda: self.front,
+            on_log=self._on_log,
+            on_answer=self._on_answer,
+            on_kept=self.keep,
+            on_change=self._changed,
+            on_failure=self.fail,
+        )
+        self.history = ChatHistory(lambda sentence: self.tell(sentence, warning=True))
+        self.version = ""
+        """The version that answers, as far as it is known."""
+        self._front: Front | None = None
+        self._line = ""
+        self._logged: list[Warned] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Where it is shown
+
+    def attach(self, front: Front) -> None:
+        """The front that everything is shown in from now on."""
+        self._front = front
+
+    @property
+    def front(self) -> Front:
+        assert self._front is not None, "attach comes first"
+        return self._front
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The document's adapters, as it stands on disk or else as the engine has it."""
+        return self.document.state.adapters or (self.engine.ready.adapters if self.engine.ready else ())
+
+    @property
+    def warnings(self) -> tuple[Warned, ...]:
+        """The warnings that stand, each once."""
+        standing = self.document.state.warnings
+        seen, codes = {w.message for w in standing}, {w.code for w in standing}
+        fresh = [w for w in self._logged if w.message not in seen and w.code not in codes]
+        return (*standing, *fresh)
+
+    def tell(self, *sentences: str, warning: bool = False) -> None:
+        """Say something to the user."""
+        self.front.show(Told(sentences, warning))
+
+    def fail(self, error: Exception) -> None:
+        """Say what did not work; an error that nobody foresaw is one sentence, and its traceback in a log."""
+        self.front.show(Failed(error if isinstance(error, DlmError) else mishaps.unforeseen(error)))
+
+    # Start and end
+
+    async def start(self) -> None:
+        """Start the engine, and begin to watch the document."""
+        self.spawn(self.document.follow())
+        await self.engine.start()
+
+    async def close(self) -> None:
+        """Stop what goes on, let the engine save and leave."""
+        self.live.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(self.replies.close(), *self._tasks, return_exceptions=True)
+        await self.history.flush()
+        await self.engine.close()
+
+    async def idle(self, *, runs: bool = False) -> None:
+        """Wait until every question is answered and every command carried out; with `runs`, every run too."""
+        names = ("command", "run") if runs else ("command",)
+        while True:
+            if busy := [task for task in self._tasks if task.get_name() in names]:
+                await asyncio.wait(busy)
+            elif self.replies.busy:
+                await self.replies.idle()
+            else:
+                return
+
+    # What the user does
+
+    def typed(self, line: str) -> None:
+        """The line that is being typed is now this one."""
+        self._line = line
+        text = line.strip()
+        routable = bool(text) and (not text.startswith("/") or text.startswith("//"))
+        messages = self.conversation.messages(text) if routable else None
+        self.live.want(messages, self.conversation.choice, self.adapters)
+        self._changed()
+
+    def toggle_gate(self) -> None:
+        """Switch between `auto` and `off`."""
+        self.choose(parse_gate("", self.conversation.choice))
+
+    def choose(self, choice: RoutingChoice) -> None:
+        """Route by `choice` from now on."""
+        self.conversation.choice = choice
+        self.choice_changed()
+
+    def choice_changed(self) -> None:
+        """The conversation's routing is another now: keep it, and show it for the line being typed."""
+        self.keep()
+        self.typed(self._line)
+
+    def interrupt_reply(self) -> bool:
+        """Stop the reply under way, or withdraw what waits for its turn. False where there is neither."""
+        withdrawn = self.replies.interrupt()
+        if withdrawn:
+            self.tell("what waited for its turn is withdrawn")
+        return withdrawn is not None
+
+    def interrupt_run(self) -> bool:
+        """Stop the run under way. False where there is none."""
+        if not self.runs.under_way:
+            return False
+        self.tell("stopping at the next step")
+        self.spawn(self.runs.stop())
+        return True
+
+    def train(self, request: Train, *, save: bool = True) -> None:
+        """Train the document, beside everything else; `save`: what is being edited is written first."""
+        self.spawn(self._train(request, save), "run")
+
+    async def _train(self, request: Train, save: bool) -> None:
+        if save and not await self.front.save_document():
+            return
+        self._logged.clear()
+        ended = await self.runs.train(request)
+        state = await self.document.look_again()
+        if ended is not None and ended.status == "done":
+            self.version = f"g{state.generation}" if state.generation else _newest(ended)
+            self.engine.committed(ended.versions, self.version)
+        self.typed(self._line)
+
+    async def explain(self, asked: tuple[Message, ...], answer: Answer) -> Why:
+        """What stands behind a reply, under the routing that it had. Raises DlmError as the engine does."""
+        return await self.engine.explain(asked, choice_of(answer.routing))
+
+    def keep(self) -> None:
+        """The conversation is another: keep it, where a history is kept."""
+        self.history.keep(self.conversation)
+
+    def spawn(self, work: Awaitable[object], name: str = "aside") -> None:
+        """Let something go on beside the rest; what goes wrong in it is shown."""
+        task = asyncio.create_task(self._guarded(work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # News
+
+    def _on_saved(self) -> None:
+        now = self.document.state
+        self.front.document_changed()
+        if now.errors or now.stamp is None:
+            return
+        if self.engine.state == "refused":
+            self.engine.reopen()
+        if self.watch and (now.untrained or now.changes.get("gone")):
+            self.train(Train(request_id=""))
+
+    def _on_committed(self) -> None:
+        if not self.runs.under_way and self.engine.state == "ready":
+            self.tell("trained by another process; the next reply comes from its version")
+            self.engine.reopen()
+
+    def _on_run_event(self, event: Event) -> None:
+        if isinstance(event, Log):
+            self._on_log(event)
+        else:
+            self.front.run_event(event)
+
+    def _on_log(self, event: Log) -> None:
+        if event.level == "warning":
+            self._logged.append(Warned(event.message, event.hint, event.code))
+        self.front.run_event(event)
+        self._changed()
+
+    def _on_answer(self, answer: Answer) -> None:
+        self.version = answer.version
+
+    def _on_state(self) -> None:
+        if self.engine.state == "ready" and self.engine.ready is not None:
+            self.version = self.engine.ready.version
+            self.typed(self._line)
+        self._changed()
+
+    def _on_trouble(self, error: DlmError) -> None:
+        if self._front is not None and not (isinstance(error, HostError) and self.replies.asked):
+            self.fail(error)
+
+    def _changed(self) -> None:
+        if self._front is not None:
+            self._front.changed()
+
+    async def _guarded(self, work: Awaitable[object]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self.fail(error)
+
+
+def _newest(ended: RunEnded) -> str:
+    return max(ended.versions.values(), default="")
