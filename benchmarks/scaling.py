@@ -42,6 +42,7 @@ from dlm_core.store.store import Store  # noqa: E402
 from dlm_core.training.batches import collate  # noqa: E402
 from dlm_core.training.examples import build_rows  # noqa: E402
 from dlm_core.training.forward import SelectiveHead  # noqa: E402
+from dlm_core.training.optimiser import BETAS, adamw, vectors  # noqa: E402
 from dlm_core.training.passes import choose_passes  # noqa: E402
 from dlm_core.training.planner import Planner  # noqa: E402
 from dlm_core.training.processes import accelerator_for  # noqa: E402
@@ -180,7 +181,12 @@ class Bench:
             found["token"][point] = self._token(token, 64)
             token.close()
             flat = FlatAdapters(adapters)
-            optimiser = flat.optimiser(dict.fromkeys(names, 1e-5), gate_lr_multiplier=5.0, weight_decay=0.0)
+            optimiser = adamw(
+                vectors(flat, dict.fromkeys(names, 1e-5)),
+                gate_lr_multiplier=5.0,
+                weight_decay=0.0,
+                betas=BETAS,
+            )
             passes = choose_passes(base.model, bank, head, adapters, flat, None, accelerator, 1)
             batch = collate(rows, names, base.tokenizer.pad_token_id or 0)
 

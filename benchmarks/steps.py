@@ -28,6 +28,7 @@ from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.engine import create_engine
 from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.examples import build_rows
+from dlm_core.training.optimiser import BETAS, adamw, vectors
 from dlm_core.training.passes import choose_passes
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import resolve
@@ -73,7 +74,7 @@ class Steps:
         ]
         flat = FlatAdapters(adapters)
         rates = dict.fromkeys(self.names, 1e-5)
-        optimiser = flat.optimiser(rates, gate_lr_multiplier=5.0, weight_decay=0.0)
+        optimiser = adamw(vectors(flat, rates), gate_lr_multiplier=5.0, weight_decay=0.0, betas=BETAS)
         passes = choose_passes(
             self.shop.base.model, bank, self.shop.head, adapters, flat, None, self.accelerator, 1
         )

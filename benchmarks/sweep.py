@@ -37,6 +37,8 @@ from dlm_core.training.loop import Loop
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import Recipe, resolve
 from dlm_core.training.rehearsal import Rehearsal, bundled
+from dlm_core.training.sft import InFull
+from dlm_core.training.step import Tools
 
 MORE = Path(__file__).with_name("runbook.more.probes.yaml")
 TABLE = (
@@ -102,35 +104,32 @@ class Bench:
             for n in self.names
         ]
         self.shop.bank.use(None)
-        loop = Loop(
+        tools = Tools(
             run_id=0,
             bank=self.shop.bank,
-            adapters=adapters,
-            rates=dict.fromkeys(self.names, recipe.learning_rate),
-            rows=self.rows,
-            validation=[],
-            rehearsal=self.rehearsal if recipe.rehearse_every else None,
-            recipe=recipe,
             head=self.shop.head,
             pad_id=self.shop.base.tokenizer.pad_token_id or 0,
+            rehearsal=self.rehearsal if recipe.rehearse_every else None,
             accelerator=accelerator_for(self.shop.base.placement),
             emit=lambda event: None,
         )
+        rates = dict.fromkeys(self.names, recipe.learning_rate)
+        policy = InFull(tools, recipe, adapters, rates, rows=self.rows)
         begun = time.perf_counter()
-        ended = loop.run(lambda: False, lambda: None, lambda epoch: {})
+        ended = Loop(tools, policy).run(lambda: False, lambda: None)
         seconds = time.perf_counter() - begun
         for adapter in adapters:
             adapter.requires_grad_(False)
         return {
             "seconds": round(seconds, 1),
-            "epochs": loop.progress.epoch,
-            "steps": loop.progress.step,
+            "epochs": policy.progress.epoch,
+            "steps": policy.progress.step,
             "ended": ended,
-            "paraphrase_loss": self.paraphrase_loss(loop),
+            "paraphrase_loss": self.paraphrase_loss(policy),
             **self.measure(adapters),
         }
 
-    def paraphrase_loss(self, loop: Loop) -> float:
+    def paraphrase_loss(self, policy: InFull) -> float:
         """Nats per token of the right answers to the probes, each under its own adapter; steadier than F1."""
         chat = self.shop.base.chat
         rows = []
@@ -139,7 +138,7 @@ class Bench:
             label = f"probe {i}"
             rows.append(Row(tuple(ids), tuple(loss), probe.adapter, label, label, SectionKind.INSTRUCTION))
         batch = collate(rows, self.names, 0)
-        return round(float(loop.passes.check(batch).losses.mean()), 3)
+        return round(float(policy.learner.passes.check(batch).losses.mean()), 3)
 
     def configure(self, given: dict[str, str]) -> tuple[Recipe, Kind, int, float, tuple[str, ...]]:
         """The recipe and adapter shape for settings by their short names."""

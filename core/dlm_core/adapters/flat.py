@@ -5,7 +5,7 @@ between processes a few long operations instead of thousands of short ones. What
 stays apart: A and B in one vector, the gates in the other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from dlm_core.adapters.weights import AdapterWeights
 
-_FUSED_DEVICES = ("cpu", "cuda", "mps")
-BETAS = (0.8, 0.95)
 Part = Literal["matrices", "gates"]
 
 
@@ -93,6 +91,7 @@ class FlatAdapters:
 
     def __init__(self, adapters: Sequence[AdapterWeights]) -> None:
         self.each = [FlatAdapter(a) for a in adapters]
+        self.vectors = [v for flat in self.each for v in flat.vectors.values()]
         self._learned: set[int] = set()
 
     def attach(self) -> None:
@@ -114,38 +113,11 @@ class FlatAdapters:
         """Give out the gradients; returns the vectors."""
         for i, flat in enumerate(self.each):
             flat.end_step(i in self._learned)
-        return [v for flat in self.each for v in flat.vectors.values()]
+        return self.vectors
 
     def release(self) -> None:
         for flat in self.each:
             flat.release()
-
-    def optimiser(
-        self,
-        rates: Mapping[str, float],
-        *,
-        gate_lr_multiplier: float,
-        weight_decay: float,
-        betas: tuple[float, float] = BETAS,
-    ) -> torch.optim.AdamW:
-        """AdamW with decay on A and B alone and the gates at their own rate, as in DISeL.
-
-        Args:
-            rates: peak learning rate per adapter name.
-            gate_lr_multiplier: the gates' rate over the matrices' (DISeL's default is 5).
-            betas: by default a short memory: a run has a hundred steps, and gradients shrink meanwhile.
-
-        Every group carries `peak_lr`, from which the loop sets `lr`.
-        """
-        groups = []
-        for flat in self.each:
-            for part, vector in flat.vectors.items():
-                gates = part == "gates"
-                rate = rates[flat.adapter.spec.name] * (gate_lr_multiplier if gates else 1.0)
-                decay = 0.0 if gates else weight_decay
-                groups.append({"params": [vector], "lr": rate, "peak_lr": rate, "weight_decay": decay})
-        device = next(iter(self.each[0].vectors.values())).device
-        return torch.optim.AdamW(groups, betas=betas, fused=device.type in _FUSED_DEVICES)
 
 
 def _view(vector: Tensor, place: Place) -> Tensor:

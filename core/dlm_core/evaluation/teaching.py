@@ -9,7 +9,7 @@ opens.
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,25 +31,17 @@ from dlm_core.training.batches import collate, plan_epoch
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.loop import Loop
+from dlm_core.training.optimiser import USUAL_BETAS, Part, adamw, set_factor
 from dlm_core.training.passes import LEAD
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import TOKENS, Rehearsal
 from dlm_core.training.schedule import factor
+from dlm_core.training.sft import InFull
+from dlm_core.training.step import Tools
 
 ONE = "all"  # the single adapter that learns every row
 _VERIFY_ROWS = 8
-_FUSED_DEVICES = ("cpu", "cuda", "mps")
-_BETAS = (0.9, 0.999)  # AdamW's usual ones
-
-
-class _WholeEpochs(Loop):
-    """A run's loop that goes through everything to the end."""
-
-    betas = _BETAS
-
-    def _to_mend(self, recall: float, recalls: Mapping[str, float]) -> list[str]:
-        return []
 
 
 @dataclass(frozen=True)
@@ -90,25 +82,22 @@ def teach(
     begun = clock()
     if method in BANK:
         bank, adapter = _adapter(method, base, shape, recipe)
-        loop = _WholeEpochs(
+        tools = Tools(
             run_id=0,
             bank=bank,
-            adapters=[adapter],
-            rates={ONE: recipe.learning_rate},
-            rows=rows,
-            validation=[],
-            rehearsal=_rehearsal(base, head, bank, recipe, neutral),
-            recipe=recipe,
             head=head,
             pad_id=base.tokenizer.pad_token_id or 0,
+            rehearsal=_rehearsal(base, head, bank, recipe, neutral),
             accelerator=accelerator,
             emit=emit,
         )
-        ended = loop.run(stop, lambda: None, lambda epoch: {})
+        rates = {ONE: recipe.learning_rate}
+        policy = InFull(tools, recipe, [adapter], rates, rows=rows, mends=False, betas=USUAL_BETAS)
+        ended = Loop(tools, policy).run(stop, lambda: None)
         adapter.requires_grad_(False)
         bank.use(ServingPlan(bank, [adapter], {ONE: 1.0}))
         count = sum(p.numel() for _, _, p in adapter.named_tensors())
-        progress = loop.progress
+        progress = policy.progress
         return Taught(progress.epoch, progress.step, clock() - begun, count, ended)
     held = HeldToBase(head, base, neutral, recipe.seed) if recipe.rehearse_every and neutral else None
     whole = WholeModelLoop(method, base, head, rows, recipe, shape, held, accelerator, emit)
@@ -185,13 +174,7 @@ class WholeModelLoop:
         self._attached = attach(method, base.model, shape, self.steps, recipe.seed)
         self.parameters = list(self._attached.parameters)
         self.count = sum(p.numel() for p in self.parameters)
-        raw = torch.optim.AdamW(
-            self.parameters,
-            lr=recipe.learning_rate,
-            betas=_BETAS,
-            weight_decay=recipe.weight_decay,
-            fused=accelerator.device.type in _FUSED_DEVICES,
-        )
+        raw = adamw([Part(self.parameters, recipe.learning_rate)], weight_decay=recipe.weight_decay)
         self.optimiser: torch.optim.Optimizer = accelerator.prepare(raw)
         self.epoch = self.step = 0
         self._begun = clock()
@@ -235,9 +218,8 @@ class WholeModelLoop:
 
     def _step(self, group: Sequence[Sequence[Row]], seen: "_Seen", epoch: int) -> None:
         recipe, begun = self.recipe, self.clock()
-        rate = recipe.learning_rate * factor(self.step, self.steps, recipe.warmup_ratio, recipe.scheduler)
-        for settings in self.optimiser.param_groups:
-            settings["lr"] = rate
+        at = factor(self.step, self.steps, recipe.warmup_ratio, recipe.scheduler)
+        rate = set_factor(self.optimiser, at)
         batches = [collate(rows, [ONE], self._pad).to(self.accelerator.device) for rows in group]
         answer_tokens = sum(b.targets.numel() for b in batches)
         total = 0.0

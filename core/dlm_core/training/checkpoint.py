@@ -1,6 +1,4 @@
-"""A run that was stopped, on disk: adapters in training, the optimiser's state, and where the loop stood. No
-pickle.
-"""
+"""A run that was stopped, on disk: adapters in training, the optimiser's state, where it stood. No pickle."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,13 +24,13 @@ _HINT = "start over with `dlm train` without `--resume`"
 
 
 class Resumable(Protocol):
-    """A loop whose state can be kept: `progress` is a dataclass of plain values."""
+    """A training whose state can be kept: `progress` is a dataclass of plain values."""
 
     progress: Any
     optimiser: torch.optim.Optimizer
 
     def extra_tensors(self) -> dict[str, Tensor]:
-        """What the loop needs beside adapters, optimiser and progress."""
+        """What the training needs beside adapters, optimiser and progress."""
         ...
 
     def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
@@ -41,7 +39,7 @@ class Resumable(Protocol):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """`progress.json`: the phase a run was in, what its answer phase came to, and the loop's own progress."""
+    """`progress.json`: the phase a run was in, what its answer phase came to, and the phase's progress."""
 
     phase: Phase
     learned: Learned
@@ -49,7 +47,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save(
-    loop: Resumable, phase: Phase, adapters: Sequence[AdapterWeights], learned: Learned, folder: Path
+    training: Resumable, phase: Phase, adapters: Sequence[AdapterWeights], learned: Learned, folder: Path
 ) -> None:
     """Write the state of a run into an empty folder; `adapters` are all that train in it."""
     tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
@@ -58,14 +56,14 @@ def save(
     for adapter in adapters:
         for module, role, parameter in adapter.named_tensors():
             tensors[_name(adapter, module, role)] = parameter
-    for i, parameter in enumerate(_optimised(loop)):
-        for name, value in loop.optimiser.state.get(parameter, {}).items():
+    for i, parameter in enumerate(_optimised(training)):
+        for name, value in training.optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser/{i}/{name}"] = torch.as_tensor(value)
-    for name, value in loop.extra_tensors().items():
+    for name, value in training.extra_tensors().items():
         tensors[_EXTRA + name] = value
     apart = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     standing = Standing(
-        phase=phase, learned=learned, progress=msgspec.Raw(msgspec.json.encode(loop.progress))
+        phase=phase, learned=learned, progress=msgspec.Raw(msgspec.json.encode(training.progress))
     )
     atomic.write_bytes(folder / _TENSORS, save_tensors(apart))
     atomic.write_bytes(folder / _PROGRESS, msgspec.json.encode(standing))
@@ -79,28 +77,28 @@ def standing(folder: Path) -> Standing:
         raise StoreError(f"{folder}: the checkpoint cannot be taken up: {error}", _HINT) from error
 
 
-def restore(loop: Resumable, adapters: Sequence[AdapterWeights], folder: Path) -> None:
-    """Put a saved state into a loop that was built for the same phase, plan and recipe.
+def restore(training: Resumable, adapters: Sequence[AdapterWeights], folder: Path) -> None:
+    """Put a saved state into a training that was built for the same phase, plan and recipe.
 
     Raises:
         StoreError: the checkpoint is damaged or of another run.
     """
     try:
         tensors = load_tensors((folder / _TENSORS).read_bytes())
-        progress = msgspec.json.decode(standing(folder).progress, type=type(loop.progress))
+        progress = msgspec.json.decode(standing(folder).progress, type=type(training.progress))
         with torch.no_grad():
             for adapter in adapters:
                 for module, role, parameter in adapter.named_tensors():
                     parameter.copy_(tensors[_name(adapter, module, role)])
-        for i, parameter in enumerate(_optimised(loop)):
+        for i, parameter in enumerate(_optimised(training)):
             state: dict[str, Any] = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 if f"optimiser/{i}/{key}" in tensors:
                     value = tensors[f"optimiser/{i}/{key}"]
                     state[key] = value.to(parameter.device)  # fused AdamW keeps its step count there too
             if state:
-                loop.optimiser.state[parameter] = state
-        loop.take_extra_tensors(
+                training.optimiser.state[parameter] = state
+        training.take_extra_tensors(
             {k.removeprefix(_EXTRA): v for k, v in tensors.items() if k.startswith(_EXTRA)}
         )
         torch.set_rng_state(tensors["rng"])
@@ -110,12 +108,12 @@ def restore(loop: Resumable, adapters: Sequence[AdapterWeights], folder: Path) -
                     torch.cuda.set_rng_state(tensors[f"rng/{i}"], i)
     except (OSError, KeyError, RuntimeError, SafetensorError, *NOT_JSON) as error:
         raise StoreError(f"{folder}: the checkpoint cannot be taken up: {error}", _HINT) from error
-    loop.progress = progress
+    training.progress = progress
 
 
 def _name(adapter: AdapterWeights, module: str, role: str) -> str:
     return f"adapter/{adapter.spec.name}/{module}/{role}"
 
 
-def _optimised(loop: Resumable) -> list[torch.nn.Parameter]:
-    return [p for group in loop.optimiser.param_groups for p in group["params"]]
+def _optimised(training: Resumable) -> list[torch.nn.Parameter]:
+    return [p for group in training.optimiser.param_groups for p in group["params"]]

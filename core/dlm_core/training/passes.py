@@ -100,7 +100,10 @@ class PlanPasses:
         each, logits = self._forward(batch, recorder)
         hits = logits.argmax(-1) == batch.targets
         self._accelerator.backward((each * batch.emphasis).sum() * scale)
-        kl = None if turn is None else self._rehearse(turn)
+        kl = None
+        if turn is not None:
+            assert self._rehearsal is not None
+            kl = rehearse(turn, self._rehearsal, self._plan, self._bank, self._accelerator)
         return Outcome(each.detach(), hits, kl, recorder)
 
     def _forward(self, batch: Batch, recorder: OpennessRecorder | None) -> tuple[Tensor, Tensor]:
@@ -111,17 +114,6 @@ class PlanPasses:
             logits = self._head.logits(batch.input_ids, batch.attention_mask, batch.positions)
         self._plan.recorder = None
         return functional.cross_entropy(logits, batch.targets, reduction="none"), logits.detach()
-
-    def _rehearse(self, turn: Turn) -> float:
-        assert self._rehearsal is not None
-        weights = torch.zeros(1, len(self._names), device=turn.text.input_ids.device)
-        weights[0, turn.pinned] = 1.0
-        self._plan.set_rows(weights)
-        self._bank.use(self._plan)
-        with self._accelerator.autocast():
-            kl = self._rehearsal.divergence(turn.text)
-        self._accelerator.backward(kl * turn.weight)
-        return float(kl.detach())
 
     def expect(self, rows: Iterable[Row]) -> None:
         pass  # nothing is read ahead here
@@ -137,6 +129,20 @@ class PlanPasses:
 
     def changed(self) -> None:
         self._plan.forget()
+
+
+def rehearse(
+    turn: Turn, rehearsal: Rehearsal, plan: TrainingPlan, bank: Bank, accelerator: Accelerator
+) -> float:
+    """Add the gradient of a text's divergence from the base, under `plan`; returns the KL per token."""
+    weights = torch.zeros(1, len(plan.adapters), device=turn.text.input_ids.device)
+    weights[0, turn.pinned] = 1.0
+    plan.set_rows(weights)
+    bank.use(plan)
+    with accelerator.autocast():
+        kl = rehearsal.divergence(turn.text)
+    accelerator.backward(kl * turn.weight)
+    return float(kl.detach())
 
 
 class LeanPasses:

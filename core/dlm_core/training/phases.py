@@ -1,4 +1,6 @@
-"""The loops a run goes through, one after the other, and how far what they trained is from the base."""
+"""The kinds of training a run goes through, one after the other, and how far what they trained is from the
+base.
+"""
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -6,94 +8,74 @@ from functools import partial
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 
 from dlm_core.adapters.bank import TrainingPlan
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import Document
-from dlm_core.events import Event
 from dlm_core.training.checkpoint import Phase
 from dlm_core.training.examples import PreferenceRow, Row
-from dlm_core.training.loop import Loop
+from dlm_core.training.loop import Policy
 from dlm_core.training.plan import PlannedRows
-from dlm_core.training.preference import PreferenceLoop
+from dlm_core.training.preference import Preference
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import Rehearsal, bundled, own_texts
 from dlm_core.training.revision import Revision, revising
+from dlm_core.training.sft import InFull
+from dlm_core.training.step import Tools
 from dlm_core.training.workshop import Workshop
 
-AnyLoop = Loop | PreferenceLoop
 
+class PolicyMaker:
+    """Makes the policies of one run when their turn comes."""
 
-class LoopMaker:
-    """Makes the loops of one run when their turn comes."""
-
-    def __init__(
-        self,
-        document: Document,
-        shop: Workshop,
-        recipe: Recipe,
-        run_id: int,
-        accelerator: Accelerator,
-        emit: Callable[[Event], None],
-    ) -> None:
-        self._document, self._shop, self._recipe = document, shop, recipe
-        self._run_id, self._accelerator, self._emit = run_id, accelerator, emit
+    def __init__(self, document: Document, shop: Workshop, recipe: Recipe, tools: Tools) -> None:
+        self._document, self._shop, self._recipe, self._tools = document, shop, recipe, tools
 
     def phases(
         self, rows: PlannedRows, adapters: Sequence[AdapterWeights], fresh: Collection[str]
-    ) -> list[tuple[Phase, Callable[[], AnyLoop]]]:
+    ) -> dict[Phase, Callable[[], Policy[Any]]]:
         """The phases that have something to do: fresh adapters in full, the others' edits, preferences."""
         starting = [a for a in adapters if a.spec.name in fresh]
         going_on = [a for a in adapters if a.spec.name not in fresh]
-        found: list[tuple[Phase, Callable[[], AnyLoop]]] = []
+        found: dict[Phase, Callable[[], Policy[Any]]] = {}
         if rows.fresh:
-            found.append(("sft", partial(self._in_full, starting, rows.fresh)))
+            found["sft"] = partial(self._in_full, starting, rows.fresh)
         if rows.changed:
-            found.append(("revision", partial(self._revision, going_on, rows)))
+            found["revision"] = partial(self._revision, going_on, rows)
         if rows.preference:
-            found.append(("preference", partial(self._preferences, adapters, rows.preference)))
+            found["preference"] = partial(self._preference, adapters, rows.preference)
         return found
 
-    def _in_full(self, adapters: Sequence[AdapterWeights], rows: Sequence[Row]) -> Loop:
-        learn, held_out = _split(rows, self._recipe.validation_share, self._recipe.seed)
-        return Loop(rows=learn, validation=held_out, **self._common(adapters, self._recipe))
+    def _in_full(self, adapters: Sequence[AdapterWeights], rows: Sequence[Row]) -> Policy[Any]:
+        recipe = self._recipe
+        learn, held_out = _split(rows, recipe.validation_share, recipe.seed)
+        rates = self._rates(adapters)
+        return InFull(self._tools, recipe, adapters, rates, rows=learn, validation=held_out)
 
-    def _revision(self, adapters: Sequence[AdapterWeights], rows: PlannedRows) -> Loop:
+    def _revision(self, adapters: Sequence[AdapterWeights], rows: PlannedRows) -> Policy[Any]:
         recipe = revising(self._recipe)
-        return Revision(changed=rows.changed, replayed=rows.replayed, **self._common(adapters, recipe))
-
-    def _preferences(
-        self, adapters: Sequence[AdapterWeights], pairs: Sequence[PreferenceRow]
-    ) -> PreferenceLoop:
-        config = self._document.frontmatter.training.preference
-        return PreferenceLoop(pairs=pairs, config=config, **self._common(adapters, self._recipe))
-
-    def _common(self, adapters: Sequence[AdapterWeights], recipe: Recipe) -> dict[str, Any]:
-        """What every kind of loop is given."""
         share = recipe.learning_rate / self._recipe.learning_rate
-        return {
-            "run_id": self._run_id,
-            "bank": self._shop.bank,
-            "head": self._shop.head,
-            "adapters": adapters,
-            "rates": {a.spec.name: share * self._rate(a.spec.name) for a in adapters},
-            "recipe": recipe,
-            "rehearsal": self._rehearsal(),
-            "pad_id": self._shop.base.tokenizer.pad_token_id or 0,
-            "accelerator": self._accelerator,
-            "emit": self._emit,
-        }
+        rates = {name: share * rate for name, rate in self._rates(adapters).items()}
+        return Revision(self._tools, recipe, adapters, rates, changed=rows.changed, replayed=rows.replayed)
 
-    def _rate(self, name: str) -> float:
-        own = self._document.frontmatter.training.adapter_configs()[name].learning_rate
-        return self._recipe.learning_rate if own == "auto" else float(own)
+    def _preference(self, adapters: Sequence[AdapterWeights], pairs: Sequence[PreferenceRow]) -> Policy[Any]:
+        config = self._document.frontmatter.training.preference
+        rates = self._rates(adapters)
+        return Preference(self._tools, self._recipe, adapters, rates, pairs=pairs, config=config)
 
-    def _rehearsal(self) -> Rehearsal | None:
-        if not self._recipe.rehearse_every:
-            return None
-        own = own_texts(self._document.frontmatter.training.rehearsal.texts, self._document.path.parent)
-        return self._shop.rehearsal((*own, *bundled("rehearsal")), self._recipe.seed)
+    def _rates(self, adapters: Sequence[AdapterWeights]) -> dict[str, float]:
+        """Peak learning rates by adapter name."""
+        configs = self._document.frontmatter.training.adapter_configs()
+        own = {a.spec.name: configs[a.spec.name].learning_rate for a in adapters}
+        return {n: self._recipe.learning_rate if r == "auto" else float(r) for n, r in own.items()}
+
+
+def rehearsal_of(document: Document, shop: Workshop, recipe: Recipe) -> Rehearsal | None:
+    """The rehearsal of a run, None where its recipe has none."""
+    if not recipe.rehearse_every:
+        return None
+    own = own_texts(document.frontmatter.training.rehearsal.texts, document.path.parent)
+    return shop.rehearsal((*own, *bundled("rehearsal")), recipe.seed)
 
 
 def measure(shop: Workshop, adapters: Sequence[AdapterWeights], seed: int) -> Mapping[str, float]:

@@ -7,29 +7,27 @@ reference: L = NLL(chosen) − α log σ(log odds ratio). For DPO, α weighs the
 keeps it likely.
 """
 
-import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional
 
-from dlm_core.adapters.bank import Bank, TrainingPlan
+from dlm_core.adapters.bank import TrainingPlan
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.schema import PreferenceConfig
-from dlm_core.errors import TrainingError
-from dlm_core.events import Event, TrainEpoch, TrainStep
+from dlm_core.events import TrainEpoch
 from dlm_core.training import optimiser as optimisers
 from dlm_core.training.batches import collate, plan_epoch
+from dlm_core.training.checkpoint import Phase
 from dlm_core.training.examples import PreferenceRow
-from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.processes import agree, average_gradients, share
+from dlm_core.training.passes import Turn, rehearse
+from dlm_core.training.processes import share
+from dlm_core.training.progress import Learned
 from dlm_core.training.recipe import Recipe
-from dlm_core.training.rehearsal import Rehearsal
 from dlm_core.training.schedule import factor
+from dlm_core.training.step import Losses, Tools, next_turn
 
 _AUTO_EPOCHS = 4
 _AUTO_RATE_SHARE = 0.1  # of the answer-training rate: preferences move a model that already knows its answers
@@ -70,6 +68,10 @@ def _log1mexp(x: Tensor) -> Tensor:
     return torch.where(x > -0.693, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
 
 
+Known = tuple[PreferenceRow, Tensor]
+"""A pair, and the summed log-probabilities [2] of its answers under the reference."""
+
+
 @dataclass
 class PreferenceProgress:
     """Where the preference phase stands; `wins` holds 1.0 per adapter for every pair that came out right."""
@@ -83,171 +85,194 @@ class PreferenceProgress:
     wins: dict[str, list[float]] = field(default_factory=dict)
 
 
-class PreferenceLoop:
-    """Trains adapters on their preference pairs, in place; the reference is what `config.reference` names.
+class PreferenceLearner:
+    """Teaches adapters to prefer, by pairs; the reference is what `config.reference` names.
 
-    Args as for `training.loop.Loop`; `pairs` carry the adapter they belong to.
+    Args:
+        adapters: those of the pairs; they are changed in place.
+        progress: gives where the phase stands; what pairs came to is counted there.
     """
+
+    loss_name = "preference loss"
+    remedy = "lower `training.preference.hyperparams.learning_rate`"
 
     def __init__(
         self,
-        *,
-        run_id: int,
-        bank: Bank,
-        head: SelectiveHead,
-        adapters: Sequence[AdapterWeights],
-        rates: Mapping[str, float],
-        pairs: Sequence[PreferenceRow],
-        config: PreferenceConfig,
+        tools: Tools,
         recipe: Recipe,
-        rehearsal: Rehearsal | None,
-        pad_id: int,
-        accelerator: Accelerator,
-        emit: Callable[[Event], None],
-        clock: Callable[[], float] = time.monotonic,
+        config: PreferenceConfig,
+        adapters: Sequence[AdapterWeights],
+        progress: Callable[[], PreferenceProgress],
     ) -> None:
-        self.run_id, self.bank, self.head, self.recipe, self.config = run_id, bank, head, recipe, config
-        self.pairs, self.rehearsal, self.pad_id, self.emit, self.clock = (
-            list(pairs),
-            rehearsal,
-            pad_id,
-            emit,
-            clock,
-        )
-        touched = {p.adapter for p in pairs}
-        self.adapters = [a for a in adapters if a.spec.name in touched]
-        self.names = [a.spec.name for a in self.adapters]
-        hyper = config.hyperparams
-        self.epochs = _AUTO_EPOCHS if hyper.num_epochs == "auto" else int(hyper.num_epochs)
-        share = hyper.learning_rate
-        own = {n: rates[n] * _AUTO_RATE_SHARE if share == "auto" else float(share) for n in self.names}
-        for adapter in self.adapters:
+        self._tools, self._recipe, self._config, self._progress = tools, recipe, config, progress
+        self._names = [a.spec.name for a in adapters]
+        self._device = tools.accelerator.device
+        for adapter in adapters:
             adapter.requires_grad_(True)
-        self.plan = TrainingPlan(bank, self.adapters)
-        self.accelerator, self.device = accelerator, accelerator.device
-        self.optimiser: torch.optim.Optimizer = accelerator.prepare(
-            optimisers.build(
-                self.adapters,
-                own,
-                gate_lr_multiplier=recipe.gate_lr_multiplier,
-                weight_decay=recipe.weight_decay,
-            )
-        )
-        self.parameters = [p for a in self.adapters for _, _, p in a.named_tensors()]
-        self.progress = PreferenceProgress()
-        self.references: Tensor | None = None
+        self._plan = TrainingPlan(tools.bank, adapters)
+        self.parameters = [p for a in adapters for _, _, p in a.named_tensors()]
 
-    def _references(self) -> Tensor:
+    def references(self, pairs: Sequence[PreferenceRow]) -> Tensor:
         """Summed log-probabilities [pairs, 2] of chosen and rejected answers under the reference, float64."""
-        found = torch.zeros(len(self.pairs), 2, dtype=torch.float64)
-        if self.config.method == "orpo":
+        found = torch.zeros(len(pairs), 2, dtype=torch.float64)
+        if self._config.method == "orpo":
             return found
-        self.plan.dropping = False
+        self._plan.dropping = False
         with torch.no_grad():
-            for i, pair in enumerate(self.pairs):
-                chosen, rejected, _, _ = self._log_probs([pair], base=self.config.reference == "base")
+            for i, pair in enumerate(pairs):
+                chosen, rejected, _, _ = self._log_probs([pair], base=self._config.reference == "base")
                 found[i] = torch.tensor([float(chosen[0]), float(rejected[0])])
-        self.plan.dropping = True
+        self._plan.dropping = True
         return found
 
-    def extra_tensors(self) -> dict[str, Tensor]:
-        """The reference's log-probabilities: the adapters that gave them have moved since."""
-        return {} if self.references is None else {"references": self.references}
+    def learn(self, group: Sequence[Sequence[Known]], *, watch: bool) -> Losses:
+        """Forward and backward of one batch of pairs, and of a text to rehearse."""
+        (known,) = group
+        pairs, progress = [pair for pair, _ in known], self._progress()
+        reference = torch.stack([said for _, said in known]).to(self._device, torch.float32)
+        loss, won = self._prefer(pairs, reference)
+        turn = next_turn(self._tools, self._recipe, progress, range(len(self._names)))
+        progress.losses.append(loss)
+        for pair, better in zip(pairs, won, strict=True):
+            progress.wins.setdefault(pair.adapter, []).append(better)
+        tokens = sum(len(p.chosen.ids) + len(p.rejected.ids) for p in pairs)
+        kl = None if turn is None else self._rehearse(turn)
+        return Losses(total=loss, loss=loss, tokens=tokens, kl=kl)
 
-    def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        self.references = tensors.get("references")
+    def changed(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+        self._plan.forget()
+
+    def _prefer(self, pairs: Sequence[PreferenceRow], reference: Tensor) -> tuple[float, list[float]]:
+        """Backward of a batch; returns its loss, and 1.0 for each pair whose chosen answer is ahead."""
+        config, hyper = self._config, self._config.hyperparams
+        chosen, rejected, length_chosen, length_rejected = self._log_probs(pairs)
+        loss = preference_loss(
+            chosen,
+            rejected,
+            reference[:, 0],
+            reference[:, 1],
+            length_chosen,
+            length_rejected,
+            method=config.method,
+            loss_type=config.loss_type,
+            beta=hyper.beta,
+            alpha=hyper.alpha,
+        )
+        self._tools.accelerator.backward(loss)
+        gained, lost = chosen - reference[:, 0], rejected - reference[:, 1]
+        if config.method == "orpo":  # without a reference, answers of different lengths compare per token
+            gained, lost = gained / length_chosen, lost / length_rejected
+        return float(loss.detach()), (gained > lost).float().tolist()
 
     def _log_probs(
         self, pairs: Sequence[PreferenceRow], *, base: bool = False
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Summed log-probabilities [pairs] of chosen and rejected answers, and their lengths in tokens."""
         rows = [p.chosen for p in pairs] + [p.rejected for p in pairs]
-        batch = collate(rows, self.names, self.pad_id).to(self.device)
+        batch = collate(rows, self._names, self._tools.pad_id).to(self._device)
         if base:
-            self.bank.use(None)
+            self._tools.bank.use(None)
         else:
-            self.plan.set_rows(batch.weights)
-            self.bank.use(self.plan)
-        with self.accelerator.autocast():
-            logits = self.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
+            self._plan.set_rows(batch.weights)
+            self._tools.bank.use(self._plan)
+        with self._tools.accelerator.autocast():
+            logits = self._tools.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
         each = -functional.cross_entropy(logits, batch.targets, reduction="none")
-        sums = torch.zeros(len(rows), device=self.device).index_add(0, batch.owners, each)
-        counts = torch.zeros(len(rows), device=self.device).index_add(0, batch.owners, torch.ones_like(each))
+        sums = torch.zeros(len(rows), device=self._device).index_add(0, batch.owners, each)
+        counts = torch.zeros(len(rows), device=self._device).index_add(0, batch.owners, torch.ones_like(each))
         n = len(pairs)
         return sums[:n], sums[n:], counts[:n], counts[n:]
 
-    def run(self, stop: Callable[[], bool], between_steps: Callable[[], None]) -> str:
-        """Train all epochs, or until `stop`; returns `epochs` or `stopped`."""
-        progress, total = self.progress, len(self._batches(0)) * self.epochs
-        if self.references is None:
-            self.references = self._references()
-        while progress.epoch < self.epochs:
-            batches = self._batches(progress.epoch)
-            while progress.batch < len(batches):
-                if agree(self.accelerator, stop()):
-                    return "stopped"
-                self._step(batches[progress.batch], total)
-                between_steps()
-            self._end_epoch()
-        return "epochs"
+    def _rehearse(self, turn: Turn) -> float:
+        assert self._tools.rehearsal is not None
+        return rehearse(turn, self._tools.rehearsal, self._plan, self._tools.bank, self._tools.accelerator)
 
-    def _step(self, batch: Sequence[int], total: int) -> None:
-        progress, started = self.progress, self.clock()
-        rate = optimisers.set_factor(
-            self.optimiser, factor(progress.step, total, self.recipe.warmup_ratio, self.recipe.scheduler)
-        )
-        loss, won = self._learn(batch)
-        every = self.recipe.rehearse_every
-        kl = self._rehearse() if self.rehearsal is not None and every and progress.step % every == 0 else None
-        average_gradients(self.accelerator, self.parameters)
-        norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        self.plan.forget()
-        pairs = [self.pairs[i] for i in batch]
-        progress.step += 1
-        progress.batch += 1
-        progress.losses.append(loss)
-        for pair, better in zip(pairs, won, strict=True):
-            progress.wins.setdefault(pair.adapter, []).append(better)
-        seconds = max(self.clock() - started, 1e-9)
-        progress.elapsed_s += seconds
-        self.emit(
-            TrainStep(
-                run_id=self.run_id,
-                phase="preference",
-                step=progress.step,
-                steps=total,
-                epoch=progress.epoch + 1,
-                epochs=self.epochs,
-                loss=loss,
-                losses={},
-                learning_rate=rate,
-                grad_norm=float(norm) if norm is not None else 0.0,
-                tokens_per_s=sum(len(p.chosen.ids) + len(p.rejected.ids) for p in pairs) / seconds,
-                elapsed_s=progress.elapsed_s,
-                eta_s=progress.elapsed_s / progress.step * (total - progress.step),
-                rehearsal_kl=kl,
+
+class Preference:
+    """The policy of the preference phase: all pairs, for a few epochs.
+
+    Args:
+        adapters: those of the run; the ones that have pairs train.
+        rates: the answers' peak learning rate per adapter.
+    """
+
+    phase: Phase = "preference"
+    keeps_best = False
+    finished = ""
+
+    def __init__(
+        self,
+        tools: Tools,
+        recipe: Recipe,
+        adapters: Sequence[AdapterWeights],
+        rates: Mapping[str, float],
+        *,
+        pairs: Sequence[PreferenceRow],
+        config: PreferenceConfig,
+    ) -> None:
+        touched = {p.adapter for p in pairs}
+        self.adapters = [a for a in adapters if a.spec.name in touched]
+        self.pairs, self._tools = list(pairs), tools
+        self.recipe = replace(recipe, grad_accum=1)
+        hyper = config.hyperparams
+        self.epochs = _AUTO_EPOCHS if hyper.num_epochs == "auto" else int(hyper.num_epochs)
+        self.progress, self.learned = PreferenceProgress(), Learned()
+        self.learner = PreferenceLearner(tools, recipe, config, self.adapters, lambda: self.progress)
+        given, names = hyper.learning_rate, [a.spec.name for a in self.adapters]
+        own = {n: rates[n] * _AUTO_RATE_SHARE if given == "auto" else float(given) for n in names}
+        self.optimiser: torch.optim.Optimizer = tools.accelerator.prepare(
+            optimisers.adamw(
+                optimisers.tensors(self.adapters, own),
+                weight_decay=recipe.weight_decay,
+                gate_lr_multiplier=recipe.gate_lr_multiplier,
             )
         )
+        self._references: Tensor | None = None
+        self.total_steps = len(self._batches(0)) * self.epochs
 
-    def _end_epoch(self) -> None:
+    def begin(self) -> None:
+        """Ask the reference, unless the training goes on: the adapters that spoke for it have moved since."""
+        if self._references is None:
+            self._references = self.learner.references(self.pairs)
+
+    def begin_epoch(self) -> list[list[Known]]:
+        """This process's batches: pairs, each with the reference's log-probabilities of it."""
+        assert self._references is not None
+        return [[(self.pairs[i], self._references[i]) for i in b] for b in self._batches(self.progress.epoch)]
+
+    def rate_factor(self) -> float:
+        recipe = self.recipe
+        return factor(self.progress.step, self.total_steps, recipe.warmup_ratio, recipe.scheduler)
+
+    def end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> TrainEpoch:
         progress = self.progress
+        at_epoch(progress.epoch + 1)
         flat = [w for each in progress.wins.values() for w in each]
-        self.emit(
-            TrainEpoch(
-                run_id=self.run_id,
-                phase="preference",
-                epoch=progress.epoch + 1,
-                epochs=self.epochs,
-                loss=sum(progress.losses) / max(1, len(progress.losses)),
-                recall=sum(flat) / max(1, len(flat)),
-                recalls={name: sum(w) / len(w) for name, w in progress.wins.items()},
-            )
+        event = TrainEpoch(
+            run_id=self._tools.run_id,
+            phase="preference",
+            epoch=progress.epoch + 1,
+            epochs=self.epochs,
+            loss=sum(progress.losses) / max(1, len(progress.losses)),
+            recall=sum(flat) / max(1, len(flat)),
+            recalls={name: sum(w) / len(w) for name, w in progress.wins.items()},
         )
         progress.epoch += 1
         progress.batch = 0
         progress.losses, progress.wins = [], {}
+        return event
+
+    def end(self) -> None:
+        pass
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """The reference's log-probabilities."""
+        return {} if self._references is None else {"references": self._references}
+
+    def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        self._references = tensors.get("references")
 
     def _batches(self, epoch: int) -> list[list[int]]:
         """This process's batches of an epoch, as indices into the pairs."""
@@ -259,50 +284,4 @@ class PreferenceLoop:
             seed=self.recipe.seed,
             epoch=epoch,
         )
-        return [batches[i] for i in share(self.accelerator, len(batches))]
-
-    def _learn(self, batch: Sequence[int]) -> tuple[float, list[float]]:
-        """Backward of one batch; returns its loss, and 1.0 for each pair whose chosen answer is ahead."""
-        assert self.references is not None
-        hyper = self.config.hyperparams
-        chosen, rejected, length_chosen, length_rejected = self._log_probs([self.pairs[i] for i in batch])
-        reference = self.references[list(batch)].to(self.device, torch.float32)
-        loss = preference_loss(
-            chosen,
-            rejected,
-            reference[:, 0],
-            reference[:, 1],
-            length_chosen,
-            length_rejected,
-            method=self.config.method,
-            loss_type=self.config.loss_type,
-            beta=hyper.beta,
-            alpha=hyper.alpha,
-        )
-        if agree(self.accelerator, not math.isfinite(float(loss.detach()))):
-            raise TrainingError(
-                "the preference loss is not finite; nothing was committed",
-                "lower `training.preference.hyperparams.learning_rate`",
-            )
-        self.accelerator.backward(loss)
-        gained, lost = chosen - reference[:, 0], rejected - reference[:, 1]
-        if (
-            self.config.method == "orpo"
-        ):  # without a reference, answers of different lengths compare per token
-            gained, lost = gained / length_chosen, lost / length_rejected
-        ahead = (gained > lost).float()
-        return float(loss.detach()), ahead.tolist()
-
-    def _rehearse(self) -> float:
-        assert self.rehearsal is not None
-        turn = self.progress.rehearsals + self.accelerator.process_index
-        self.progress.rehearsals += self.accelerator.num_processes
-        text, pinned = self.rehearsal.pick(turn, len(self.adapters))
-        weights = torch.zeros(1, len(self.adapters), device=self.device)
-        weights[0, pinned] = 1.0
-        self.plan.set_rows(weights)
-        self.bank.use(self.plan)
-        with self.accelerator.autocast():
-            kl = self.rehearsal.divergence(text)
-        self.accelerator.backward(kl * self.recipe.rehearse_weight)
-        return float(kl.detach())
+        return [batches[i] for i in share(self._tools.accelerator, len(batches))]

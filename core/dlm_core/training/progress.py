@@ -1,6 +1,7 @@
 """Where a run stands, and what it has counted."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 
 @dataclass
@@ -44,6 +45,16 @@ class Counters:
     @property
     def mean_loss(self) -> float:
         return sum(self.loss.values()) / max(1, sum(self.tokens.values()))
+
+
+class Position(Protocol):
+    """Where any kind of training stands: epochs done, batches of the present one, steps, rehearsals, time."""
+
+    epoch: int
+    batch: int
+    step: int
+    rehearsals: int
+    elapsed_s: float
 
 
 @dataclass

@@ -9,17 +9,25 @@ once nothing is open, the run ends.
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+import torch
+from torch import Tensor
+
+from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import SectionKind
 from dlm_core.events import TrainEpoch
+from dlm_core.training import check
+from dlm_core.training import optimiser as optimisers
 from dlm_core.training.augment import wear
 from dlm_core.training.batches import within_budget
+from dlm_core.training.checkpoint import Phase
+from dlm_core.training.curriculum import near_of
 from dlm_core.training.examples import Row
-from dlm_core.training.loop import Loop
 from dlm_core.training.processes import share
 from dlm_core.training.progress import Counters, Learned, Progress
 from dlm_core.training.recipe import WITHOUT_COPIES, Recipe
+from dlm_core.training.sft import answers_event
+from dlm_core.training.step import AnswerLearner, Tools
 
 RATE_SHARE = 1 / 3  # of the recipe's rate: steps that teach a new row and move the others little
 MOST_ROUNDS = 24
@@ -51,25 +59,65 @@ class RevisionProgress(Progress):
     known: dict[str, float] = field(default_factory=dict)
 
 
-class Revision(Loop):
-    """Supervised training of adapters that go on from their last version.
+class Revision:
+    """The policy of a training that goes on from adapters' last versions.
 
     Args:
+        adapters: those that train; they are changed in place.
+        recipe: as `revising` gives it.
+        rates: learning rate per adapter.
         changed: rows that are new or changed.
         replayed: earlier rows of the same adapters.
-        others: as for `Loop`, without `rows` and `validation`.
     """
 
-    def __init__(self, *, changed: Sequence[Row], replayed: Sequence[Row], **others: Any) -> None:
-        super().__init__(rows=[*changed, *replayed], validation=[], **others)
-        self.progress: RevisionProgress = RevisionProgress()
+    phase: Phase = "revision"
+    keeps_best = False
+
+    def __init__(
+        self,
+        tools: Tools,
+        recipe: Recipe,
+        adapters: Sequence[AdapterWeights],
+        rates: Mapping[str, float],
+        *,
+        changed: Sequence[Row],
+        replayed: Sequence[Row],
+    ) -> None:
+        self.recipe, self.epochs, self.rows = recipe, recipe.epochs, [*changed, *replayed]
+        self.adapters = list(adapters)
+        self.progress, self.learned = RevisionProgress(), Learned()
+        self._tools = tools
+        self._near = near_of(self.rows, recipe, tools.head.input_embeddings)
+        longest = max((len(r.ids) for r in self.rows), default=0)
+        self.learner = AnswerLearner(tools, recipe, adapters, longest, lambda: self.progress)
+        self.optimiser: torch.optim.Optimizer = tools.accelerator.prepare(
+            optimisers.adamw(
+                optimisers.vectors(self.learner.flat, rates),
+                weight_decay=recipe.weight_decay,
+                gate_lr_multiplier=recipe.gate_lr_multiplier,
+                betas=optimisers.BETAS,
+            )
+        )
         self._round = (-1, 0)
-        self._peaks = [group["peak_lr"] for group in self.optimiser.param_groups]
+        self._rate = 1.0
         self._new = {(r.section, r.adapter) for r in changed}
-        order = random.Random(f"{self.recipe.seed}:companions")
+        order = random.Random(f"{recipe.seed}:companions")
         self._companions: dict[str, list[Row]] = {}
         for row in order.sample(list(replayed), len(replayed)):
             self._companions.setdefault(row.adapter, []).append(row)
+
+    @property
+    def finished(self) -> str:
+        return self.progress.finished
+
+    def begin(self) -> None:
+        pass
+
+    def begin_epoch(self) -> list[list[Row]]:
+        """This process's batches of the next round."""
+        batches = self._batches(self.progress.epoch)
+        self.learner.expect(row for batch in batches[self.progress.batch :] for row in batch)
+        return batches
 
     def _open(self, epoch: int) -> list[Row]:
         """The rows to teach in a round."""
@@ -83,7 +131,7 @@ class Revision(Loop):
                 found.append(row)
         return found
 
-    def epoch_batches(self, epoch: int) -> list[list[Row]]:
+    def _batches(self, epoch: int) -> list[list[Row]]:
         """This process's batches of a round; one still to come is taken to be like the present one.
 
         A row that is far from learned has a batch of its own, with its worn copy; what room is left there
@@ -110,54 +158,53 @@ class Revision(Loop):
             batch = within_budget(mended[: _MEND_ROWS * size], self.recipe.token_budget)
             batches.append(batch)
             del mended[: len(batch)]
-        for group, peak in zip(self.optimiser.param_groups, self._peaks, strict=True):
-            group["peak_lr"] = peak if taught else peak * _MEND_RATE
+        self._rate = 1.0 if taught else _MEND_RATE
         self._round = (self.progress.epoch, len(batches))
-        return [batches[i] for i in share(self.accelerator, len(batches))] if batches else []
+        return [batches[i] for i in share(self._tools.accelerator, len(batches))] if batches else []
 
     def _far(self, row: Row) -> bool:
         """Whether a new row is far from learned; one that is earlier only ever lacks a little."""
         new = (row.section, row.adapter) in self._new
         return new and self.progress.known.get(row.section, 0.0) < _CHECK_AT
 
-    def _rate_factor(self) -> float:
-        return 1.0
+    def rate_factor(self) -> float:
+        return self._rate
 
     @property
     def total_steps(self) -> int:
         """Steps so far, and those of the rounds that may follow; most revisions end long before."""
         progress = self.progress
         if self._round[0] != progress.epoch:
-            self.epoch_batches(progress.epoch)
-        return progress.step - progress.batch + (self.recipe.epochs - progress.epoch) * self._round[1]
+            self._batches(progress.epoch)
+        return progress.step - progress.batch + (self.epochs - progress.epoch) * self._round[1]
 
-    def _end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> None:
-        progress, recipe = self.progress, self.recipe
-        counters, sections = self._seen()
+    def end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> TrainEpoch:
+        """Note what the round saw; now and then check everything, and end once nothing is open."""
+        progress = self.progress
+        counters, sections = check.seen(self.learner, progress)
         taught = {row.section for row in self._open(progress.epoch) if row.kind is not SectionKind.PROSE}
         progress.known |= sections.recalls()
         progress.epoch += 1
         progress.batch = 0
         prose = any(row.kind is SectionKind.PROSE for row in self._open(progress.epoch))
         learned = not prose and all(progress.known.get(key, 0.0) >= _CHECK_AT for key in taught)
-        if learned or progress.epoch % _CHECK_EVERY == 0 or progress.epoch == recipe.epochs:
-            counters, sections = self._verify()
+        if learned or progress.epoch % _CHECK_EVERY == 0 or progress.epoch == self.epochs:
+            counters, sections = check.verify(self.learner, self.rows, self.recipe, progress)
             progress.known |= sections.recalls()
             if not self._open(progress.epoch):
                 progress.finished = "recall"
-        forgetting = at_epoch(progress.epoch)
-        self.emit(
-            TrainEpoch(
-                run_id=self.run_id,
-                epoch=progress.epoch,
-                epochs=recipe.epochs,
-                loss=counters.mean_loss,
-                recall=counters.recall,
-                recalls=counters.recalls(),
-                perplexity=forgetting.get("perplexity"),
-                perplexity_base=forgetting.get("perplexity_base"),
-                kl=forgetting.get("kl"),
-            )
+        event = answers_event(
+            self._tools.run_id, progress.epoch, self.epochs, counters, at_epoch(progress.epoch)
         )
         self.learned = Learned(counters.recall, sections.recalls(), sections.losses())
         progress.counters, progress.sections = Counters(), Counters()
+        return event
+
+    def end(self) -> None:
+        self.learner.flat.release()
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        return {}
+
+    def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        pass

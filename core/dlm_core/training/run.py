@@ -4,7 +4,7 @@ is recorded.
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,24 +25,18 @@ from dlm_core.events import (
 )
 from dlm_core.store.history import keep_runs
 from dlm_core.store.manifest import Snapshot
-from dlm_core.training import checkpoint
+from dlm_core.training.course import Course, Trained
 from dlm_core.training.gate_phase import GatePhase, has_gate
-from dlm_core.training.loop import Loop
-from dlm_core.training.phases import LoopMaker, measure
+from dlm_core.training.phases import PolicyMaker, rehearsal_of
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, trains
 from dlm_core.training.planner import Planner
-from dlm_core.training.preference import PreferenceLoop
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.progress import Learned
-from dlm_core.training.records import kept_records, libraries, merged, section_records
+from dlm_core.training.records import kept_records, libraries, section_records
 from dlm_core.training.replay import save_kept
 from dlm_core.training.settings import hash_of
+from dlm_core.training.step import Tools
 from dlm_core.training.workshop import Workshop
-
-METER_INTERVAL_S = 20.0
-CHECKPOINT_INTERVAL_S = 60.0
-_REASONS = {"recall": "every answer was learned", "epochs": "all epochs done"}
-_PHASES = {"sft": "in full", "revision": "of the revision", "preference": "of the preference phase"}
 
 
 class Run:
@@ -72,9 +66,7 @@ class Run:
         self.recipe, self.settings = self.planner.recipe, self.planner.settings
         self.names = document.adapter_names
         self._begun = clock()
-        self._learned = Learned()
-        self._retention: Mapping[str, float] = {}
-        self._measured: tuple[int, Mapping[str, float]] = (-1, {})  # after which step of full training
+        self._trained = Trained(Learned(), {})
         self.accelerator = accelerator_for(workshop.base.placement)
         self.run_id = 0
         self._emit: Callable[[Event], None] = lambda _: None
@@ -158,136 +150,55 @@ class Run:
         if plan.empty:
             self._log("info", plan.reason, "change a section, or train anew with `--fresh`", "nothing_to_do")
             if writes and plan.bookkeeping:
-                snapshot = self._commit((), plan, past, None)
+                snapshot = self._commit((), plan, past)
             return self._ended("done", plan.reason, snapshot)
         if plan.shares:
-            outcome, snapshot = self._train_adapters(plan, rows, past)
-            if outcome is not None:
+            outcome = self._train_adapters(plan, rows, past)
+            if isinstance(outcome, RunEnded):
                 return outcome
+            snapshot = outcome
         else:
             self._emit(self.planner.describe(plan, rows, 0, self.run_id))
             if writes and plan.bookkeeping:
-                snapshot = self._commit((), plan, past, None)
+                snapshot = self._commit((), plan, past)
         if writes and has_gate(self.document) and (plan.gate or snapshot.gate is None):
             snapshot = self._gate().run(snapshot)
         if writes and self.options.keep_versions:
             keep_runs(store, self.options.keep_versions)
-        return self._ended("done", self._reason, snapshot)
+        return self._ended("done", self._trained.reason or "gate trained", snapshot)
 
-    _reason = "gate trained"
-
-    def _train_adapters(
-        self, plan: RunPlan, rows: PlannedRows, past: Past
-    ) -> tuple[RunEnded | None, Snapshot]:
+    def _train_adapters(self, plan: RunPlan, rows: PlannedRows, past: Past) -> RunEnded | Snapshot:
         """Train the plan's adapters and commit them; a run that was asked to stop gives its end instead."""
         shop, snapshot = self.shop, past.snapshot
         adapters = self._adapters(plan, snapshot)
         key = self._checkpoint_key(plan, rows, adapters)
-        folder = self._checkpoint(key) if self.options.resume else None
-        at = None if folder is None else checkpoint.standing(folder)
+        resume = self._checkpoint(key) if self.options.resume else None
         torch.manual_seed(self.recipe.seed + self.accelerator.process_index)
-        makers = LoopMaker(self.document, shop, self.recipe, self.run_id, self.accelerator, self._emit)
+        tools = Tools(
+            run_id=self.run_id,
+            bank=shop.bank,
+            head=shop.head,
+            pad_id=shop.base.tokenizer.pad_token_id or 0,
+            rehearsal=rehearsal_of(self.document, shop, self.recipe),
+            accelerator=self.accelerator,
+            emit=self._emit,
+        )
         self._breathe()
-        phases = makers.phases(rows, adapters, plan.fresh)
-        names = [name for name, _ in phases]
-        begin = names.index(at.phase) if at is not None and at.phase in names else 0
-        if not phases:
-            self._emit(self.planner.describe(plan, rows, 0, self.run_id))
-        for phase, make in phases[begin:]:
-            loop = make()
-            if phase == names[begin]:
-                steps = loop.total_steps if phase == "sft" and isinstance(loop, Loop) else 0
-                self._emit(self.planner.describe(plan, rows, steps, self.run_id))
-            if at is not None and folder is not None and phase == at.phase:
-                checkpoint.restore(loop, adapters, folder)
-                self._log("info", f"resumed at step {loop.progress.step}, {_PHASES[phase]}", code="resumed")
-                self._learned = at.learned
-                if isinstance(loop, Loop):
-                    loop.learned = at.learned
-            if isinstance(loop, PreferenceLoop):
-                reason = loop.run(self._stop, self._between)
-            else:
-                before = self._learned
+        phases = PolicyMaker(self.document, shop, self.recipe, tools).phases(rows, adapters, plan.fresh)
+        course = Course(shop, self.recipe, tools, adapters, key, rows.loss_tokens(), self._clock)
 
-                def learned(loop: Loop = loop, before: Learned = before) -> Learned:
-                    return merged((before, loop.learned), rows.loss_tokens())
+        def begun(steps: int) -> None:
+            self._emit(self.planner.describe(plan, rows, steps, self.run_id))
 
-                reason = loop.run(
-                    self._stop, self._between, self._at_epoch(loop, phase, adapters, key, learned)
-                )
-                self._learned = learned()
-                self._reason = _REASONS.get(reason, reason)
-            if reason == "stopped":
-                return self._stopped(loop, phase, adapters, key, snapshot), snapshot
-            if phase == "sft" and isinstance(loop, Loop) and not loop.validation:
-                step, figures = self._measured
-                self._retention = figures if step == loop.progress.step else {}
-            else:
-                self._retention = {}
-        shop.bank.use(None)
+        self._trained = trained = course.run(phases, resume, begun, self._stop, self._between)
+        if trained.stopped:
+            kept = "the version before it stays" if snapshot.adapters else "nothing was committed yet"
+            return self._ended("stopped", f"stopped as asked; {kept}", snapshot)
         if not self.accelerator.is_main_process:
-            return None, snapshot
-        self._retention = self._retention or measure(shop, adapters, self.recipe.seed)
-        committed = self._commit(adapters, plan, past, self._retention)
+            return snapshot
+        committed = self._commit(adapters, plan, past)
         shop.store.checkpoints.clear()
-        return None, committed
-
-    def _at_epoch(
-        self,
-        loop: Loop,
-        phase: checkpoint.Phase,
-        adapters: Sequence[AdapterWeights],
-        key: str,
-        learned: Callable[[], Learned],
-    ) -> Callable[[int], Mapping[str, float]]:
-        """What happens between epochs: now and then a checkpoint, and but for a revision a measurement."""
-        saved_at = measured_at = self._clock()
-        if phase == "sft":
-            self.shop.meter()  # the base's part, before the clock runs
-
-        def at_epoch(epoch: int) -> Mapping[str, float]:
-            nonlocal saved_at, measured_at
-            now = self._clock()
-            if now - saved_at >= CHECKPOINT_INTERVAL_S:
-                saved_at = now
-                self._keep(loop, phase, adapters, learned(), key)
-            if phase != "sft" or (now - measured_at < METER_INTERVAL_S and epoch < self.recipe.epochs):
-                return {}
-            measured_at = now
-            figures = measure(self.shop, loop.adapters, epoch)
-            self._measured = (loop.progress.step, figures)
-            return figures
-
-        return at_epoch
-
-    def _keep(
-        self,
-        loop: Loop | PreferenceLoop,
-        phase: checkpoint.Phase,
-        adapters: Sequence[AdapterWeights],
-        learned: Learned,
-        key: str,
-    ) -> Path | None:
-        """Save a checkpoint; None in a process that does not write."""
-        if not self.accelerator.is_main_process:
-            return None
-        return self.shop.store.checkpoints.save(
-            lambda folder: checkpoint.save(loop, phase, adapters, learned, folder), key
-        )
-
-    def _stopped(
-        self,
-        loop: Loop | PreferenceLoop,
-        phase: checkpoint.Phase,
-        adapters: Sequence[AdapterWeights],
-        key: str,
-        snapshot: Snapshot,
-    ) -> RunEnded:
-        where = self._keep(loop, phase, adapters, self._learned, key)
-        kept = "the version before it stays" if snapshot.adapters else "nothing was committed yet"
-        return self._ended(
-            "stopped", f"stopped as asked; {kept}", snapshot, None if where is None else str(where)
-        )
+        return committed
 
     def _adapters(self, plan: RunPlan, snapshot: Snapshot) -> list[AdapterWeights]:
         """The adapters that train: new ones, or copies of the committed ones."""
@@ -337,9 +248,9 @@ class Run:
         adapters: Sequence[AdapterWeights],
         plan: RunPlan,
         past: Past,
-        retention: Mapping[str, float] | None,
     ) -> Snapshot:
-        shop, snapshot = self.shop, past.snapshot
+        """Make what was trained current; without adapters, note what changed in the document."""
+        shop, snapshot, learned = self.shop, past.snapshot, self._trained.learned
         transposed = is_transposed(shop.base.model)
         kept = kept_records(plan, self.run_id)
         same = set(self.names) == set(snapshot.adapters)
@@ -353,16 +264,16 @@ class Run:
                     transposed=transposed,
                 )
             committed = stage.commit(
-                sections=section_records(self.document, plan, snapshot, self._learned, self.run_id),
+                sections=section_records(self.document, plan, snapshot, learned, self.run_id),
                 kept=kept,
                 settings=self.settings,
                 recipe_hash=hash_of(self.settings),
                 base_fingerprint=shop.base.fingerprint,
                 document_hash=self.planner.document_hash(),
                 libraries=libraries(),
-                recall=self._learned.recall,
-                retention=retention,
-                extra={**snapshot.extra, "base": shop.base.name, "recall": self._learned.recall},
+                recall=learned.recall,
+                retention=self._trained.retention if adapters else None,
+                extra={**snapshot.extra, "base": shop.base.name, "recall": learned.recall},
                 keep=self.names,
                 keep_gate=same and snapshot.base_fingerprint == shop.base.fingerprint,
             )
@@ -379,18 +290,17 @@ class Run:
         assert level in ("info", "warning", "error")
         self._emit(Log(level=level, message=message, hint=hint, code=code))  # type: ignore[arg-type]
 
-    def _ended(
-        self, status: RunStatus, reason: str, snapshot: Snapshot, checkpoint_at: str | None = None
-    ) -> RunEnded:
+    def _ended(self, status: RunStatus, reason: str, snapshot: Snapshot) -> RunEnded:
+        trained = self._trained
         return RunEnded(
             run_id=self.run_id,
             status=status,
             reason=reason,
             versions=dict(snapshot.adapters),
             seconds=self._clock() - self._begun,
-            recall=self._learned.recall,
-            retention=dict(self._retention),
-            checkpoint=checkpoint_at,
+            recall=trained.learned.recall,
+            retention=dict(trained.retention),
+            checkpoint=None if trained.kept is None else str(trained.kept),
         )
 
 

@@ -133,7 +133,7 @@ def test_mending_teaches_what_lacks_and_is_resumed_there(desk: Desk, monkeypatch
     def first_of_tone(rows: Sequence[Row], recall: float, recalls: Mapping[str, float]) -> list[str]:
         return [r.section for r in rows if r.adapter == "tone"][: len(next(found))]
 
-    monkeypatch.setattr("dlm_core.training.loop.unlearned", first_of_tone)
+    monkeypatch.setattr("dlm_core.training.sft.unlearned", first_of_tone)
     monkeypatch.setattr("dlm_core.training.recipe.VERIFY_RECALL", 0.0)
     settings: dict[str, Any] = {"num_epochs": 4, "micro_batch_size": 2}
     desk.open(**settings).train()

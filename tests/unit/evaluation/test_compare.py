@@ -72,7 +72,7 @@ def test_every_method_learns_the_same_rows(desk: Desk) -> None:
 @pytest.mark.usefixtures("quiet")
 def test_all_methods_take_the_same_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: dict[str, list[list[tuple[int, ...]]]] = {}
-    for where in ("dlm_core.training.loop", "dlm_core.evaluation.teaching"):
+    for where in ("dlm_core.training.step", "dlm_core.evaluation.teaching"):
 
         def noted(rows: Sequence[Row], *args: object, here: str = where, **kwargs: object) -> Batch:
             taken.setdefault(here, []).append([row.ids for row in rows])

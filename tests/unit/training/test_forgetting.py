@@ -110,7 +110,7 @@ def test_what_the_last_epoch_measured_is_not_measured_again(
 ) -> None:
     """Unless the weights that are kept are those of an earlier epoch."""
     seen: list[dict[str, float]] = []
-    import dlm_core.training.run as runs
+    import dlm_core.training.course as runs
 
     measure = runs.measure
 
