@@ -1,10 +1,12 @@
-"""The recipe: every setting of a run with its resolved value and the reason for it.
+"""The recipe: every setting of a run with its resolved value and the reason for it, as a table.
 
 `auto` values follow from the measurements in benchmarks/README.md.
 """
 
 import hashlib
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -14,9 +16,6 @@ from dlm_core.events import RecipeEntry
 VERIFY_RECALL = 0.9
 WITHOUT_COPIES = 3.0
 """What an answer's first tokens count where its question comes in one wording a step."""
-_AUTO_EPOCHS_ANSWERS = 11
-_AUTO_EPOCHS_PROSE = 4
-_AUTO_MIN_EPOCHS = 9
 
 
 @dataclass(frozen=True)
@@ -62,113 +61,141 @@ class Recipe:
         return {k: v for k, v in asdict(self).items() if k != "entries"}
 
 
+@dataclass(frozen=True)
+class Default:
+    """What `auto` comes to for one key under `training`, and why; `field` is the recipe's."""
+
+    field: str
+    key: str
+    value: int | float
+    why: str
+
+
+_ALWAYS = (
+    Default("learning_rate", "learning_rate", 5e-3, "learns in few epochs; rehearsal keeps the base"),
+    Default(
+        "gate_lr_multiplier",
+        "disel.gate_lr_multiplier",
+        5.0,
+        "gates start closed and must open within a few steps",
+    ),
+    Default("gate_bias_init", "disel.gate_bias_init", -3.0, "ranks start 5 % open, nearly the base"),
+    Default(
+        "max_rows",
+        "micro_batch_size",
+        3,
+        "small batches: it is the number of steps that learns, not their size",
+    ),
+    Default("grad_accum", "grad_accum", 1, "a batch fits in memory"),
+    Default(
+        "rehearse_every",
+        "rehearsal.every",
+        1,
+        "a short text at every step keeps perplexity on other text at the base's",
+    ),
+    Default(
+        "rehearse_weight",
+        "rehearsal.weight",
+        4.0,
+        "reworded questions are answered better, and the base is kept",
+    ),
+    Default(
+        "question_wear",
+        "question_wear",
+        0.5,
+        "so that reworded questions find the answer: words go missing, or turn into near ones",
+    ),
+    Default(
+        "question_copies",
+        "question_copies",
+        1,
+        "other questions stand beside each row, up to where it is settled which answer follows",
+    ),
+)
+_LEAD = {
+    True: Default(
+        "lead_weight",
+        "lead_weight",
+        1.0,
+        "an answer's first tokens come up beside those of other questions as well",
+    ),
+    False: Default(
+        "lead_weight",
+        "lead_weight",
+        WITHOUT_COPIES,
+        "an answer's first tokens decide which answer it becomes, so they count more",
+    ),
+}
+"""By whether other questions stand beside each row."""
+_EPOCHS = {
+    True: Default(
+        "epochs",
+        "num_epochs",
+        11,
+        "an upper bound: training stops once an epoch predicts the answers",
+    ),
+    False: Default("epochs", "num_epochs", 4, "prose has no answers to stop at; more epochs mostly forget"),
+}
+"""By whether the document has answers."""
+_MIN_EPOCHS = {
+    True: Default(
+        "min_epochs",
+        "min_epochs",
+        9,
+        "what is recalled sooner is not yet found by other wordings of its question",
+    ),
+    False: Default(
+        "min_epochs",
+        "min_epochs",
+        1,
+        "a number of epochs that was given is an upper bound, and prose has no answers to stop at",
+    ),
+}
+"""By whether there are answers, and nobody said how many epochs."""
+
+
 def resolve(document: Document, *, seed: int | None = None, epochs: int | None = None) -> Recipe:
     """The recipe of a document; `seed` and `epochs` given on the command line win over the file."""
     training = document.frontmatter.training
-    disel, rehearsal = training.disel, training.rehearsal
+    answers = any(s.kind is not SectionKind.PROSE for s in document.sections)
+    counted = training.num_epochs == "auto" and epochs is None
+    table = (
+        *_ALWAYS,
+        _LEAD[training.question_copies != 0],
+        _EPOCHS[answers],
+        _MIN_EPOCHS[answers and counted],
+    )
+    chosen: dict[str, int | float] = {"seed": training.seed}
     entries: list[RecipeEntry] = []
 
-    def settle(key: str, given: object, auto: object, why: str) -> object:
-        chosen, reason = (auto, why) if given == "auto" else (given, "from the document")
-        entries.append(RecipeEntry(key=key, value=str(chosen), reason=reason))
-        return chosen
-
-    def override(key: str, flag: object, value: object) -> object:
+    def override(field: str, key: str, flag: int | None) -> None:
         if flag is not None:
+            chosen[field] = flag
             entries.append(RecipeEntry(key=key, value=str(flag), reason="from the command line"))
-            return flag
-        return value
 
-    has_answers = any(s.kind is not SectionKind.PROSE for s in document.sections)
-    auto_epochs, epochs_why = (
-        (_AUTO_EPOCHS_ANSWERS, "an upper bound: training stops once an epoch predicts the answers")
-        if has_answers
-        else (_AUTO_EPOCHS_PROSE, "prose has no answers to stop at; more epochs mostly forget")
-    )
-    auto_least, least_why = (
-        (_AUTO_MIN_EPOCHS, "what is recalled sooner is not yet found by other wordings of its question")
-        if has_answers and training.num_epochs == "auto" and epochs is None
-        else (1, "a number of epochs that was given is an upper bound, and prose has no answers to stop at")
-    )
-    rate = settle(
-        "learning_rate", training.learning_rate, 5e-3, "learns in few epochs; rehearsal keeps the base"
-    )
-    multiplier = settle(
-        "disel.gate_lr_multiplier",
-        disel.gate_lr_multiplier,
-        5.0,
-        "gates start closed and must open within a few steps",
-    )
-    bias = settle("disel.gate_bias_init", disel.gate_bias_init, -3.0, "ranks start 5 % open, nearly the base")
-    max_rows = settle(
-        "micro_batch_size",
-        training.micro_batch_size,
-        3,
-        "small batches: it is the number of steps that learns, not their size",
-    )
-    accumulate = settle("grad_accum", training.grad_accum, 1, "a batch fits in memory")
-    every = settle(
-        "rehearsal.every",
-        rehearsal.every,
-        1,
-        "a short text at every step keeps perplexity on other text at the base's",
-    )
-    weight = settle(
-        "rehearsal.weight",
-        rehearsal.weight,
-        4.0,
-        "reworded questions are answered better, and the base is kept",
-    )
-    worn = settle(
-        "question_wear",
-        training.question_wear,
-        0.5,
-        "so that reworded questions find the answer: words go missing, or turn into near ones",
-    )
-    copies = settle(
-        "question_copies",
-        training.question_copies,
-        1,
-        "other questions stand beside each row, up to where it is settled which answer follows",
-    )
-    lead = settle(
-        "lead_weight",
-        training.lead_weight,
-        1.0 if copies else WITHOUT_COPIES,
-        "an answer's first tokens come up beside those of other questions as well"
-        if copies
-        else "an answer's first tokens decide which answer it becomes, so they count more",
-    )
-    count = override("num_epochs", epochs, settle("num_epochs", training.num_epochs, auto_epochs, epochs_why))
-    least = settle("min_epochs", training.min_epochs, auto_least, least_why)
-    the_seed = override("seed", seed, training.seed)
+    for default in table:
+        given: int | float | str = attrgetter(default.key)(training)
+        automatic = isinstance(given, str)
+        chosen[default.field] = value = default.value if isinstance(given, str) else given
+        reason = default.why if automatic else "from the document"
+        entries.append(RecipeEntry(key=default.key, value=str(value), reason=reason))
+        if default.field == "epochs":
+            override("epochs", "num_epochs", epochs)
+    override("seed", "seed", seed)
+    if not training.rehearsal.enabled:
+        chosen["rehearse_every"] = 0
+    whole = {f.name for f in fields(Recipe) if f.type is int}
+    numbers: dict[str, Any] = {n: int(v) if n in whole else float(v) for n, v in chosen.items()}
     return Recipe(
-        learning_rate=_number(rate),
-        gate_lr_multiplier=_number(multiplier),
-        gate_bias_init=_number(bias),
+        **numbers,
         weight_decay=training.weight_decay,
-        epochs=int(_number(count)),
-        min_epochs=int(_number(least)),
-        max_rows=int(_number(max_rows)),
         token_budget=max(training.sequence_len, 2048),
-        grad_accum=int(_number(accumulate)),
         scheduler=training.lr_scheduler,
         warmup_ratio=training.warmup_ratio,
         clip_norm=1.0,
         stop_recall=1.0,
         verify_recall=VERIFY_RECALL,
-        question_wear=_number(worn),
-        question_copies=int(_number(copies)),
-        lead_weight=_number(lead),
-        rehearse_every=int(_number(every)) if rehearsal.enabled else 0,
-        rehearse_weight=_number(weight),
         validation_share=training.validation_share,
-        seed=int(_number(the_seed)),
         precision=training.precision,
         entries=tuple(entries),
     )
-
-
-def _number(value: object) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
