@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
+from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
@@ -23,8 +23,9 @@ from dlm_core.safetext import visible_line
 from dlm_tui import sweeping
 from dlm_tui.actions import keymap, readable
 from dlm_tui.screens.curtain import Curtain
+from dlm_tui.session.file_watch import changes, stamp_of
 from dlm_tui.settings import Loaded, State, load_settings, load_state, remember_document, save_state
-from dlm_tui.themes import Library, WorkbenchTheme, fingerprint, load_first, load_library
+from dlm_tui.themes import Library, WorkbenchTheme, load_first, load_library, theme_paths
 from dlm_tui.widgets.looks import Looks
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from dlm_tui.screens.start import StartScreen
     from dlm_tui.screens.workbench import Workbench
 
-THEME_WATCH_S = 2.0
-"""How often theme files are looked at for changes."""
 SETTLE_S = 2.0
 """After the workbench is shown, when it counts as standing (see `sweeping`)."""
 FAREWELL_S = 40.0
@@ -80,7 +79,6 @@ class WorkbenchApp(App[int]):
         self.looks = Looks((), self.workbench_theme)
         self._engine, self._client_factory = engine, client
         self._path, self._watch = path, watch
-        self._fingerprint: object = None
         self._bench: Workbench | None = None
         super().__init__()
         self.animation_level = "none"
@@ -106,13 +104,12 @@ class WorkbenchApp(App[int]):
             self.action_start()
         else:
             self.open_document(self._path)
-        self._fingerprint = fingerprint()
         self.library = load_library()
         self._register_themes()
         problems = [*self.loaded.problems, *problems, *self.library.problems]
         if problems:
             self.notify("\n".join(problems), title="Settings", severity="warning", timeout=20, markup=False)
-        self.set_interval(THEME_WATCH_S, self._watch_themes)
+        self._watch_themes()
         self.set_timer(SETTLE_S, sweeping.settle)
         self.set_interval(sweeping.EVERY_S, lambda: sweeping.sweep(time.monotonic() - self.typed_at))
 
@@ -213,11 +210,12 @@ class WorkbenchApp(App[int]):
         spec = self.workbench_theme.spec
         self.notify(f"{spec.name}: {spec.description}", timeout=2, markup=False)
 
-    def _watch_themes(self) -> None:
-        mark = fingerprint()
-        if mark == self._fingerprint:
-            return
-        self._fingerprint = mark
+    @work(exit_on_error=False)
+    async def _watch_themes(self) -> None:
+        async for _ in changes(theme_paths, {path: stamp_of(path) for path in theme_paths()}):
+            self._take_themes()
+
+    def _take_themes(self) -> None:
         library = load_library()
         if library.problems:
             self.notify("\n".join(library.problems), title="Themes", severity="warning", markup=False)

@@ -2,14 +2,12 @@
 
 import os
 import sys
-import traceback
-from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
 from dlm_core.errors import DlmError, UsageError
 from dlm_core.safetext import visible
+from dlm_tui.session.mishaps import unforeseen
 
 FAILED = 1
 MISUSED = 2
@@ -44,32 +42,8 @@ def report(error: BaseException) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         case _:
-            _say(f"Error: {_unforeseen(error)}")
+            _say(f"Error: {unforeseen(error)}")
             return FAILED
-
-
-def _unforeseen(error: BaseException) -> str:
-    what = f"{type(error).__name__}: {str(error).strip() or 'no message'}".splitlines()[0]
-    try:
-        log = _write_log(error)
-    except OSError as cause:
-        return f"something unforeseen happened ({what}), and the log could not be written ({cause})"
-    return f"something unforeseen happened ({what})\n  hint: the details are in {log}"
-
-
-def _write_log(error: BaseException) -> Path:
-    """Write the traceback to a new private file in the logs folder and return its path."""
-    from dlm_core.store.paths import dlm_home
-
-    folder = dlm_home() / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC)
-    path = folder / f"error-{now:%Y%m%dT%H%M%S}-{os.getpid()}.log"
-    text = "".join(traceback.format_exception(error))
-    private = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(f"{now.isoformat(timespec='seconds')}  dlm {' '.join(sys.argv[1:])}\n\n{text}")
-    return path
 
 
 def _say(text: str) -> None:

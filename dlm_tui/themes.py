@@ -159,16 +159,10 @@ def load_library(folders: Sequence[Path] | None = None) -> Library:
     return Library(themes, tuple(problems))
 
 
-def fingerprint(folders: Sequence[Path] | None = None) -> tuple[tuple[str, int, int], ...]:
-    """What changes when a theme file is added, edited or removed: paths, sizes, times."""
-    marks = []
-    for path in _theme_files(folders if folders is not None else theme_folders()):
-        try:
-            stat = path.stat()
-        except OSError:
-            continue
-        marks.append((str(path), stat.st_size, stat.st_mtime_ns))
-    return tuple(marks)
+def theme_paths() -> list[Path]:
+    """The folders that themes come from, and the files in them."""
+    folders = theme_folders()
+    return [*folders, *_theme_files(folders)]
 
 
 def load_first(name: str) -> WorkbenchTheme | None:

@@ -8,7 +8,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
-from textual.timer import Timer
 from textual.widget import Widget
 
 from dlm_core.errors import DlmError
@@ -18,6 +17,7 @@ from dlm_tui.actions import bindings
 from dlm_tui.panes import dashboard_text as words
 from dlm_tui.panes.pane import Pane
 from dlm_tui.panes.run_panel import RunPanel, Shown
+from dlm_tui.session.file_watch import changes
 from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.session.store_feed import News, StoreFeed
 from dlm_tui.widgets.brush import Brush, typed_at
@@ -26,8 +26,6 @@ from dlm_tui.widgets.plot import load_plotting
 
 PREPARE_S = 1.0
 """After the start, when the plotting library is imported: once the person can type already."""
-LOOK_S = 1.0
-"""How often the store is asked for runs of other processes."""
 
 
 class DashboardPane(Pane):
@@ -56,7 +54,6 @@ class DashboardPane(Pane):
         self._own_runs: set[int] = set()
         self._pinned = False
         self._feed: StoreFeed | None = None
-        self._look_timer: Timer | None = None
         self._panel = RunPanel(self.shown)
         parts = (self._gather, *self._panel.parts)
         self._brush = Brush(self, parts, lambda: typed_at(self.app), lambda: self._panel.whole)
@@ -152,9 +149,13 @@ class DashboardPane(Pane):
         if self._feed is not None:
             self._feed.close()
         self._feed = feed
-        if self._look_timer is None:
-            self._look_timer = self.set_interval(LOOK_S, self._look)
         self._look()
+        self._watch(feed)
+
+    @work(exclusive=True, group="watch", exit_on_error=False)
+    async def _watch(self, feed: StoreFeed) -> None:
+        async for _ in changes(lambda: feed.files, {}):
+            self._look()
 
     @work(thread=True, exclusive=True, group="look", exit_on_error=False)
     def _look(self) -> None:
@@ -207,8 +208,8 @@ class DashboardPane(Pane):
 
     def on__store_trouble(self, message: "_StoreTrouble") -> None:
         error = message.error
-        if self._look_timer is not None and message.following:
-            self._look_timer.pause()
+        if message.following:
+            self.workers.cancel_group(self, "watch")
         self.notify(f"{error.message}\n{error.hint}", severity="warning", markup=False)
 
     @work(thread=True, exclusive=True, group="past", exit_on_error=False)

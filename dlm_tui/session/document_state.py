@@ -11,8 +11,7 @@ from dlm_core.document.cold_start import cold_start_diagnostics, sample_counts
 from dlm_core.document.model import Document
 from dlm_core.errors import StoreError
 from dlm_core.events import GateTrained
-
-Stamp = tuple[int, int] | None
+from dlm_tui.session.file_watch import Stamp, stamp_of
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,6 @@ class DocumentState:
     def untrained(self) -> int:
         """How many sections are new or changed since the last run."""
         return self.changes.get("new", 0) + self.changes.get("changed", 0)
-
-
-def stamp_of(path: Path) -> Stamp:
-    """What changes when the file is saved; None while there is no such file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
 
 
 def look(path: Path) -> DocumentState:

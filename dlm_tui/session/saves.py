@@ -5,18 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dlm_core.document import parse_file
-
-DEBOUNCE_MS = 600
-"""An editor that writes a file in several steps has finished once nothing happened for so long."""
+from dlm_tui.session.file_watch import bursts
 
 Changes = Iterator[object]
-
-
-def _changes(folders: tuple[Path, ...], recursive: bool) -> Changes:
-    """One item for every burst of changes below `folders`; KeyboardInterrupt passes through."""
-    from watchfiles import watch
-
-    return watch(*folders, watch_filter=None, debounce=DEBOUNCE_MS, step=100, recursive=recursive)
 
 
 class Saves:
@@ -26,7 +17,7 @@ class Saves:
     counts, and a save that changes nothing is none.
     """
 
-    def __init__(self, path: Path, changes: Callable[[tuple[Path, ...], bool], Changes] = _changes) -> None:
+    def __init__(self, path: Path, changes: Callable[[tuple[Path, ...], bool], Changes] = bursts) -> None:
         self._path = path
         self._changes = changes
         self._taken = ""

@@ -9,6 +9,7 @@ from dlm_core.store.manifest import Snapshot
 from dlm_core.store.metrics_reader import EvaluationRecord, MetricsReader, RunRecord
 from dlm_core.store.paths import StorePaths, dlm_home
 from dlm_core.store.store import Store
+from dlm_tui.session.file_watch import Stamp, stamp_of
 from dlm_tui.session.run_view import RunView
 
 
@@ -30,8 +31,10 @@ class StoreFeed:
         self._run_id = 0
         self._cursor = 0
         self._over = False
-        self._seen: tuple[int, ...] = ()
-        self._seen_evaluation: tuple[int, ...] = ()
+        self.files = tuple(self.paths.metrics.with_name(self.paths.metrics.name + s) for s in ("", "-wal"))
+        """The files of the record of runs."""
+        self._seen: tuple[Stamp, ...] = ()
+        self._seen_evaluation: tuple[Stamp, ...] = ()
 
     def look(self) -> News | None:
         """News of the newest run, None where nothing happened. The first look gives the newest run whole.
@@ -93,13 +96,6 @@ class StoreFeed:
         """Let go of the file."""
         self._reader.close()
 
-    def _marks(self) -> tuple[int, ...]:
-        """Sizes and times of the record's files: unchanged means that nothing was written."""
-        marks: list[int] = []
-        for suffix in ("", "-wal"):
-            try:
-                stat = self.paths.metrics.with_name(self.paths.metrics.name + suffix).stat()
-                marks += [stat.st_size, stat.st_mtime_ns]
-            except OSError:
-                marks.append(-1)
-        return tuple(marks)
+    def _marks(self) -> tuple[Stamp, ...]:
+        """The stamps of the record's files: unchanged means that nothing was written."""
+        return tuple(map(stamp_of, self.files))
