@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dlm_core import gate_health
+from dlm_core.document.cold_start import cold_start_words
 from dlm_core.events import (
     Event,
     GateStep,
@@ -206,16 +207,8 @@ def _sentence(clause: str) -> str:
 
 def cold_start_concern(adapter: str, have: int, floor: int) -> Concern:
     """The warning for an adapter with `have` tagged sections where the gate wants `floor`."""
-    missing = floor - have
-    sections = "section" if missing == 1 else "sections"
-    return Concern(
-        "cold_start",
-        f"{adapter} has {have} of {floor} tagged sections; the gate stays uniform.",
-        f"Write {missing} more ::instruction#{adapter}:: {sections}.",
-        adapter=adapter,
-        have=have,
-        floor=floor,
-    )
+    message, remedy = cold_start_words(adapter, have, floor)
+    return Concern("cold_start", message, remedy, adapter=adapter, have=have, floor=floor)
 
 
 def downsampled(xs: Sequence[float], ys: Sequence[float], columns: int) -> tuple[list[float], list[float]]:

@@ -41,12 +41,17 @@ def report_cold_start(
     for name, count in count_samples(training.adapter_configs(), sections).items():
         if count >= floor:
             continue
-        missing = floor - count
-        have = f"{count} tagged section" + ("" if count == 1 else "s")
-        message = f"`{name}` has {have} and the gate needs {floor}; until then all adapters weigh the same"
-        more = "one more section" if missing == 1 else f"{missing} more sections"
-        hint = f"write {more} under `::instruction#{name}::` or `::prose#{name}::`"
+        message, hint = cold_start_words(name, count, floor)
         report.add(Code.COLD_START, spans.get(f"training.adapters.{name}", _TOP), message, hint)
+
+
+def cold_start_words(name: str, count: int, floor: int) -> tuple[str, str]:
+    """That an adapter has `count` tagged sections of the `floor` that the gate needs, and what to write."""
+    missing = floor - count
+    have = f"{count} tagged section" + ("" if count == 1 else "s")
+    message = f"`{name}` has {have} and the gate needs {floor}; until then all adapters weigh the same"
+    more = "one more section" if missing == 1 else f"{missing} more sections"
+    return message, f"write {more} under `::instruction#{name}::` or `::prose#{name}::`"
 
 
 _TOP = Span(1, 1, 1, 1)

@@ -12,7 +12,7 @@ import msgspec
 import torch
 
 from dlm_core import gate_health
-from dlm_core.document.cold_start import sample_counts
+from dlm_core.document.cold_start import cold_start_words, sample_counts
 from dlm_core.document.model import Document
 from dlm_core.errors import GateTrainingError
 from dlm_core.events import Event, GateStep, GateTrained, Level, Log
@@ -138,13 +138,7 @@ class GatePhase:
     def _warn_of_cold_start(self, cold: Sequence[str], counts: Mapping[str, int]) -> None:
         floor = self.document.frontmatter.training.gate.cold_start_floor
         for name in cold:
-            self._log(
-                "warning",
-                f"cold start: adapter `{name}` has {counts[name]} tagged sections of the {floor} that the "
-                "gate needs; every adapter gets the same weight",
-                f"write {floor - counts[name]} more sections under `::instruction#{name}::`",
-                "cold_start",
-            )
+            self._log("warning", *cold_start_words(name, counts[name], floor), "cold_start")
 
     def _tell_failure(self, error: GateTrainingError, counts: Mapping[str, int]) -> None:
         self._emit(

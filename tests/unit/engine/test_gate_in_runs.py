@@ -51,7 +51,7 @@ def test_a_trained_gate_routes_by_the_prompt(desk: Desk) -> None:
 def test_a_cold_start_is_uniform_said_and_recorded(desk: Desk) -> None:
     desk.open(gate=GATE | {"cold_start_floor": 3}).train()
     said = [e for e in desk.of(Log) if e.code == "cold_start"]
-    assert len(said) == 2 and "`facts` has 2 tagged sections of the 3" in said[0].message
+    assert len(said) == 2 and "`facts` has 2 tagged sections and the gate needs 3" in said[0].message
     assert "gate_config.json" in gate_files(desk) and "gate.safetensors" not in gate_files(desk)
     assert {r[:4] for r in gate_rows(desk)} == {("facts", 0.5, 2, "uniform"), ("tone", 0.5, 2, "uniform")}
     routing = desk.ask("What is the port?")[0].routing
