@@ -120,6 +120,7 @@ class Replies:
         """Wait until every question has been answered."""
         while self._job is not None:
             await asyncio.wait((self._job,))
+            await asyncio.sleep(0)  # what is called once the job is done, is called after this
 
     async def close(self) -> None:
         """Nothing is asked any more; the reply under way is left."""
@@ -205,17 +206,16 @@ class Replies:
 
     def _next_job(self) -> None:
         self._job = asyncio.create_task(self._work(self._jobs.popleft()), name="reply")
+        self._job.add_done_callback(self._job_done)  # a task that is cancelled before it begins runs no code
 
     async def _work(self, job: Job) -> None:
         try:
             await job()
-        except asyncio.CancelledError:
-            if self._closing:
-                raise
         except Exception as error:
             self._on_failure(error)
-        finally:
-            self._job = None
-            if self._jobs:
-                self._next_job()
-            self._on_change()
+
+    def _job_done(self, job: "asyncio.Task[None]") -> None:
+        self._job = None
+        if self._jobs and not self._closing:
+            self._next_job()
+        self._on_change()

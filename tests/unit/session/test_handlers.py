@@ -1,5 +1,6 @@
 """A command is declared once, handled once, and does the same whatever shows it."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -171,8 +172,6 @@ async def test_stop_ends_a_run_at_its_next_step(tmp_path: Path) -> None:
         while stage.session.runs.view is None:
             await stage.session.engine.until_ready()
             turnstile.let_pass()
-            import asyncio
-
             await asyncio.sleep(0.01)
         assert stage.session.interrupt_run()
         turnstile.open()
@@ -217,6 +216,27 @@ async def test_a_conversation_is_saved_cleared_and_loaded(tmp_path: Path) -> Non
         await stage.do(f"/load {tmp_path}/talk.json")
         assert stage.session.conversation.turns == turns and stage.front.replaced == 2
         assert stage.session.conversation.choice == RoutingChoice(mode="pin", adapter="tone")
+
+
+async def test_a_question_withdrawn_before_its_turn_leaves_the_line_free(tmp_path: Path) -> None:
+    async with open_session(tmp_path) as stage:
+        stage.session.replies.ask("never mind")
+        assert stage.session.interrupt_reply()
+        await asyncio.wait_for(stage.session.idle(), 10)
+        assert not stage.session.replies.busy and not stage.session.conversation.turns
+        await stage.do("and now")
+        assert len(stage.session.conversation.turns) == 1
+
+
+async def test_what_waits_is_withdrawn_with_the_reply_that_is_stopped(tmp_path: Path) -> None:
+    async with open_session(tmp_path) as stage:
+        for question in ("one", "two", "three"):
+            stage.session.replies.ask(question)
+        assert stage.session.replies.waiting == 3
+        stage.session.interrupt_reply()
+        await asyncio.wait_for(stage.session.idle(), 10)
+        assert Told(("what waited for its turn is withdrawn",)) in stage.front.said
+        assert not stage.session.conversation.turns
 
 
 async def test_a_question_that_looks_like_a_command_is_asked_with_two_slashes(tmp_path: Path) -> None:
