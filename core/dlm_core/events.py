@@ -127,7 +127,7 @@ class OpennessMap(Event, frozen=True, kw_only=True, tag="openness"):
 
 class TrainEpoch(Event, frozen=True, kw_only=True, tag="train_epoch"):
     """End of an epoch. `recall` is the share of answer tokens predicted; perplexities are on held-out neutral
-    text.
+    text, `chat_kl` (nats) is where replies to chat questions begin, each under one adapter alone.
 
     In the preference phase `recall` is the share of pairs whose chosen answer gained more than the rejected
     one.
@@ -143,6 +143,7 @@ class TrainEpoch(Event, frozen=True, kw_only=True, tag="train_epoch"):
     perplexity: float | None = None
     perplexity_base: float | None = None
     kl: float | None = None
+    chat_kl: float | None = None
     validation_loss: float | None = None
 
 
@@ -180,7 +181,9 @@ class GateTrained(Event, frozen=True, kw_only=True, tag="gate_trained"):
 class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
     """The run is over. `versions` has the current version of every adapter; `reason` says why it ended.
 
-    `retention` has `perplexity`, `perplexity_base` and `kl` on neutral text, as the adapters were committed.
+    `retention` has `perplexity`, `perplexity_base` and `kl` on neutral text and `chat_kl` on chat questions,
+    as the adapters were committed, each under one adapter alone; `chat_kl_auto` is under all of them as the
+    gate weighs them.
     """
 
     run_id: int

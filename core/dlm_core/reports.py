@@ -43,10 +43,13 @@ class RoutingFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """Perplexity of an adapted model, and KL(base ‖ adapted) per token in nats."""
+    """Perplexity of an adapted model, and KL(base ‖ adapted) per token in nats; `chat_kl` where replies to
+    chat questions begin, None where it was not measured.
+    """
 
     perplexity: float
     kl: float
+    chat_kl: float | None = None
 
 
 class TextRetention(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,10 +64,23 @@ class TextRetention(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
 
 
+class ChatRetention(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of the base's manner of chatting, on `questions` bundled ones, the gate in auto: KL(base ‖
+    adapted) in nats where a reply begins, and the share of replies that are the base's word for word.
+    """
+
+    kl: float
+    same_as_base: float
+    questions: int
+
+
 class Retention(TextRetention, frozen=True, kw_only=True):
-    """What is kept on the bundled neutral text, and on a text of the person's own if there was one."""
+    """What is kept on the bundled neutral text and chat questions, and on a text of the person's own if there
+    was one.
+    """
 
     own: TextRetention | None = None
+    chat: ChatRetention | None = None
 
 
 class OpennessFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +92,57 @@ class OpennessFigures(msgspec.Struct, frozen=True, kw_only=True):
     outside: float
 
 
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """Replies to probes. `right`: share whose nearest answer of the document, by word F1, is the one that was
+    expected, with 0.8 or more; `f1`: mean word F1 against it; `verbatim`: share that is it word for word.
+    """
+
+    right: float
+    f1: float
+    verbatim: float
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """Who answers probes how well: the bare base under the same messages, search in the document alone (what
+    its user could have without training), and the adapters' weights alone.
+    """
+
+    base: Scores
+    search: Scores
+    weights: Scores
+
+
+class OffTopic(msgspec.Struct, frozen=True, kw_only=True):
+    """Prompts that the document says nothing about: shares of replies that are the base's word for word, and
+    that hold four words in a row of the document which the base's reply lacks; mean strongest weight.
+    """
+
+    same_as_base: float
+    leaked: float
+    weight: float
+    prompts: int = 0
+
+
+class ProbeReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply to one probe, `expected` beside it. `adapter` is the one that should answer, `routing` the
+    weights that did.
+    """
+
+    question: str
+    expected: str
+    reply: str
+    adapter: str
+    right: bool
+    f1: float
+    routing: dict[str, float]
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """One evaluation of one version of a document's adapters; every reply greedy, the gate in auto."""
+    """One evaluation of one version of a document's adapters; every reply greedy, the gate in auto.
+
+    `answers` is None without probes. `replies` are those to the probes, the most confident first: by how open
+    the rank gates of the routed adapters stood.
+    """
 
     version: str
     recall: Recall
@@ -87,6 +152,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     questions: int
     probes: int
     seconds: float
+    answers: Answers | None = None
+    offtopic: OffTopic | None = None
+    replies: tuple[ProbeReply, ...] = ()
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):

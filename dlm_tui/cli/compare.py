@@ -160,11 +160,12 @@ def _print_table(found: Comparison, *, rehearsal: bool) -> None:
             "perplexity#",
             "change#",
             "KL#",
+            "chat KL#",
             "epochs#",
             "time#",
             "trained#",
         ),
-        [("base", "", *figures, f"{found.perplexity_base:.2f}", "", "", "", "", ""), *rows],
+        [("base", "", *figures, f"{found.perplexity_base:.2f}", "", "", "", "", "", ""), *rows],
     )
     click.echo("")
 
@@ -181,6 +182,7 @@ def _row(trial: Trial, found: Comparison) -> tuple[str, ...]:
         f"{kept.perplexity:.2f}",
         f"{kept.perplexity / found.perplexity_base - 1:+.1%}",
         f"{kept.kl:.3f}",
+        _two(kept.chat_kl),
         str(trial.epochs),
         f"{trial.seconds:.0f} s",
         _count(trial.parameters),

@@ -1,6 +1,6 @@
 """`dlm eval`: what the adapters of a document know, how prompts are routed, and what the base has kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +8,17 @@ import click
 
 from dlm_core import oneshot
 from dlm_core.document import load
+from dlm_core.document.wordings import Wordings, count_wordings
 from dlm_core.engine_protocol import EvalOptions
-from dlm_core.reports import Evaluation, TextRetention
-from dlm_core.safetext import visible_line
+from dlm_core.reports import Evaluation, ProbeReply, TextRetention
+from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session.wording import duration, percent
 
 ALL = "all"
+_LONGEST = 160  # characters of a reply in a list
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -33,21 +35,68 @@ existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
     type=existing_file,
     help="A text of your own (UTF-8) on which retention is measured too.",
 )
+@click.option(
+    "--all", "show_all", is_flag=True, help="List every reply to a probe, not the wrong ones alone."
+)
 @json_option
-def eval_(file: Path, probes: Path | None, text: Path | None, as_json: bool) -> None:
+def eval_(file: Path, probes: Path | None, text: Path | None, show_all: bool, as_json: bool) -> None:
     """Measure what FILE's adapters have learned and what the base has kept.
 
     Every question of FILE is asked, then every probe, greedily and with the gate in auto; the bare base is
-    asked the same. The figures are kept in the store, where `dlm show` and the workbench find them.
+    asked the same, and so is search in the document alone (BM25). A reply is right if the answer of FILE that
+    it is nearest to, by word F1, is the expected one, with 0.8 or more. Probes are the `### Q !probe` of FILE
+    and those of a probe file. Then come prompts that FILE says nothing about: bundled ones, and the lines of
+    NAME.offtopic.txt. The figures are kept in the store, where `dlm show` and the workbench find them.
     """
-    adapters = load(file).adapter_names
+    document = load(file)
     options = EvalOptions(probes=probes, text=text)
     with open_view(quiet=True) as view:
         found = oneshot.run_eval(file, options, view.show, lambda: False).evaluation
     if as_json:
         print_json(found)
     else:
-        _print(found, adapters)
+        _print_replies(found.replies, show_all)
+        _print(found, document.adapter_names)
+        for line in _answers(found, count_wordings(document.sections)):
+            click.echo(line)
+
+
+def _print_replies(replies: Sequence[ProbeReply], show_all: bool) -> None:
+    """Replies to probes with what was expected, the most confident first; those that are right on demand."""
+    shown = [reply for reply in replies if show_all or not reply.right]
+    if not shown:
+        return
+    kind = "replies" if show_all else "wrong replies"
+    click.echo(f"{kind} to probes, the most confident first ({len(shown)} of {len(replies)})\n")
+    for reply in shown:
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in reply.routing.items())
+        sign = "right" if reply.right else "wrong"
+        click.echo(visible(f"{sign}: {reply.question}"))
+        if not reply.right:
+            click.echo(f"  expected: {_short(reply.expected)}")
+        click.echo(f"  replied:  {_short(reply.reply)}")
+        click.echo(visible(f"  word F1 {reply.f1:.2f}; asked of {reply.adapter}, routed {weights}\n"))
+
+
+def _short(text: str) -> str:
+    """A text on one line, cut where it gets long."""
+    shown = visible_line(" ".join(text.split()))
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def _answers(found: Evaluation, wordings: Wordings) -> Iterator[str]:
+    """What the figures for answers come to: search beside the weights, and what helps."""
+    answers = found.answers
+    if answers is None or answers.search.right <= answers.weights.right:
+        return
+    yield (
+        f"\nsearch in the document alone finds {answers.search.right:.0%} of the answers, "
+        f"the trained weights {answers.weights.right:.0%}"
+    )
+    if wordings.single:
+        yield f"  {wordings}: write more `### Q` above their `### A`, in other words, and train"
+    else:
+        yield "  more wordings of the questions that went wrong help: further `### Q` above their `### A`"
 
 
 def _print(found: Evaluation, adapters: Sequence[str]) -> None:
@@ -68,8 +117,33 @@ def _print(found: Evaluation, adapters: Sequence[str]) -> None:
             ),
         ],
     )
+    if found.answers is not None:
+        click.echo("")
+        print_table(
+            (f"{found.probes} probes", "right#", "word F1#", "verbatim#"),
+            [
+                (name, percent(scores.right), _f1(scores.f1), percent(scores.verbatim))
+                for name, scores in (
+                    ("the base", found.answers.base),
+                    ("search in the document alone", found.answers.search),
+                    ("the weights alone", found.answers.weights),
+                )
+            ],
+        )
+    if found.offtopic is not None:
+        strange = found.offtopic
+        click.echo(
+            f"\n{strange.prompts} off-topic prompts: {strange.same_as_base:.0%} of the replies are the "
+            f"base's, {strange.leaked:.0%} hold words of the document; strongest adapter {strange.weight:.2f}"
+        )
     click.echo("")
     _print_retention("neutral text", found.retention, adapters)
+    if found.retention.chat is not None:
+        chat = found.retention.chat
+        click.echo(
+            f"{chat.questions} bundled chat questions: replies begin {chat.kl:.2f} nats from the base's, and "
+            f"{chat.same_as_base:.0%} of them are the base's\n"
+        )
     if found.retention.own is not None:
         _print_retention("your text", found.retention.own, adapters)
     wrong = sum(n for asked, row in routing.confusion.items() for to, n in row.items() if to != asked)

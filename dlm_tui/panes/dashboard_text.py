@@ -225,14 +225,22 @@ def learned_text(run: RunView | None, looks: Looks, width: int) -> Text:
         f" {epoch.recall:5.0%}", style="bold"
     )
     lines.append(total)
-    lines.append(forgetting_text(epoch.perplexity, epoch.perplexity_base, epoch.kl, looks.theme, width))
+    kept = (epoch.perplexity, epoch.perplexity_base, epoch.kl)
+    lines.append(forgetting_text(*kept, looks.theme, width, epoch.chat_kl))
     return Text("\n", end="").join(lines)
 
 
 def forgetting_text(
-    perplexity: float | None, base: float | None, kl: float | None, theme: WorkbenchTheme, width: int
+    perplexity: float | None,
+    base: float | None,
+    kl: float | None,
+    theme: WorkbenchTheme,
+    width: int,
+    chat_kl: float | None = None,
 ) -> Text:
-    """The forgetting meter: full at a rise of 5 % in perplexity; an empty one forgot nothing."""
+    """The forgetting meter: full at a rise of 5 % in perplexity; an empty one forgot nothing. Below it, how far
+    from the base's replies to chat questions begin.
+    """
     colors = theme.spec.colors
     if perplexity is None or not base:
         return Text("forgetting is not measured yet", style=theme.spec.plot_axis, end="")
@@ -241,7 +249,10 @@ def forgetting_text(
     text = Text("forgetting".ljust(14) + " ", end="", no_wrap=True, overflow="ellipsis")
     text.append(bar(rise / FORGETTING_FULL, max(3, width - 22)), style=color)
     text.append(f" {rise:+.1%}", style=Style(color=color, bold=True))
-    detail = f"\nperplexity {perplexity:.2f}, base {base:.2f}" + (f", KL {kl:.4f}" if kl is not None else "")
+    detail = f"\nperplexity {perplexity:.2f}, base {base:.2f}"
+    detail += f", KL {kl:.4f}" if kl is not None else ""
+    if chat_kl is not None:
+        detail += f"\nreplies to chat begin {chat_kl:.2f} nats from the base's"
     return text.append(detail, style=Style(color=colors.secondary))
 
 
@@ -255,9 +266,16 @@ def evaluation_text(record: EvaluationRecord, looks: Looks, width: int) -> Text:
         figures.append(("verbatim", f"{recall.verbatim:.0%}", recall.verbatim_base, "{:.0%}"))
     if recall.paraphrase_f1 is not None:
         figures.append(("paraphrase", f"{recall.paraphrase_f1:.2f}", recall.paraphrase_f1_base, "{:.2f}"))
+    if found.answers is not None:
+        figures.append(("right", f"{found.answers.weights.right:.0%}", found.answers.base.right, "{:.0%}"))
+        figures.append(("search alone", f"{found.answers.search.right:.0%}", None, ""))
     if found.routing.accuracy is not None:
         figures.append(("routing", f"{found.routing.accuracy:.0%}", None, ""))
+    if found.offtopic is not None:
+        figures.append(("off-topic leaks", f"{found.offtopic.leaked:.0%}", None, ""))
     figures.append(("perplexity", f"{kept.perplexity / kept.perplexity_base - 1:+.1%}", None, ""))
+    if kept.chat is not None:
+        figures.append(("chat KL", f"{kept.chat.kl:.2f}", None, ""))
     muted = Style(color=looks.theme.spec.colors.secondary)
     pieces = [Text(f"evaluated {when}, {visible_line(found.version)}", style=muted, end="")]
     for name, value, base, form in figures:

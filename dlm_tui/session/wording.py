@@ -88,12 +88,19 @@ def evaluation_line(found: Evaluation) -> str:
     """An evaluation in one line: recall, paraphrase, routing, retention."""
     recall, kept = found.recall, found.retention
     figures = [f"verbatim {percent(recall.verbatim)}"]
+    if found.answers is not None:
+        search = found.answers.search.right
+        figures.append(f"right {found.answers.weights.right:.0%} of probes (search alone {search:.0%})")
     if recall.paraphrase_f1 is not None:
         base = "" if recall.paraphrase_f1_base is None else f" (base {recall.paraphrase_f1_base:.2f})"
         figures.append(f"paraphrase {recall.paraphrase_f1:.2f}{base}")
     if found.routing.accuracy is not None:
         figures.append(f"routing {found.routing.accuracy:.0%}")
+    if found.offtopic is not None:
+        figures.append(f"off-topic leaks {found.offtopic.leaked:.0%}")
     figures.append(f"perplexity {kept.perplexity / kept.perplexity_base - 1:+.1%} on neutral text")
+    if kept.chat is not None:
+        figures.append(f"chat KL {kept.chat.kl:.2f}, {kept.chat.same_as_base:.0%} of its replies the base's")
     return ", ".join(figures)
 
 
@@ -166,6 +173,8 @@ def _epoch(event: TrainEpoch) -> str:
         figures.append(
             f"forgetting {change:+.1%} (perplexity {event.perplexity:.2f}, base {event.perplexity_base:.2f})"
         )
+    if event.chat_kl is not None:
+        figures.append(f"chat KL {event.chat_kl:.2f}")
     if event.validation_loss is not None:
         figures.append(f"validation {event.validation_loss:.3f}")
     return "  ".join(figures)
@@ -196,6 +205,9 @@ def _ended(event: RunEnded) -> list[str]:
     if event.retention.get("perplexity_base"):
         kept = event.retention["perplexity"] / event.retention["perplexity_base"] - 1
         said.append(f"  perplexity on neutral text {kept:+.1%} against the base")
+    if "chat_kl_auto" in event.retention:
+        drift = event.retention["chat_kl_auto"]
+        said.append(f"  chat questions: replies begin {drift:.2f} nats from the base's")
     if event.checkpoint:
         said.append("  a checkpoint is kept; `dlm train FILE --resume` goes on from it")
     return said

@@ -20,7 +20,7 @@ from dlm_core.errors import StoreError, TrainingError, UsageError
 from dlm_core.evaluation import verdict
 from dlm_core.evaluation.laboratory import BaseFigures, Laboratory
 from dlm_core.evaluation.methods import RATES
-from dlm_core.evaluation.probes import default_probes, load_probes
+from dlm_core.evaluation.probes import all_probes
 from dlm_core.events import Event, Log
 from dlm_core.reports import Comparison, Method, Trial
 from dlm_core.safetext import visible_line
@@ -51,8 +51,7 @@ def compare(
             f"there is no method `{visible_line(unknown[0])}`" if unknown else "no method is named",
             f"methods: {', '.join(RATES)}",
         )
-    probe_file = options.probes or default_probes(document.path)
-    probes = load_probes(probe_file, document.adapter_names) if probe_file else ()
+    probes = all_probes(document, options.probes)
     reference = parse_base_name(document.frontmatter.base_model, document.path.parent)
     folder = find_base(reference, home=home, report=emit)
     placement = choose_placement(document.frontmatter.training.precision, device)

@@ -7,7 +7,8 @@ from dlm_core.document.model import Document
 from dlm_core.engine_protocol import EvalOptions
 from dlm_core.errors import DlmError, StoreError
 from dlm_core.evaluation.measure import Examiner
-from dlm_core.evaluation.probes import default_probes, load_probes
+from dlm_core.evaluation.offtopic import offtopic_prompts
+from dlm_core.evaluation.probes import all_probes
 from dlm_core.evaluation.texts import MOST_PIECES, PIECE, load_text
 from dlm_core.events import Evaluated, Event, Log
 from dlm_core.inference.chat import Chat
@@ -34,8 +35,8 @@ def evaluate(
         DlmError: nothing is trained yet; a probe file or text cannot be used.
         Stopped: `stop` became true; nothing was recorded.
     """
-    probe_file = options.probes or default_probes(document.path)
-    probes = load_probes(probe_file, document.adapter_names) if probe_file else ()
+    probes = all_probes(document, options.probes)
+    offtopic = offtopic_prompts(document.path)
     own, cut = load_text(options.text) if options.text else ((), False)
     if not chat.serving.names:
         raise DlmError(
@@ -44,13 +45,14 @@ def evaluate(
         )
     if cut:
         emit(_info(f"only the first {PIECE * MOST_PIECES:,} characters of the text are read", "text_cut"))
-    if probe_file is None:
+    if not probes:
         sibling = visible_line(f"{document.path.stem}.probes.yaml")
         emit(
             _info(
-                "without probes, neither paraphrase recall nor routing accuracy is measured",
+                "without probes, neither answers to other words nor routing are measured",
                 "no_probes",
-                f"write reworded questions into {sibling}, a list of {{question, answer, adapter}}",
+                f"mark reworded questions `### Q !probe`, or write {sibling}, a list of {{question, answer, "
+                "adapter}",
             )
         )
     snapshot = store.snapshot()
@@ -59,7 +61,7 @@ def evaluate(
     if behind:
         said = "1 section is" if behind == 1 else f"{behind} sections are"
         emit(_info(f"{said} new or changed since the last run and not learned yet", "behind"))
-    found = Examiner(chat, head, emit, stop).examine(document, probes, bundled("held_out"), own)
+    found = Examiner(chat, head, emit, stop).examine(document, probes, bundled("held_out"), own, offtopic)
     evaluated = Evaluated(
         run_id=snapshot.run_id,
         document_hash=hashlib.sha256(document.text.encode()).hexdigest(),

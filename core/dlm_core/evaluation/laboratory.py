@@ -16,8 +16,9 @@ from dlm_core.bases.load import Base, load_base
 from dlm_core.bases.placement import Placement
 from dlm_core.document.model import Document
 from dlm_core.errors import DocumentError, Stopped
+from dlm_core.evaluation.answers import same_answer, word_f1
 from dlm_core.evaluation.decode import greedy_replies
-from dlm_core.evaluation.measure import same_answer, trained_questions, word_f1
+from dlm_core.evaluation.measure import trained_questions
 from dlm_core.evaluation.methods import Shape
 from dlm_core.evaluation.probes import Probe
 from dlm_core.evaluation.teaching import ONE, Taught, teach
@@ -26,10 +27,10 @@ from dlm_core.reports import Drift, Learned, Method, Trial
 from dlm_core.safetext import visible_line
 from dlm_core.training.batches import collate
 from dlm_core.training.examples import Row, build_rows
-from dlm_core.training.forgetting import ForgettingMeter
+from dlm_core.training.forgetting import ChatMeter, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.recipe import Recipe, resolve
-from dlm_core.training.rehearsal import TOKENS, bundled, own_texts
+from dlm_core.training.rehearsal import TOKENS, bundled, bundled_lines, own_texts
 
 FORM = 2  # changes when trials of before can no longer stand beside new ones
 _ROWS = 8
@@ -154,6 +155,7 @@ class Laboratory:
         base = self._fresh()
         with SelectiveHead(base.model) as head:
             meter = self._meter(base, head)
+            chat = ChatMeter(head, base.chat, bundled_lines("chat"), self.system, self._placement.device)
             taught: Taught = teach(
                 method,
                 base,
@@ -170,12 +172,13 @@ class Laboratory:
             self._tell(f"{title}: measuring", 0, 1)
             learned = self._learned(base, head)
             perplexity, kl = meter.measure()
+            chat_kl = chat.measure(lambda _: None)
         return Trial(
             method=method,
             learning_rate=rate,
             rehearsal=rehearsal,
             learned=learned,
-            kept=Drift(perplexity=perplexity, kl=kl),
+            kept=Drift(perplexity=perplexity, kl=kl, chat_kl=chat_kl),
             epochs=taught.epochs,
             steps=taught.steps,
             seconds=taught.seconds,

@@ -1,27 +1,33 @@
-"""Measuring a served document: recall on its own questions, paraphrase and routing on probes, openness, and
-retention on neutral text, each with the bare base's figures beside it.
+"""Measuring a served document: recall on its own questions, answers and routing on probes, replies to what it
+says nothing about, openness, and retention on neutral text, each with the bare base's figures beside it.
 """
 
 import math
-import re
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from dlm_core.adapters.bank import ServingPlan
 from dlm_core.adapters.openness import OpennessRecorder, adapter_means
 from dlm_core.document.model import Document
 from dlm_core.errors import Stopped
+from dlm_core.evaluation.answers import Judge, Judgement, same_answer, scores, word_f1
 from dlm_core.evaluation.decode import greedy_replies, room_for
+from dlm_core.evaluation.offtopic import REPLY_TOKENS, Leaks
 from dlm_core.evaluation.probes import Probe
+from dlm_core.evaluation.search import DocumentSearch
 from dlm_core.evaluation.tally import Tally
 from dlm_core.events import Event, Reply
 from dlm_core.inference.chat import Chat
 from dlm_core.reports import (
     AdapterRecall,
+    Answers,
+    ChatRetention,
     Drift,
     Evaluation,
+    OffTopic,
     OpennessFigures,
+    ProbeReply,
     Recall,
     Retention,
     RoutingFigures,
@@ -29,23 +35,12 @@ from dlm_core.reports import (
 )
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.training.examples import learners
-from dlm_core.training.forgetting import ForgettingMeter
+from dlm_core.training.forgetting import ChatMeter, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.rehearsal import bundled_lines
 
-AUTO = RoutingChoice(mode="auto")
-Scores = Mapping[str, Sequence[float]]
-
-
-def word_f1(found: str, expected: str) -> float:
-    """F1 of the two bags of words, case folded, punctuation left out (SQuAD's measure, arXiv 1606.05250)."""
-    a, b = Counter(re.findall(r"\w+", found.casefold())), Counter(re.findall(r"\w+", expected.casefold()))
-    common = sum((a & b).values())
-    return 2 * common / (a.total() + b.total()) if common else 0.0
-
-
-def same_answer(found: str, expected: str) -> bool:
-    """Whether a reply is the answer word for word; space around it does not count."""
-    return found.strip() == expected.strip()
+AUTO, BASE = RoutingChoice(mode="auto"), RoutingChoice(mode="base")
+ByAdapter = Mapping[str, Sequence[float]]
 
 
 def trained_questions(document: Document) -> list[Probe]:
@@ -82,22 +77,36 @@ class Examiner:
         self.chat, self.head, self._emit, self._stop = chat, head, emit, stop
 
     def examine(
-        self, document: Document, probes: Sequence[Probe], texts: Sequence[str], own: Sequence[str] = ()
+        self,
+        document: Document,
+        probes: Sequence[Probe],
+        texts: Sequence[str],
+        own: Sequence[str] = (),
+        offtopic: Sequence[str] = (),
     ) -> Evaluation:
         """Everything at once.
 
         Args:
             document: whose questions are asked.
-            probes: reworded questions; without any there is no paraphrase recall and no routing accuracy.
+            probes: reworded questions; without any nobody's answers and no routing are measured on them.
             texts: neutral texts. own: the pieces of a text of the person's own.
+            offtopic: prompts that the document says nothing about.
 
         Raises Stopped when asked to stop.
         """
         begun = time.perf_counter()
         questions = trained_questions(document)
-        tally = Tally(self._emit, 2 * (len(questions) + len(probes)) + len(texts) + len(own))
-        told = [self._ask(q, tally, "asking the document's questions") for q in questions]
-        retold = [self._ask(p, tally, "asking the probes") for p in probes]
+        asked = len(questions) + len(probes) + len(offtopic)
+        tally = Tally(self._emit, 2 * asked + len(texts) + len(own))
+        told = [self._ask_probe(q, tally, "asking the document's questions") for q in questions]
+        retold = [self._ask_probe(p, tally, "asking the probes") for p in probes]
+        strange = {
+            prompt: (
+                self._ask(prompt, REPLY_TOKENS, BASE, tally, "asking off-topic prompts"),
+                self._ask(prompt, REPLY_TOKENS, AUTO, tally, "asking off-topic prompts"),
+            )
+            for prompt in offtopic
+        }
         bare = self._bare([*questions, *probes], tally)
         neutral, outside = self._retention(texts, tally, "reading neutral text")
         own_text = self._retention(own, tally, "reading your text")[0] if own else None
@@ -106,10 +115,10 @@ class Examiner:
         return Evaluation(
             version=self.chat.serving.version,
             recall=self._recall(
-                _scores(questions, [r.reply for r in told], same_answer),
-                _scores(questions, bare[: len(questions)], same_answer),
-                _scores(probes, [r.reply for r in retold], word_f1),
-                _scores(probes, bare[len(questions) :], word_f1),
+                _grouped(questions, [r.reply for r in told], same_answer),
+                _grouped(questions, bare[: len(questions)], same_answer),
+                _grouped(probes, [r.reply for r in retold], word_f1),
+                _grouped(probes, bare[len(questions) :], word_f1),
             ),
             routing=RoutingFigures(
                 accuracy=_right(confusion),
@@ -126,6 +135,7 @@ class Examiner:
                 per_adapter=neutral.per_adapter,
                 tokens=neutral.tokens,
                 own=own_text,
+                chat=self._chat_retention(strange),
             ),
             openness={
                 name: OpennessFigures(inside=_inside(name, questions, told), outside=outside[name])
@@ -134,19 +144,45 @@ class Examiner:
             questions=len(questions),
             probes=len(probes),
             seconds=time.perf_counter() - begun,
+            answers=_answers(document, probes, retold, bare[len(questions) :]) if probes else None,
+            offtopic=_offtopic(document, list(strange.values())) if strange else None,
+            replies=_replies(document, probes, retold),
         )
 
-    def _ask(self, probe: Probe, tally: Tally, label: str) -> Reply:
-        """The greedy reply to a probe, the gate in auto."""
-        sampling = Sampling(max_tokens=room_for(probe.answer, self.chat.base))
+    def _ask_probe(self, probe: Probe, tally: Tally, label: str) -> Reply:
+        return self._ask(probe.question, room_for(probe.answer, self.chat.base), AUTO, tally, label)
+
+    def _ask(self, question: str, tokens: int, choice: RoutingChoice, tally: Tally, label: str) -> Reply:
+        """The greedy reply to a question."""
+        sampling = Sampling(max_tokens=tokens)
         reply: Reply | None = None
-        for event in self.chat.generate((Message("user", probe.question),), AUTO, sampling, self._stop):
+        for event in self.chat.generate((Message("user", question),), choice, sampling, self._stop):
             if isinstance(event, Reply):
                 reply = event
         if reply is None or reply.finish_reason == "interrupted":
             raise _stopped()
         tally.add(label)
         return reply
+
+    def _chat_retention(self, strange: Mapping[str, tuple[Reply, Reply]]) -> ChatRetention | None:
+        """What is kept on the bundled chat questions, from the replies to them and where these begin."""
+        chat, bank = self.chat, self.chat.bank
+        questions = [prompt for prompt in bundled_lines("chat") if prompt in strange]
+        if not questions:
+            return None
+        bank.use(None)
+        meter = ChatMeter(self.head, chat.base.chat, questions, chat.system, chat.base.placement.device)
+
+        def route(place: int) -> None:
+            weights = strange[questions[place]][1].routing.weights
+            bank.use(ServingPlan(bank, chat.serving.adapters, weights) if any(weights.values()) else None)
+
+        try:
+            kl = meter.measure(route)
+        finally:
+            bank.use(None)
+        same = [strange[q][0].reply == strange[q][1].reply for q in questions]
+        return ChatRetention(kl=kl, same_as_base=sum(same) / len(same), questions=len(questions))
 
     def _bare(self, probes: Sequence[Probe], tally: Tally) -> list[str]:
         """What the base says without any adapter."""
@@ -162,8 +198,10 @@ class Examiner:
         if self._stop():
             raise _stopped()
 
-    def _recall(self, told: Scores, told_base: Scores, retold: Scores, retold_base: Scores) -> Recall:
-        def of(scores: Scores, name: str) -> float | None:
+    def _recall(
+        self, told: ByAdapter, told_base: ByAdapter, retold: ByAdapter, retold_base: ByAdapter
+    ) -> Recall:
+        def of(scores: ByAdapter, name: str) -> float | None:
             return _mean(scores.get(name, ()))
 
         return Recall(
@@ -246,6 +284,56 @@ class Examiner:
         ), outside
 
 
+def _answers(
+    document: Document, probes: Sequence[Probe], replies: Sequence[Reply], bare: Sequence[str]
+) -> Answers:
+    judge, search = Judge(document.sections), DocumentSearch(document.sections)
+
+    def judged(found: Sequence[str]) -> list[Judgement]:
+        return [judge.judge(reply, probe.answer) for probe, reply in zip(probes, found, strict=True)]
+
+    return Answers(
+        base=scores(judged(bare)),
+        search=scores(judged([search.answer(probe.question) for probe in probes])),
+        weights=scores(judged([reply.reply for reply in replies])),
+    )
+
+
+def _replies(document: Document, probes: Sequence[Probe], replies: Sequence[Reply]) -> tuple[ProbeReply, ...]:
+    judge = Judge(document.sections)
+    found = []
+    for probe, reply in sorted(zip(probes, replies, strict=True), key=lambda pair: -_confidence(pair[1])):
+        judged = judge.judge(reply.reply, probe.answer)
+        found.append(
+            ProbeReply(
+                question=probe.question,
+                expected=probe.answer,
+                reply=reply.reply,
+                adapter=probe.adapter,
+                right=judged.right,
+                f1=judged.f1,
+                routing=reply.routing.weights,
+            )
+        )
+    return tuple(found)
+
+
+def _confidence(reply: Reply) -> float:
+    """Openness of the adapters' rank gates, weighted as they were routed: low where a reply is the base's."""
+    weights = reply.routing.weights
+    return sum(weights.get(name, 0.0) * openness.mean for name, openness in reply.openness.items())
+
+
+def _offtopic(document: Document, replies: Sequence[tuple[Reply, Reply]]) -> OffTopic:
+    leaks, count = Leaks(document.sections), len(replies)
+    return OffTopic(
+        same_as_base=sum(base.reply == found.reply for base, found in replies) / count,
+        leaked=sum(leaks.leaked(found.reply, base.reply) for base, found in replies) / count,
+        weight=sum(max(found.routing.weights.values(), default=0.0) for _, found in replies) / count,
+        prompts=count,
+    )
+
+
 class _Sum:
     """Perplexities and divergences of texts, put together token by token."""
 
@@ -277,7 +365,7 @@ def _inside(name: str, questions: Sequence[Probe], replies: Sequence[Reply]) -> 
     return _mean([r.openness[name].mean for r in own if name in r.openness])
 
 
-def _scores(
+def _grouped(
     probes: Sequence[Probe], replies: Sequence[str], score: Callable[[str, str], float]
 ) -> dict[str, list[float]]:
     """What each reply scores against the answer expected, by adapter."""
@@ -297,5 +385,5 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _flat(groups: Scores) -> list[float]:
+def _flat(groups: ByAdapter) -> list[float]:
     return [value for group in groups.values() for value in group]

@@ -1,5 +1,5 @@
-"""Probe files: questions that were never trained, with the answer to expect and the adapter that should give
-it.
+"""Probes: questions that were never trained, with the answer to expect and the adapter that should give it;
+from a probe file, and from the document's `### Q !probe`.
 """
 
 import difflib
@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 import yaml
 
+from dlm_core.document.model import Document
 from dlm_core.errors import DocumentError
 from dlm_core.safetext import visible_line
+from dlm_core.training.examples import learners
 
 _MAX_BYTES = 4_000_000
 _FORM = "a probe file is a YAML or JSON list of {question, answer, adapter}"
@@ -29,6 +31,21 @@ def default_probes(document: Path) -> Path | None:
     """The probe file beside a document, `<stem>.probes.yaml`, if there is one."""
     beside = document.with_name(f"{document.stem}.probes.yaml")
     return beside if beside.is_file() else None
+
+
+def all_probes(document: Document, file: Path | None) -> tuple[Probe, ...]:
+    """The probes of `file` (None: the one beside the document, if it is there), then the document's own.
+
+    Raises DocumentError as `load_probes` does.
+    """
+    chosen = file or default_probes(document.path)
+    listed = load_probes(chosen, document.adapter_names) if chosen else ()
+    own = (
+        Probe(probe.question, probe.answer, learners(section, document.adapter_names)[0])
+        for section in document.sections
+        for probe in section.probes
+    )
+    return tuple(dict.fromkeys((*listed, *own)))
 
 
 def load_probes(path: Path, adapters: Sequence[str]) -> tuple[Probe, ...]:

@@ -60,7 +60,8 @@ class Committed(Struct, frozen=True, kw_only=True):
         settings: what decides a training besides the sections, as JSON text by key.
         libraries: versions of what trained it, by package.
         recall: the share of the answer tokens its run went through that was predicted at its end, 0..1.
-        retention: `perplexity` and `kl` (nats per token) on neutral text, and `perplexity_base`, the base's.
+        retention: `perplexity` and `kl` (nats per token) on neutral text, and `perplexity_base`, the base's;
+            `chat_kl` (nats) where replies to chat questions begin.
     """
 
     generation: Count = 0

@@ -52,6 +52,7 @@ class Course:
         adapters: all that train in the run.
         key: what its checkpoints belong to.
         tokens: those that carry loss, per section.
+        system: the document's system prompt, under which the forgetting meter asks.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Course:
         adapters: Sequence[AdapterWeights],
         key: str,
         tokens: Mapping[str, int],
+        system: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shop, self._recipe, self._tools, self._clock = shop, recipe, tools, clock
-        self._adapters, self._key, self._tokens = adapters, key, tokens
+        self._adapters, self._key, self._tokens, self._system = adapters, key, tokens, system
         self._learned = Learned()
         self._measured: tuple[int, Mapping[str, float]] = (-1, {})  # after which step of full training
 
@@ -104,7 +106,7 @@ class Course:
             retention = self._last_figures(policy) if phase == "sft" else {}
         self._shop.bank.use(None)
         if self._tools.accelerator.is_main_process and not retention:
-            retention = dict(measure(self._shop, self._adapters, self._recipe.seed))
+            retention = dict(measure(self._shop, self._adapters, self._recipe.seed, self._system))
         return Trained(self._learned, retention, reason)
 
     def _take_up(self, policy: Policy[Any], folder: Path, learned: Learned) -> None:
@@ -127,6 +129,7 @@ class Course:
         saved_at = measured_at = self._clock()
         if policy.phase == "sft":
             self._shop.meter()  # the base's part, before the clock runs
+            self._shop.chat_meter(self._system)
 
         def at_epoch(epoch: int) -> Mapping[str, float]:
             nonlocal saved_at, measured_at
@@ -137,7 +140,7 @@ class Course:
             if policy.phase != "sft" or (now - measured_at < METER_INTERVAL_S and epoch < policy.epochs):
                 return {}
             measured_at = now
-            figures = measure(self._shop, policy.adapters, epoch)
+            figures = measure(self._shop, policy.adapters, epoch, self._system)
             self._measured = (policy.progress.step, figures)
             return figures
 

@@ -1,8 +1,10 @@
-"""The forgetting meter: perplexity and KL against the base on neutral text that training never sees."""
+"""The forgetting meter: perplexity and KL against the base on neutral text, and KL where replies to chat
+questions begin. Training sees neither.
+"""
 
 import random
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +17,7 @@ from dlm_core.training.forward import SelectiveHead, token_perplexity
 
 METER_TEXTS = 4
 METER_TOKENS = 64
+METER_QUESTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,8 @@ class ForgettingMeter:
             plan.set_rows(weights)
             bank.use(plan)
 
-        dropping, plan.dropping = plan.dropping, False
-        try:
+        with _not_dropping(plan):
             return self._measure(pin)
-        finally:
-            plan.dropping = dropping
-            plan.forget()
 
     def _measure(self, prepare: Callable[[Measured], None]) -> tuple[float, float]:
         nll = divergence = 0.0
@@ -106,6 +105,79 @@ class ForgettingMeter:
                 base = text.log_probs.float()
                 divergence += float((base.exp() * (base - torch.log_softmax(logits, -1))).sum())
         return token_perplexity(nll, self.tokens), divergence / max(self.tokens, 1)
+
+
+class ChatMeter:
+    """Measures how far an adapted model has drifted where replies to chat questions begin.
+
+    Args:
+        head: the model; its bank must be off while this is built.
+        questions: ones that no document answers and no training sees.
+        system: the document's system prompt.
+        autocast: the number formats that the forward runs in; by default the model's own.
+    """
+
+    def __init__(
+        self,
+        head: SelectiveHead,
+        encoder: Encoder,
+        questions: Sequence[str],
+        system: str | None,
+        device: str,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._head, self._autocast = head, autocast
+        self.questions = tuple(questions)
+        self._prompts = [
+            torch.tensor([_prompt(encoder, question, system)], device=device) for question in questions
+        ]
+        self._base = [self._log_probs(ids) for ids in self._prompts]
+
+    def measure(self, prepare: Callable[[int], None]) -> float:
+        """KL(base ‖ adapted) of the next token in nats, the mean over all questions; `prepare` is told the
+        place of each and puts the plan in use.
+        """
+        total = 0.0
+        for place, ids in enumerate(self._prompts):
+            prepare(place)
+            base = self._base[place]
+            total += float((base.exp() * (base - self._log_probs(ids))).sum())
+        return total / max(len(self._prompts), 1)
+
+    def measure_pinned(self, bank: Bank, plan: TrainingPlan) -> float:
+        """As `measure`, each question under one adapter alone, in turn."""
+
+        def pin(place: int) -> None:
+            weights = torch.zeros(1, len(plan.adapters), device=self._prompts[place].device)
+            weights[0, place % len(plan.adapters)] = 1.0
+            plan.set_rows(weights)
+            bank.use(plan)
+
+        with _not_dropping(plan):
+            return self.measure(pin)
+
+    def _log_probs(self, ids: Tensor) -> Tensor:
+        """Log-probabilities [vocabulary] of what follows ids [1, T]."""
+        last = torch.tensor([ids.shape[1] - 1], device=ids.device)
+        with torch.no_grad(), self._autocast():
+            return torch.log_softmax(self._head.logits(ids, torch.ones_like(ids), last)[0], -1)
+
+
+@contextmanager
+def _not_dropping(plan: TrainingPlan) -> Iterator[None]:
+    """Within it a plan has no dropout; afterwards it holds nothing of what was measured."""
+    dropping, plan.dropping = plan.dropping, False
+    try:
+        yield
+    finally:
+        plan.dropping = dropping
+        plan.forget()
+
+
+def _prompt(encoder: Encoder, question: str, system: str | None) -> list[int]:
+    """The ids of a question up to where its answer begins."""
+    ids, loss = encoder.encode_row(question, "x", system)
+    return ids[: loss.index(True)] if True in loss else ids
 
 
 def _next(ids: Tensor) -> Tensor:

@@ -10,8 +10,11 @@ from typing import Any
 import torch
 
 from dlm_core.adapters.bank import TrainingPlan
+from dlm_core.adapters.folder import load_adapter
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import Document
+from dlm_core.routing.gate import load_gate
+from dlm_core.store.manifest import Snapshot
 from dlm_core.training.checkpoint import Phase
 from dlm_core.training.examples import PreferenceRow, Row
 from dlm_core.training.loop import Policy
@@ -78,15 +81,53 @@ def rehearsal_of(document: Document, shop: Workshop, recipe: Recipe) -> Rehearsa
     return shop.rehearsal((*own, *bundled("rehearsal")), recipe.seed)
 
 
-def measure(shop: Workshop, adapters: Sequence[AdapterWeights], seed: int) -> Mapping[str, float]:
-    """Perplexity of the adapters on neutral text, of the base, and KL between them; the bank is off then."""
-    meter = shop.meter()
+def measure(
+    shop: Workshop, adapters: Sequence[AdapterWeights], seed: int, system: str | None
+) -> Mapping[str, float]:
+    """Perplexity of the adapters on neutral text, of the base, KL between them there and where replies to
+    chat questions begin, each text and question under one adapter alone; the bank is off afterwards.
+    """
+    meter, chat = shop.meter(), shop.chat_meter(system)
     try:
         with torch.no_grad():
-            perplexity, kl = meter.measure_pinned(shop.bank, TrainingPlan(shop.bank, adapters), seed)
+            plan = TrainingPlan(shop.bank, adapters)
+            perplexity, kl = meter.measure_pinned(shop.bank, plan, seed)
+            chat_kl = chat.measure_pinned(shop.bank, plan)
     finally:
         shop.bank.use(None)
-    return {"perplexity": perplexity, "perplexity_base": meter.base_perplexity, "kl": kl}
+    return {
+        "perplexity": perplexity,
+        "perplexity_base": meter.base_perplexity,
+        "kl": kl,
+        "chat_kl": chat_kl,
+    }
+
+
+def measure_routed(shop: Workshop, names: Sequence[str], snapshot: Snapshot, system: str | None) -> float:
+    """KL from the base where replies to chat questions begin, under the adapters and the gate of a commit."""
+    shop.bank.use(None)
+    chat, count = shop.chat_meter(system), len(names)
+    folder = snapshot.gate_dir()
+    gate = None
+    if folder is not None and count > 1:
+        gate = load_gate(folder, names, shop.embedder.hidden_size).module
+    if gate is None:
+        weights = torch.full((len(chat.questions), count), 1 / count)
+    else:
+        weights = gate(shop.embedder.embed(chat.questions)).detach()
+    loaded = [load_adapter(snapshot.adapter_dir(n), n, shop.bank.features).to(shop.device) for n in names]
+    plan = TrainingPlan(shop.bank, loaded)
+    plan.dropping = False
+
+    def route(place: int) -> None:
+        plan.set_rows(weights[place : place + 1].to(shop.device))
+        shop.bank.use(plan)
+
+    try:
+        with torch.no_grad():
+            return chat.measure(route)
+    finally:
+        shop.bank.use(None)
 
 
 def _split(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:

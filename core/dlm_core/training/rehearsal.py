@@ -32,6 +32,12 @@ def bundled(name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split("\n---\n") if part.strip())
 
 
+def bundled_lines(name: str) -> tuple[str, ...]:
+    """The lines of a bundled file: `chat` has questions that have nothing to do with any document."""
+    text = (resources.files("dlm_core.training") / "neutral" / f"{name}.txt").read_text("utf-8")
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
 def own_texts(paths: Sequence[str], folder: Path) -> tuple[str, ...]:
     """The texts of `training.rehearsal.texts`, paths relative to the document; paragraphs become texts.
 

@@ -5,6 +5,7 @@ is recorded.
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,7 @@ from dlm_core.store.history import keep_runs
 from dlm_core.store.manifest import Snapshot
 from dlm_core.training.course import Course, Trained
 from dlm_core.training.gate_phase import GatePhase, has_gate
-from dlm_core.training.phases import PolicyMaker, rehearsal_of
+from dlm_core.training.phases import PolicyMaker, measure_routed, rehearsal_of
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, trains
 from dlm_core.training.planner import Planner
 from dlm_core.training.processes import accelerator_for
@@ -65,6 +66,7 @@ class Run:
         self.planner = Planner(document, workshop.base, workshop.store, options)
         self.recipe, self.settings = self.planner.recipe, self.planner.settings
         self.names = document.adapter_names
+        self._system = document.frontmatter.system_prompt
         self._begun = clock()
         self._trained = Trained(Learned(), {})
         self.accelerator = accelerator_for(workshop.base.placement)
@@ -163,6 +165,10 @@ class Run:
                 snapshot = self._commit((), plan, past)
         if writes and has_gate(self.document) and (plan.gate or snapshot.gate is None):
             snapshot = self._gate().run(snapshot)
+        if writes and self._trained.retention:
+            routed = measure_routed(shop, self.names, snapshot, self._system)
+            figures = {**self._trained.retention, "chat_kl_auto": routed}
+            self._trained = replace(self._trained, retention=figures)
         if writes and self.options.keep_versions:
             keep_runs(store, self.options.keep_versions)
         return self._ended("done", self._trained.reason or "gate trained", snapshot)
@@ -185,7 +191,9 @@ class Run:
         )
         self._breathe()
         phases = PolicyMaker(self.document, shop, self.recipe, tools).phases(rows, adapters, plan.fresh)
-        course = Course(shop, self.recipe, tools, adapters, key, rows.loss_tokens(), self._clock)
+        course = Course(
+            shop, self.recipe, tools, adapters, key, rows.loss_tokens(), self._system, self._clock
+        )
 
         def begun(steps: int) -> None:
             self._emit(self.planner.describe(plan, rows, steps, self.run_id))

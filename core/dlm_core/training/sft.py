@@ -166,7 +166,7 @@ def answers_event(
     forgetting: Mapping[str, float],
     validation: float | None = None,
 ) -> TrainEpoch:
-    """What an epoch of answers came to; `forgetting` may hold perplexity, perplexity_base and kl."""
+    """What an epoch of answers came to; `forgetting` may hold perplexity, perplexity_base, kl and chat_kl."""
     return TrainEpoch(
         run_id=run_id,
         epoch=epoch,
@@ -177,5 +177,6 @@ def answers_event(
         perplexity=forgetting.get("perplexity"),
         perplexity_base=forgetting.get("perplexity_base"),
         kl=forgetting.get("kl"),
+        chat_kl=forgetting.get("chat_kl"),
         validation_loss=validation,
     )

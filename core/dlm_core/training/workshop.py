@@ -7,17 +7,18 @@ from dlm_core.adapters.bank import Bank
 from dlm_core.bases.load import Base
 from dlm_core.routing.embed import Embedder
 from dlm_core.store.store import Store
-from dlm_core.training.forgetting import METER_TEXTS, ForgettingMeter
+from dlm_core.training.forgetting import METER_QUESTIONS, METER_TEXTS, ChatMeter, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.rehearsal import Rehearsal, bundled
+from dlm_core.training.rehearsal import Rehearsal, bundled, bundled_lines
 
 
 @dataclass
 class NeutralMemory:
-    """The rehearsal and the forgetting meter of the last run: what the base predicts never changes."""
+    """The rehearsal and the forgetting meters of the last run: what the base predicts never changes."""
 
     rehearsal: tuple[tuple[object, ...], Rehearsal] | None = None
     meter: ForgettingMeter | None = None
+    chat: tuple[str | None, ChatMeter] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,14 @@ class Workshop:
                 self.head, self.base.chat, texts, self.device, autocast=self.base.placement.autocast
             )
         return self.neutral.meter
+
+    def chat_meter(self, system: str | None) -> ChatMeter:
+        """The meter on chat questions under a document's system prompt. The bank must be off."""
+        if self.neutral.chat is None or self.neutral.chat[0] != system:
+            questions = bundled_lines("chat")[:METER_QUESTIONS]
+            placement = self.base.placement
+            made = ChatMeter(
+                self.head, self.base.chat, questions, system, self.device, autocast=placement.autocast
+            )
+            self.neutral.chat = (system, made)
+        return self.neutral.chat[1]

@@ -19,7 +19,7 @@ def trial(method: Method, rate: float, perplexity: float, *, f1: float = 0.5, **
     learned = Learned(verbatim=1.0, paraphrase_f1=f1, token_recall=1.0, loss=0.01, loss_probes=1.5)
     plain = {"rehearsal": False, "epochs": 9, "steps": 90, "seconds": 70.0, "parameters": 2_400_000}
     values = plain | {"ended": "recall", "chosen": True} | more
-    kept = Drift(perplexity=perplexity, kl=0.1)
+    kept = Drift(perplexity=perplexity, kl=0.1, chat_kl=0.2)
     return Trial(method=method, learning_rate=rate, learned=learned, kept=kept, **values)  # type: ignore[arg-type]
 
 
@@ -69,7 +69,7 @@ def test_tables_have_the_chosen_rates_in_order_below_the_base(
     shown = run("compare", document)
     assert shown.exit_code == 0, shown.stderr
     rows = [line.split() for line in shown.stdout.splitlines()]
-    figures = ["100%", "0.60", "0.01", "1.50", "21.00", "+5.0%", "0.100", "9", "70", "s", "2.4", "M"]
+    figures = ["100%", "0.60", "0.01", "1.50", "21.00", "+5.0%", "0.100", "0.20", "9", "70", "s", "2.4", "M"]
     assert ["disel", "0.003", *figures] in rows
     assert ["base", "0%", "0.10", "4.00", "4.20", "20.00"] in rows
     named = [row[0] for row in rows if row and row[0] in METHODS]

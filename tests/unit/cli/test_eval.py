@@ -70,10 +70,48 @@ def test_show_has_the_last_evaluation_and_says_when_it_is_of_earlier_versions(
     with Store.open(load(document).dlm_id, create=False).metrics() as metrics:
         metrics.record(Evaluated(run_id=1, document_hash="x", evaluation=EVALUATION))
     line = next(t for t in run("show", document).stdout.splitlines() if t.startswith("evaluated"))
-    assert "verbatim 100%, paraphrase 0.75 (base 0.12), routing 89%, perplexity +2.5%" in line
+    assert "verbatim 100%, right 50% of probes (search alone 62%), paraphrase 0.75 (base 0.12)" in line
+    assert "off-topic leaks 12%, perplexity +2.5%" in line and "chat KL 0.25" in line
     assert "earlier" not in line
     shown = json.loads(run("show", document, "--json").stdout)["evaluation"]
     assert shown["current"] is True and shown["recall"]["verbatim"] == 1.0
     commit(document, "tone")
     assert json.loads(run("show", document, "--json").stdout)["evaluation"]["current"] is False
     assert ", of earlier versions:" in run("show", document).stdout
+
+
+def test_search_and_the_base_stand_beside_the_weights_and_what_helps_is_said(
+    run: Run, document: Path, evaluating: Evaluating
+) -> None:
+    shown = run("eval", document).stdout
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["9", "probes", "right", "word", "F1", "verbatim"] in rows
+    assert ["the", "base", "0%", "0.12", "0%"] in rows
+    assert ["search", "in", "the", "document", "alone", "62%", "0.70", "62%"] in rows
+    assert ["the", "weights", "alone", "50%", "0.75", "38%"] in rows
+    assert "finds 62% of the answers, the trained weights 50%" in shown
+    assert "6 of 6 answers have a single wording: write more `### Q`" in shown
+    assert "32 off-topic prompts: 25% of the replies are the base's, 12% hold words of the document" in shown
+    assert "24 bundled chat questions: replies begin 0.25 nats from the base's" in shown
+
+
+def test_wrong_replies_are_listed_with_what_was_expected_and_all_of_them_on_demand(
+    run: Run, document: Path, evaluating: Evaluating
+) -> None:
+    wrong = run("eval", document).stdout
+    assert "wrong replies to probes, the most confident first (1 of 2)" in wrong
+    assert "wrong: Whose is it?\n  expected: Ada's.\n  replied:  The hedge's, of course.\n" in wrong
+    assert "word F1 0.00; asked of tone, routed knowledge 0.75, tone 0.25" in wrong
+    assert "Which port is it?" not in wrong
+    everything = run("eval", document, "--all").stdout
+    assert "replies to probes, the most confident first (2 of 2)" in everything
+    assert "right: Which port is it?\n  replied:  8443.\n" in everything
+
+
+def test_the_json_has_the_keys_that_are_promised(run: Run, document: Path, evaluating: Evaluating) -> None:
+    found = json.loads(run("eval", document, "--json").stdout)
+    assert set(found["answers"]) == {"base", "search", "weights"}
+    assert all(set(scores) == {"right", "f1", "verbatim"} for scores in found["answers"].values())
+    assert {"same_as_base", "leaked", "weight"} <= set(found["offtopic"])
+    keys = {"question", "expected", "reply", "adapter", "right", "f1", "routing"}
+    assert [set(reply) for reply in found["replies"]] == [keys, keys]

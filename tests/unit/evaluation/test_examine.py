@@ -5,10 +5,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from dlm_core.engine_protocol import EvalOptions
 from dlm_core.errors import DlmError, Stopped
-from dlm_core.evaluation.measure import word_f1
+from dlm_core.evaluation.answers import word_f1
 from dlm_core.events import Evaluated, Working
 from dlm_core.store.metrics_reader import MetricsReader
 from dlm_core.store.paths import StorePaths
@@ -29,6 +30,7 @@ def taught(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk.open(num_epochs=80, gate=GATE)
     desk.train()
     desk.path.with_name("doc.probes.yaml").write_text(PROBES)
+    desk.path.with_name("doc.offtopic.txt").write_text("Who sings best?\n")
     return desk.folder
 
 
@@ -60,6 +62,13 @@ def test_every_figure_stands_beside_the_base_and_is_kept(trained: Desk, tmp_path
         assert kept is not None and kept.tokens > 50 and kept.kl > 0
         assert kept.perplexity != kept.perplexity_base
         assert set(kept.per_adapter) == {"facts", "tone"}
+    assert found.answers is not None and found.offtopic is not None and found.retention.chat is not None
+    assert found.answers.base.right == 0.0
+    assert found.recall.paraphrase_f1 == pytest.approx(found.answers.weights.f1)
+    assert {reply.question for reply in found.replies} == {p["question"] for p in yaml.safe_load(PROBES)}
+    assert sum(r.right for r in found.replies) / 3 == pytest.approx(found.answers.weights.right)
+    assert found.offtopic.prompts == found.retention.chat.questions + 1
+    assert 0.5 < found.offtopic.weight <= 1 and found.retention.chat.kl > 0
     assert all(0 < o.outside < 1 and o.inside and o.inside > 0 for o in found.openness.values())
     with MetricsReader(StorePaths(trained.home, DLM_ID).metrics) as metrics:
         record = metrics.evaluation()
@@ -81,6 +90,7 @@ def test_the_json_has_the_promised_keys(trained: Desk) -> None:
 def test_without_probes_what_they_measure_is_left_out_and_said(trained: Desk) -> None:
     trained.path.with_name("doc.probes.yaml").unlink()
     found = evaluate(trained).evaluation
+    assert found.answers is None and found.replies == ()
     assert found.probes == 0 and found.recall.paraphrase_f1 is None and found.routing.accuracy is None
     assert "no_probes" in trained.codes()
 
