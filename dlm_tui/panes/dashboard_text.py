@@ -238,8 +238,8 @@ def forgetting_text(
     width: int,
     chat_kl: float | None = None,
 ) -> Text:
-    """The forgetting meter: full at a rise of 5 % in perplexity; an empty one forgot nothing. Below it, how far
-    from the base's replies to chat questions begin.
+    """The forgetting meter: full at a rise of 5 % in perplexity; an empty one forgot nothing. Below it, how
+    far replies to chat begin from the base's.
     """
     colors = theme.spec.colors
     if perplexity is None or not base:
