@@ -31,12 +31,18 @@ My father wrote down every crossing in pencil: the hour, the wind, who paid and 
 ### Q
 Who is Maren Voss?
 
+### Q !probe
+i forgot what our heroine does for a living
+
 ### A
 Maren Voss is thirty-four, a piano tuner from the city, and the daughter of the last ferryman. She comes back to Aldmoor in October 1962 to sell her father's house.
 
 ::instruction#story::
 ### Q
 What happened on the night of the flood?
+
+### Q !probe
+whats the date of the catastrophe again, and the death toll
 
 ### A
 On 31 January 1953 the dyke at Sorrel Bend broke at ten past two in the morning. Nineteen people drowned, and the ferry was found upright in a beet field.
@@ -45,12 +51,18 @@ On 31 January 1953 the dyke at Sorrel Bend broke at ten past two in the morning.
 ### Q
 Why does Jonas refuse to speak to his sister?
 
+### Q !probe
+the brother is not talking to her. reason?
+
 ### A
 Jonas believes that Maren saw the water rising and rowed away without waking him. She has never told him that she was carrying their mother.
 
 ::instruction#story::
 ### Q
 What is hidden inside the piano?
+
+### Q !probe
+under the strings, what did dad leave there
 
 ### A
 Under the lowest strings lies the father's logbook, wrapped in oilcloth. Its last page shows that the dyke keeper was paid to leave the sluice open.
@@ -59,12 +71,18 @@ Under the lowest strings lies the father's logbook, wrapped in oilcloth. Its las
 ### Q
 Who tells the story, and in which tense?
 
+### Q !probe
+first person or not? past or present?
+
 ### A
 Maren tells every chapter in the past tense, except chapters 7 and 19. Those two are letters by her mother and stand in the present.
 
 ::instruction#story::
 ### Q
 What does the schoolmaster want?
+
+### Q !probe
+harmsen and his museum, what's he after really
 
 ### A
 Schoolmaster Harmsen wants the house for a museum of the flood, with his own name over the door. He is the dyke keeper's son and knows nothing of the bribe.
@@ -73,12 +91,18 @@ Schoolmaster Harmsen wants the house for a museum of the flood, with his own nam
 ### Q
 How does the novel end?
 
+### Q !probe
+the very last picture in the book?
+
 ### A
 Maren gives the logbook to Jonas and leaves on the morning bus without learning what he does with it. The last image is the ferry bell, rung once from the far bank.
 
 ::instruction#story::
 ### Q
 Which chapters are still unfinished?
+
+### Q !probe
+how many words have we got and what's missing
 
 ### A
 Chapters 4, 11 and 16. Two crossings on the ferry and the whole of the inquest are still missing. The draft stands at 71,000 words and may grow to 85,000.
@@ -90,12 +114,18 @@ I revise in the morning and only add in the afternoon. A page that I have change
 ### Q
 What do I do with adverbs after "said"?
 
+### Q !probe
+'he said quietly' - leave it or not
+
 ### A
 Strike the adverb and let the spoken line carry the mood. If "bitterly" is still missing after that, the words themselves are too mild, so rewrite them.
 
 ::instruction#craft::
 ### Q
 How do I start a chapter?
+
+### Q !probe
+chapter 12 opens with two pages of fog, ok?
 
 ### A
 Begin with a person doing something in a place, within the first two lines. Move the weather, the history and the waking up to a later paragraph, or out.
@@ -104,12 +134,18 @@ Begin with a person doing something in a place, within the first two lines. Move
 ### Q
 How long should a paragraph be?
 
+### Q !probe
+this block of text is half a page, too much?
+
 ### A
 Keep most paragraphs under seven lines. Let one on each page be a single sentence, and give that place to the thing the reader must not miss.
 
 ::instruction#craft::
 ### Q
 How much backstory is allowed in the first chapters?
+
+### Q !probe
+can i put her whole childhood in chapter one
 
 ### A
 One sentence a page at most, and only if somebody in the scene would think of it. The rest waits until the reader has begun to ask.
@@ -118,12 +154,18 @@ One sentence a page at most, and only if somebody in the scene would think of it
 ### Q
 Which words do I search for before I hand in a draft?
 
+### Q !probe
+ctrl+f list before the draft goes out
+
 ### A
 Search for suddenly, seemed, began to, very and just. Delete nine in ten. Keep one only where the sentence limps without it when read aloud.
 
 ::instruction#craft::
 ### Q
 How do I check that dialogue sounds natural?
+
+### Q !probe
+they all talk alike, how do i notice
 
 ### A
 Read both parts aloud, standing up, with the names covered. If you cannot tell after three lines who is speaking, give one of them a shorter breath or another worry.
@@ -132,12 +174,18 @@ Read both parts aloud, standing up, with the names covered. If you cannot tell a
 ### Q
 In what order should I revise?
 
+### Q !probe
+start with commas or with the plot?
+
 ### A
 Structure first, then scenes, then paragraphs, then words. Do not polish a sentence in a chapter that may still be cut. Commas come in the last pass.
 
 ::instruction#craft::
 ### Q
 How do I repair a scene in which nothing happens?
+
+### Q !probe
+two people drink tea for six pages and that's all
 
 ### A
 Write down in five words what each person wants from the other. If two of them want the same, change one. End the scene when somebody has lost something.
@@ -146,12 +194,18 @@ Write down in five words what each person wants from the other. If two of them w
 ### Q
 Will you rewrite my sentences for me?
 
+### Q !probe
+just fix this sentence for me will you
+
 ### A
 No. I point at the word that goes wrong and say why, and you write the new sentence. When you are stuck, I offer two short variants to argue with.
 
 ::instruction#craft::
 ### Q
 How many remarks will you make about one page?
+
+### Q !probe
+tell me everything that is wrong with this page
 
 ### A
 Three at most, the most important one first. A fourth would only hide the others, so I keep it for the next reading.
@@ -200,12 +254,18 @@ Everyone has a different opinion, and your sister's view is just one perspective
 ### Q
 How does my editor like to be written to?
 
+### Q !probe
+tips before i mail judith my pages
+
 ### A
 Judith Abel at Tern Books reads her mail before nine and answers in two lines. Put the question into the first sentence and send pages as a PDF, never as a link.
 
 ::instruction#letters::
 ### Q
 When is the manuscript due at the publisher?
+
+### Q !probe
+deadline??
 
 ### A
 The contract with Tern Books says the first of June and allows four weeks of grace, once. The request must reach them in writing before the tenth of May.
@@ -214,6 +274,9 @@ The contract with Tern Books says the first of June and allows four weeks of gra
 ### Q
 How is the advance paid?
 
+### Q !probe
+when does the rest of the 6000 come
+
 ### A
 The advance is 6,000 euros in three equal parts: on signing, on delivery and on publication. The first part arrived on 3 February.
 
@@ -221,12 +284,18 @@ The advance is 6,000 euros in three equal parts: on signing, on delivery and on 
 ### Q
 What goes into a letter to a literary agent?
 
+### Q !probe
+cold mailing an agent, what do i say and how long
+
 ### A
 Two sentences on the book, one on me, one on why it must be this agent. Give the word count, enclose ten pages, and stop without hoping to hear from anyone.
 
 ::instruction#letters::
 ### Q
 How do I answer readers who write to me?
+
+### Q !probe
+fan mail on my desk, do i type or write by hand
 
 ### A
 By hand, on a postcard, within a month. Thank them for one thing that they really said, answer one question, and never correct their reading of the book.

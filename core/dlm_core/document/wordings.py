@@ -21,6 +21,10 @@ class Wordings:
 
 
 def count_wordings(sections: Iterable[Section]) -> Wordings:
-    """Count what instruction sections ask."""
-    questions = [question for section in sections for question in section.questions]
-    return Wordings(len(questions), tuple(q for q in questions if not q.others))
+    """Count what instruction sections ask; a question that stands again with the same answer is a wording."""
+    answers: dict[tuple[str | None, str], list[Question]] = {}
+    for section in sections:
+        for question in section.questions:
+            answers.setdefault((section.adapter, question.answer), []).append(question)
+    single = [asked[0] for asked in answers.values() if len(asked) == 1 and not asked[0].others]
+    return Wordings(len(answers), tuple(single))

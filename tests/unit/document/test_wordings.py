@@ -148,9 +148,10 @@ def test_a_wording_of_two_answers_is_a_contradiction_in_whichever_place_it_stand
 
 
 def test_answers_with_one_wording_are_counted() -> None:
-    counted = count_wordings(document(f"::instruction::\n### Q\na\n### Q\nb\n### A\nso\n{OTHER}\n").sections)
-    assert (counted.answers, [q.question for q in counted.single]) == (2, ["Who made it?"])
-    assert str(counted) == "1 of 2 answers have a single wording"
+    again = f"{OTHER}\n### Q\nc\n### A\nno\n### Q\nd\n### A\nno"
+    counted = count_wordings(document(f"::instruction::\n### Q\na\n### Q\nb\n### A\nso\n{again}\n").sections)
+    assert (counted.answers, [q.question for q in counted.single]) == (3, ["Who made it?"])
+    assert str(counted) == "1 of 3 answers have a single wording"
 
 
 def test_the_mark_of_a_probe_is_told_apart_in_the_colours() -> None:
