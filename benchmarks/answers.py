@@ -4,9 +4,9 @@
     python -m benchmarks.answers runbook PATH/help.dlm --seed 42 --seed 43 --output answers.json
 
 A document is named by its sample's name or by a path; probes (`NAME.probes.yaml`, `### Q !probe`) and
-`NAME.offtopic.txt` lie beside it. Every seed trains from new adapters in a home of its own, with the base cache
-of $DLM_HOME. Prints one JSON object: a figure, and how it may come out with other probes (`low` to `high`, the
-middle 95 % of 10,000 bootstrap samples of them).
+`NAME.offtopic.txt` lie beside it. Every seed trains from new adapters in a home of its own, with the base
+cache of $DLM_HOME. Prints one JSON object: figures, and how they may come out with other probes (`low` to
+`high`, the middle 95 % of 10,000 bootstrap samples of them).
 """
 
 import argparse
@@ -37,7 +37,7 @@ Figure = dict[str, float]
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Figure:
-    """The mean of some figures, one a probe, and where it lies in the middle 95 % of samples of them (Efron, 1979)."""
+    """The mean of one figure a probe, and the middle 95 % of what it is in samples of them (Efron, 1979)."""
     rng = random.Random(seed)
     drawn = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(_SAMPLES_DRAWN))
     mean = sum(values) / len(values)

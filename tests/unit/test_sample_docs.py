@@ -139,3 +139,14 @@ def test_the_mistakes_sample_shows_each_mistake_where_it_stands() -> None:
 
 def words(text: str) -> tuple[str, ...]:
     return tuple("".join(c for c in text.casefold() if c.isalnum() or c.isspace()).split())
+
+
+@pytest.mark.parametrize("name", PROBED)
+def test_a_sample_is_probed_in_strangers_words_and_has_a_list_of_what_it_is_not_about(name: str) -> None:
+    found = [probe for section in document(name).sections for probe in section.probes]
+    taught_words = {words(question) for question, _, _ in taught(document(name))}
+    asked = {words(probe.question) for probe in found}
+    assert len(found) == len(asked) >= 20
+    assert not asked & taught_words and not asked & {words(p["question"]) for p in probes(name)}
+    strange = (SAMPLES / f"{name}.offtopic.txt").read_text(encoding="utf-8").splitlines()
+    assert len(strange) == len(set(strange)) >= 20
