@@ -13,6 +13,7 @@ from pathlib import Path
 from dlm_core.errors import StoreError
 from dlm_core.pack import pack, unpack
 from dlm_core.store import Store
+from dlm_core.store.manifest import RunRecord
 from tests.faults.everywhere import Operation, faults, fresh_copy, power_cuts, work_folder
 from tests.faults.store_faults import contents
 from tests.faults.tally import Tally, damages, report
@@ -39,7 +40,7 @@ def template(folder: Path) -> Path:
         for name in NAMES:
             weights = f"{name} of generation 1\n".encode() * 40
             (stage.adapter_dir(name) / "adapter_model.safetensors").write_bytes(weights)
-        stage.commit(extra={"content": 1})
+        stage.commit(RunRecord(extra={"content": 1}))
     pack(here / "notes.dlm", folder / "whole.dlmpack", here)
     return folder
 

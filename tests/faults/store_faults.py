@@ -15,6 +15,7 @@ from pathlib import Path
 from dlm_core.errors import StoreError
 from dlm_core.events import TrainStep
 from dlm_core.store import Snapshot, Store
+from dlm_core.store.manifest import RunRecord
 from dlm_core.store.metrics import Metrics
 from tests.faults.everywhere import Operation, faults, fresh_copy, power_cuts, work_folder
 from tests.faults.tally import Tally, damages, report
@@ -35,7 +36,7 @@ def commit(store: Store) -> Snapshot:
         for name in NAMES:
             (stage.adapter_dir(name) / "adapter_model.safetensors").write_bytes(payload(generation, name))
         (stage.gate_dir() / "gate.safetensors").write_bytes(payload(generation, "gate"))
-        return stage.commit(extra={"content": generation})
+        return stage.commit(RunRecord(extra={"content": generation}))
 
 
 def save_checkpoint(store: Store) -> None:

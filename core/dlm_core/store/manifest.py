@@ -42,6 +42,29 @@ class SectionRecord(Struct, frozen=True, kw_only=True):
     trained: int = 0
 
 
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """What a commit notes beside its versions, as in `Committed`; what is None stays as it was."""
+
+    sections: tuple[SectionRecord, ...] | None = None
+    recipe_hash: str | None = None
+    base_fingerprint: str | None = None
+    document_hash: str | None = None
+    extra: Mapping[str, Any] | None = None
+    kept: tuple[SectionRecord, ...] | None = None
+    settings: Mapping[str, str] | None = None
+    libraries: Mapping[str, str] | None = None
+    recall: float | None = None
+    retention: Mapping[str, float] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What is not None, by field; mappings are copied."""
+        values = {f: getattr(self, f) for f in self.__struct_fields__ if getattr(self, f) is not None}
+        return {f: dict(v) if isinstance(v, Mapping) else v for f, v in values.items()}
+
+
+NOTHING_NOTED = RunRecord()
+
+
 class Committed(Struct, frozen=True, kw_only=True):
     """The content of a manifest.
 

@@ -7,17 +7,16 @@ versions; after it, the new ones. What a killed process left over is cleared by 
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from msgspec import structs
 
 from dlm_core.errors import StoreError
 from dlm_core.store import atomic, lock, manifest, seal
 from dlm_core.store.checkpoints import Checkpoints
-from dlm_core.store.manifest import Committed, SectionRecord, Snapshot
+from dlm_core.store.manifest import NOTHING_NOTED, Committed, RunRecord, Snapshot
 from dlm_core.store.metrics import Metrics
 from dlm_core.store.paths import StorePaths, dlm_home, is_version, version_name, version_number
 
@@ -338,25 +337,15 @@ class Stage:
 
     def commit(
         self,
+        record: RunRecord = NOTHING_NOTED,
         *,
-        sections: tuple[SectionRecord, ...] | None = None,
-        recipe_hash: str | None = None,
-        base_fingerprint: str | None = None,
-        document_hash: str | None = None,
-        extra: Mapping[str, Any] | None = None,
         keep: Collection[str] | None = None,
         keep_gate: bool = True,
-        kept: tuple[SectionRecord, ...] | None = None,
-        settings: Mapping[str, str] | None = None,
-        libraries: Mapping[str, str] | None = None,
-        recall: float | None = None,
-        retention: Mapping[str, float] | None = None,
     ) -> Snapshot:
         """Makes everything staged current in one step. What is not given, and not staged, stays as it was.
 
         Args:
-            sections, recipe_hash, base_fingerprint, document_hash, extra: as in `Committed`.
-            kept, settings, libraries, recall, retention: as in `Committed`.
+            record: what the run notes beside its versions.
             keep: the adapters that stay, apart from those staged; None keeps all. A document that lost an
                 adapter names those it still has.
             keep_gate: whether the old gate stays where no new one is staged. It does not fit other adapters.
@@ -374,18 +363,6 @@ class Stage:
             seal.seal(folder, name=label, generation=generation, run_id=self._run_id, at=now)
         staged = {key: version for key, (version, _) in self._staged.items()}
         staying = {n: v for n, v in self.base.adapters.items() if keep is None or n in keep}
-        given = {
-            "sections": sections,
-            "recipe_hash": recipe_hash,
-            "base_fingerprint": base_fingerprint,
-            "document_hash": document_hash,
-            "extra": None if extra is None else dict(extra),
-            "kept": kept,
-            "settings": None if settings is None else dict(settings),
-            "libraries": None if libraries is None else dict(libraries),
-            "recall": recall,
-            "retention": None if retention is None else dict(retention),
-        }
         committed = structs.replace(
             self.base,
             generation=generation,
@@ -395,7 +372,7 @@ class Stage:
             committed_at=now,
             numbered=self.base.numbered | {key: version_number(v) for key, v in staged.items()},
             note="",
-            **{field: value for field, value in given.items() if value is not None},
+            **record.given(),
         )
         snapshot = self._store._flip(committed)
         self._committed = True

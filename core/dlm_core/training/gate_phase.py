@@ -19,7 +19,7 @@ from dlm_core.events import Event, GateStep, GateTrained, Level, Log
 from dlm_core.routing import train as gates
 from dlm_core.routing.embedding_cache import EmbeddingCache
 from dlm_core.routing.gate import AdapterGate, GateMeta, save_gate
-from dlm_core.store.manifest import Snapshot
+from dlm_core.store.manifest import RunRecord, Snapshot
 from dlm_core.training.workshop import Workshop
 
 _EVENT_INTERVAL_S = 0.1
@@ -97,7 +97,9 @@ class GatePhase:
         )
         with self.shop.store.stage(self.run_id) as stage:
             save_gate(stage.gate_dir(), meta, module, embeddings)
-            snapshot = stage.commit(extra={**snapshot.extra, "gate_key": gate_key(self.document, self.seed)})
+            snapshot = stage.commit(
+                RunRecord(extra={**snapshot.extra, "gate_key": gate_key(self.document, self.seed)})
+            )
         self._tell(meta)
         return snapshot
 

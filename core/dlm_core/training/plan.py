@@ -158,64 +158,100 @@ def make_plan(
     one starts over. Otherwise only adapters with new or changed sections train, from their last version, on
     those and a sample of their others.
     """
-    snapshot, names = past.snapshot, document.adapter_names
-    trainable = [s for s in document.sections if trains(s, document)]
-    changed = settings.changes(snapshot.settings, now)
-    if fresh:
-        return _full(names, trainable, "from new adapters, as asked")
-    if not snapshot.adapters:
-        return _full(names, trainable, "the first training of this document")
-    if snapshot.base_fingerprint != base_fingerprint:
-        return _full(names, trainable, "the base changed")
-    if not snapshot.settings:
-        return _full(names, trainable, "the last run did not record its settings")
-    if common := tuple(c for c in changed if c.adapter is None):
-        return _full(names, trainable, f"the recipe changed: {settings.sentence(common)}")
-
-    difference = compare_sections(snapshot.sections, document.sections)
-    edited = {section.content_hash for _, section in difference.changed}
-    known = {r.content_hash: r for r in snapshot.sections}
-    kept: tuple[SectionRecord, ...] = ()
-    if keep:
-        held = (*snapshot.kept, *difference.gone)
-        here = {s.content_hash for s in document.sections}
-        kept = tuple(r for r in held if r.content_hash in past.texts and r.content_hash not in here)
-    own = {n: tuple(c for c in changed if c.adapter == n) for n in names if n in snapshot.adapters}
-    shares: list[Share] = []
-    for name in names:
-        mine = [s for s in trainable if name in learners(s, names)]
-        if name not in snapshot.adapters:
-            shares.append(Share(name, True, "a new adapter", new=tuple(mine)))
-        elif own[name]:
-            shares.append(Share(name, True, settings.sentence(own[name]), new=tuple(mine)))
-        else:
-            learned = {s.content_hash for s in mine if _knows(known.get(s.content_hash), name)}
-            share = _revision(name, mine, learned, edited)
-            if share.new or share.changed:
-                records = [known[s.content_hash] for s in mine if s.content_hash in learned]
-                records += [r for r in kept if _knows(r, name)]
-                texts = {**past.texts, **{s.content_hash: s for s in mine}}
-                count = len(share.new) + len(share.changed)
-                again = replay.sample(
-                    records, count, run=snapshot.run_id, seed=f"{seed}:{snapshot.generation}:{name}"
-                )
-                shares.append(replace(share, replayed=tuple(texts[r.content_hash] for r in again)))
+    changed = settings.changes(past.snapshot.settings, now)
+    why = (
+        "from new adapters, as asked" if fresh else _reason_for_all(past.snapshot, base_fingerprint, changed)
+    )
+    if why:
+        return _full(document, why)
+    edit = _Edit.of(document, past, keep=keep)
+    own = {n: tuple(c for c in changed if c.adapter == n) for n in document.adapter_names}
+    found = (_share(edit, name, own[name], seed) for name in document.adapter_names)
+    shares = tuple(share for share in found if share is not None)
+    snapshot, trained = past.snapshot, {share.adapter for share in shares}
     gate = bool(gate_key) and (snapshot.gate is None or snapshot.extra.get("gate_key") != gate_key)
-    trained = {s.adapter for s in shares}
-    retired = tuple(n for n in snapshot.adapters if n not in names)
-    gone = len(difference.gone) + (len(snapshot.kept) if not keep else 0)
+    retired = tuple(n for n in snapshot.adapters if n not in document.adapter_names)
     return RunPlan(
-        tuple(shares),
-        _reason(shares, gate, retired, gone),
-        untouched=tuple(n for n in names if n not in trained),
+        shares,
+        _reason(shares, gate, retired, edit.gone),
+        untouched=tuple(n for n in document.adapter_names if n not in trained),
         retired=retired,
         gate=gate,
-        gone=gone,
-        kept=kept,
+        gone=edit.gone,
+        kept=edit.kept,
     )
 
 
-def _full(names: Sequence[str], sections: Sequence[Section], why: str) -> RunPlan:
+def _reason_for_all(snapshot: Snapshot, base_fingerprint: str, changed: Sequence[settings.Changed]) -> str:
+    """Why every adapter starts over; empty where none has to for a reason that concerns them all."""
+    if not snapshot.adapters:
+        return "the first training of this document"
+    if snapshot.base_fingerprint != base_fingerprint:
+        return "the base changed"
+    if not snapshot.settings:
+        return "the last run did not record its settings"
+    common = tuple(c for c in changed if c.adapter is None)
+    return f"the recipe changed: {settings.sentence(common)}" if common else ""
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """A document beside the last commit: what it gives to learn, the hashes of sections that changed in their
+    place, the records of the last run by hash, those of gone sections that are kept, and how many are gone
+    for good.
+    """
+
+    document: Document
+    past: Past
+    trainable: tuple[Section, ...]
+    edited: frozenset[str]
+    known: Mapping[str, SectionRecord]
+    kept: tuple[SectionRecord, ...]
+    gone: int
+
+    @classmethod
+    def of(cls, document: Document, past: Past, *, keep: bool) -> "_Edit":
+        difference = compare_sections(past.snapshot.sections, document.sections)
+        held = (*past.snapshot.kept, *difference.gone) if keep else ()
+        here = {s.content_hash for s in document.sections}
+        return cls(
+            document,
+            past,
+            trainable=tuple(s for s in document.sections if trains(s, document)),
+            edited=frozenset(section.content_hash for _, section in difference.changed),
+            known={r.content_hash: r for r in past.snapshot.sections},
+            kept=tuple(r for r in held if r.content_hash in past.texts and r.content_hash not in here),
+            gone=len(difference.gone) + (0 if keep else len(past.snapshot.kept)),
+        )
+
+    def of_adapter(self, name: str) -> list[Section]:
+        """The sections that the adapter learns from."""
+        return [s for s in self.trainable if name in learners(s, self.document.adapter_names)]
+
+
+def _share(edit: _Edit, name: str, own: tuple[settings.Changed, ...], seed: int) -> Share | None:
+    """What one adapter goes through; None where nothing changed for it. `own` are its changed settings."""
+    snapshot, mine = edit.past.snapshot, edit.of_adapter(name)
+    if name not in snapshot.adapters:
+        return Share(name, True, "a new adapter", new=tuple(mine))
+    if own:
+        return Share(name, True, settings.sentence(own), new=tuple(mine))
+    learned = {s.content_hash for s in mine if _knows(edit.known.get(s.content_hash), name)}
+    share = _revision(name, mine, learned, edit.edited)
+    count = len(share.new) + len(share.changed)
+    if not count:
+        return None
+    records = [edit.known[s.content_hash] for s in mine if s.content_hash in learned]
+    records += [r for r in edit.kept if _knows(r, name)]
+    texts = {**edit.past.texts, **{s.content_hash: s for s in mine}}
+    turn = f"{seed}:{snapshot.generation}:{name}"
+    again = replay.sample(records, count, run=snapshot.run_id, seed=turn)
+    return replace(share, replayed=tuple(texts[r.content_hash] for r in again))
+
+
+def _full(document: Document, why: str) -> RunPlan:
+    names = document.adapter_names
+    sections = [s for s in document.sections if trains(s, document)]
     shares = (Share(n, True, why, new=tuple(s for s in sections if n in learners(s, names))) for n in names)
     return RunPlan(tuple(shares), why, gate=True)
 

@@ -25,7 +25,7 @@ from dlm_core.events import (
     RunStatus,
 )
 from dlm_core.store.history import keep_runs
-from dlm_core.store.manifest import Snapshot
+from dlm_core.store.manifest import RunRecord, Snapshot
 from dlm_core.training.course import Course, Trained
 from dlm_core.training.gate_phase import GatePhase, has_gate
 from dlm_core.training.phases import PolicyMaker, measure_routed, rehearsal_of
@@ -272,16 +272,18 @@ class Run:
                     transposed=transposed,
                 )
             committed = stage.commit(
-                sections=section_records(self.document, plan, snapshot, learned, self.run_id),
-                kept=kept,
-                settings=self.settings,
-                recipe_hash=hash_of(self.settings),
-                base_fingerprint=shop.base.fingerprint,
-                document_hash=self.planner.document_hash(),
-                libraries=libraries(),
-                recall=learned.recall,
-                retention=self._trained.retention if adapters else None,
-                extra={**snapshot.extra, "base": shop.base.name, "recall": learned.recall},
+                RunRecord(
+                    sections=section_records(self.document, plan, snapshot, learned, self.run_id),
+                    kept=kept,
+                    settings=self.settings,
+                    recipe_hash=hash_of(self.settings),
+                    base_fingerprint=shop.base.fingerprint,
+                    document_hash=self.planner.document_hash(),
+                    libraries=libraries(),
+                    recall=learned.recall,
+                    retention=self._trained.retention if adapters else None,
+                    extra={**snapshot.extra, "base": shop.base.name, "recall": learned.recall},
+                ),
                 keep=self.names,
                 keep_gate=same and snapshot.base_fingerprint == shop.base.fingerprint,
             )

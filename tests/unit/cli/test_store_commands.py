@@ -10,6 +10,7 @@ from dlm_core.document import load
 from dlm_core.document.diff import title
 from dlm_core.events import GateTrained, RunEnded
 from dlm_core.store import SectionRecord, Store
+from dlm_core.store.manifest import RunRecord
 from dlm_tui.session.document_state import Warned, look
 from dlm_tui.session.run_view import RunView
 from tests.unit.cli.conftest import Run, section
@@ -36,7 +37,7 @@ def commit(document: Path, *adapters: str, weights: dict[str, float] = SOUND) ->
                 )
                 for s in loaded.sections
             )
-            stage.commit(sections=records)
+            stage.commit(RunRecord(sections=records))
         with store.stage(run_id) as stage:
             (stage.gate_dir() / "gate.safetensors").write_bytes(b"weights")
             snapshot = stage.commit()

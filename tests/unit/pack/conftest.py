@@ -7,6 +7,7 @@ import pytest
 
 from dlm_core.document import load
 from dlm_core.store import Store
+from dlm_core.store.manifest import RunRecord
 
 DOCUMENT = """\
 ---
@@ -43,7 +44,7 @@ def train(path: Path, home: Path, weights: bytes = b"weights") -> Store:
             (folder / "adapter_config.json").write_text("{}")
         (stage.gate_dir() / "gate.safetensors").write_bytes(b"gate")
         (stage.gate_dir() / "gate_config.json").write_bytes(msgspec.json.encode(GATE))
-        stage.commit(document_hash="d", extra={"base": "smollm2-135m"})
+        stage.commit(RunRecord(document_hash="d", extra={"base": "smollm2-135m"}))
     return store
 
 

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from dlm_core.document import load
 from dlm_core.store import SectionRecord, Store, manifest
+from dlm_core.store.manifest import RunRecord
 from tests.unit.cli.conftest import Run, home, run  # noqa: F401
 
 ESCAPES = "\x1b]0;own\x07\x1b[2J\x9b31m\u202eeman\u2066\u2028"
@@ -49,7 +50,7 @@ def trained(path: Path) -> None:
     with store.stage(run_id=1) as stage:
         (stage.adapter_dir("facts") / "adapter_model.safetensors").write_bytes(b"x")
         record = SectionRecord(content_hash="h", kind=ESCAPES, adapter=ESCAPES, title=ESCAPES)
-        snapshot = stage.commit(sections=(record,), recipe_hash=ESCAPES, base_fingerprint=ESCAPES)
+        snapshot = stage.commit(RunRecord(sections=(record,), recipe_hash=ESCAPES, base_fingerprint=ESCAPES))
     hostile = structs.replace(
         snapshot, note=ESCAPES, document_hash=ESCAPES, extra={"base": ESCAPES, ESCAPES: 1}
     )

@@ -10,6 +10,7 @@ import pytest
 from dlm_core.errors import StoreError
 from dlm_core.store import SectionRecord, Store
 from dlm_core.store.lock import holder_file
+from dlm_core.store.manifest import RunRecord
 from tests.faults.inject import Disk, on
 from tests.unit.store.conftest import DLM_ID, Commit, text
 
@@ -44,11 +45,13 @@ def test_all_that_a_run_says_comes_back(store: Store) -> None:
     with store.stage(run_id=7) as stage:
         (stage.adapter_dir("tone") / "file").write_text("x")
         stage.commit(
-            sections=sections,
-            recipe_hash="r",
-            base_fingerprint="b",
-            document_hash="d",
-            extra={"gate": {"mode": "trained"}},
+            RunRecord(
+                sections=sections,
+                recipe_hash="r",
+                base_fingerprint="b",
+                document_hash="d",
+                extra={"gate": {"mode": "trained"}},
+            )
         )
     read = store.snapshot()
     assert read.sections == sections
