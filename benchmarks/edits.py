@@ -22,10 +22,9 @@ import yaml
 
 from dlm_core.document.parse import load
 from dlm_core.engine import Engine, create_engine
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.evaluation.measure import Examiner
 from dlm_core.events import Event, RunPlanned, Token, TrainStep
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.store.paths import dlm_home
 from dlm_core.training.rehearsal import bundled
 

@@ -30,7 +30,7 @@ from dlm_core.bases.registry import parse_base_name  # noqa: E402
 from dlm_core.bases.sources import find_base  # noqa: E402
 from dlm_core.document.parse import load  # noqa: E402
 from dlm_core.engine import create_engine  # noqa: E402
-from dlm_core.engine_protocol import TrainOptions  # noqa: E402
+from dlm_core.requests import TrainOptions  # noqa: E402
 from dlm_core.store.paths import dlm_home  # noqa: E402
 
 PACKAGE = "document-language-model==0.10.0"

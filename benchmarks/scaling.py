@@ -34,9 +34,9 @@ from dlm_core.bases.placement import choose_placement  # noqa: E402
 from dlm_core.bases.registry import parse_base_name  # noqa: E402
 from dlm_core.bases.sources import find_base  # noqa: E402
 from dlm_core.document.parse import parse_text  # noqa: E402
-from dlm_core.engine_protocol import TrainOptions  # noqa: E402
 from dlm_core.inference.decoders import Decoders  # noqa: E402
 from dlm_core.llama.decode_forward import take_over  # noqa: E402
+from dlm_core.requests import TrainOptions  # noqa: E402
 from dlm_core.store.paths import dlm_home  # noqa: E402
 from dlm_core.store.store import Store  # noqa: E402
 from dlm_core.training.batches import collate  # noqa: E402

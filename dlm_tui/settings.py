@@ -1,7 +1,6 @@
 """What the person set up (a settings file) and what the workbench remembers (layout, recent documents)."""
 
 import contextlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ import platformdirs
 import yaml
 from msgspec import Meta
 
-from dlm_core.errors import NOT_JSON
+from dlm_core.errors import NOT_JSON, StoreError
+from dlm_core.store import atomic
 
 SETTINGS_FILENAME = "settings.yaml"
 STATE_FILENAME = "workbench.json"
@@ -119,11 +119,8 @@ def load_state(folder: Path | None = None) -> State:
 def save_state(state: State, folder: Path | None = None) -> None:
     """Keep `state` for the next start. Failing to is no reason to bother the person."""
     path = (folder or state_home()) / STATE_FILENAME
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(msgspec.to_builtins(state), indent=1), encoding="utf-8")
-        temporary.replace(path)
+    with contextlib.suppress(StoreError):
+        atomic.write_bytes(path, msgspec.json.format(msgspec.json.encode(state), indent=1))
 
 
 def remember_document(state: State, document: Path) -> None:

@@ -17,9 +17,8 @@ from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import Document
 from dlm_core.document.parse import parse_text
 from dlm_core.engine import Engine
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import Event, Reply, Routed, RunEnded, Token
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 
 DLM_ID = "01JZX3VD0M8Q6Y2T4W9RB5KCNE"
 SPECIAL = ("<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>")

@@ -84,7 +84,6 @@ class EngineClient:
         self._subscriptions: list[Subscription] = []
         self._numbers = itertools.count(1)
         self._leaving = False
-        self._heard_at = 0.0
 
     @property
     def alive(self) -> bool:
@@ -95,11 +94,6 @@ class EngineClient:
     def pid(self) -> int | None:
         """The process id, None before the start and after the end."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
-
-    @property
-    def silent_for(self) -> float:
-        """Seconds since the process last said anything while a request is open; 0 while none is."""
-        return asyncio.get_running_loop().time() - self._heard_at if self._open else 0.0
 
     def new_id(self) -> str:
         """An id for the next request, unique to this client."""
@@ -138,7 +132,6 @@ class EngineClient:
         except OSError as error:
             raise HostError(f"the engine process cannot be started: {error}") from error
         self._leaving = False
-        self._heard_at = asyncio.get_running_loop().time()
         self._reading = asyncio.create_task(self._read(self._process), name="engine events")
 
     async def send(self, request: AnyRequest) -> None:
@@ -163,8 +156,6 @@ class EngineClient:
             HostError: the process does not run, or ended before the request was done.
         """
         answers: asyncio.Queue[AnyEvent | HostError] = asyncio.Queue()
-        if not self._open:
-            self._heard_at = asyncio.get_running_loop().time()
         self._open[request.request_id] = answers
         try:
             await self.send(request)
@@ -238,7 +229,6 @@ class EngineClient:
         self._fail_open(HostError("the engine process was closed") if self._leaving else self._death(code))
 
     def _hand_out(self, event: AnyEvent) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
         if (answers := self._open.get(event.request_id)) is not None:
             answers.put_nowait(event)
         for subscription in self._subscriptions:

@@ -26,22 +26,31 @@ from dlm_core.engine_protocol import (
     EvalOptions,
     Exported,
     ExportOptions,
-    LossRow,
-    LossToken,
     ShouldStop,
-    TrainOptions,
 )
 from dlm_core.errors import AdapterError, DlmError, StoreError
 from dlm_core.evaluation.compare import compare
 from dlm_core.evaluation.examine import evaluate
-from dlm_core.events import Evaluated, Event, Log, Ready, Reply, Routed, RunEnded, RunPlanned, Token, Why
+from dlm_core.events import (
+    Evaluated,
+    Event,
+    Log,
+    MaskedRow,
+    Ready,
+    Reply,
+    Routed,
+    RunEnded,
+    RunPlanned,
+    Token,
+    Why,
+)
 from dlm_core.inference.chat import Chat, ServingSet
 from dlm_core.inference.draft import Passage, Passages
 from dlm_core.llama.decode_forward import LeanBase, PromptStates, take_over
 from dlm_core.llama.packed_linear import chosen_precision
 from dlm_core.llama.prefetch import packed_ahead
 from dlm_core.reports import Comparison
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate, load_gate
 from dlm_core.routing.train import uniform_meta
@@ -289,17 +298,24 @@ class Engine:
     def _note_run(self, run_id: int) -> None:
         self._run = run_id
 
-    def mask(self, path: Path) -> tuple[LossRow, ...]:
+    def mask(self, path: Path) -> tuple[MaskedRow, ...]:
         """The rows a training of the document would learn from, token by token."""
         document = load(path)
         self._ensure_base(document)
         assert self._base is not None
         rows = build_rows(document, self._base.chat, self._base.context_length)
-        found: list[LossRow] = []
+        found: list[MaskedRow] = []
         for row in (*rows.sft, *(r for p in rows.preference for r in (p.chosen, p.rejected))):
-            texts = [self._base.tokenizer.decode([i]) for i in row.ids]
-            tokens = tuple(LossToken(t, loss) for t, loss in zip(texts, row.loss, strict=True))
-            found.append(LossRow(row.label, row.adapter, tokens, row.section))
+            pieces = tuple(self._base.tokenizer.decode([i]) for i in row.ids)
+            found.append(
+                MaskedRow(
+                    section=row.section,
+                    adapter=row.adapter,
+                    pieces=pieces,
+                    loss=tuple(row.loss),
+                    label=row.label,
+                )
+            )
         return tuple(found)
 
     def evaluate(self, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:

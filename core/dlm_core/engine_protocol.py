@@ -5,31 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from dlm_core.events import Event, Ready, Reply, Routed, RunEnded, Token, Why
+from dlm_core.events import Event, MaskedRow, Ready, Reply, Routed, RunEnded, Token, Why
 from dlm_core.reports import METHODS, Method
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 
 Emit = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
 
 DEFAULT_ENGINE = "dlm_core.engine:create_engine"
 """The factory that the host calls, as `module:function`; it takes no arguments."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How a run starts: `fresh` from new adapters, `resume` from a checkpoint; None: as the document says.
-
-    `keep` goes on replaying sections that are gone from the document. After a run, all but what the last
-    `keep_versions` runs committed is removed; None keeps everything.
-    """
-
-    fresh: bool = False
-    resume: bool = False
-    seed: int | None = None
-    epochs: int | None = None
-    keep: bool = False
-    keep_versions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,27 +70,6 @@ class Exported:
     manifest: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class LossToken:
-    """One token of a row as text, and whether training computes a loss on it."""
-
-    text: str
-    carries_loss: bool
-
-
-@dataclass(frozen=True)
-class LossRow:
-    """One training row: the section it comes from, the adapter it trains, and its tokens in order.
-
-    `section` is a short name for people, `content_hash` that of the section.
-    """
-
-    section: str
-    adapter: str
-    tokens: tuple[LossToken, ...]
-    content_hash: str = ""
-
-
 class EngineProtocol(Protocol):
     """One opened document on one base. All calls come from one thread; none of them is re-entrant, but one.
 
@@ -142,7 +105,7 @@ class EngineProtocol(Protocol):
         """The routing of `messages` and the `nearest` trained questions."""
         ...
 
-    def mask(self, path: Path) -> Sequence[LossRow]:
+    def mask(self, path: Path) -> Sequence[MaskedRow]:
         """The rows a training of the document at `path` would learn from, token by token."""
         ...
 

@@ -305,12 +305,16 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
 
 
 class MaskedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One training row: its section's content hash, its adapter, its tokens as text, and which carry loss."""
+    """One training row: its section's content hash, its adapter, its tokens as text, and which carry loss.
+
+    `label` is a short name of the row for people.
+    """
 
     section: str
     adapter: str
     pieces: tuple[str, ...]
     loss: tuple[bool, ...]
+    label: str = ""
 
 
 class Masked(Event, frozen=True, kw_only=True, tag="masked"):

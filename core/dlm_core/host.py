@@ -15,22 +15,16 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
 import msgspec
 
 from dlm_core import requests
-from dlm_core.engine_protocol import (
-    DEFAULT_ENGINE,
-    EngineFactory,
-    EngineProtocol,
-    LossRow,
-    TrainOptions,
-)
+from dlm_core.engine_protocol import DEFAULT_ENGINE, EngineFactory, EngineProtocol
 from dlm_core.errors import NOT_JSON, DlmError, HostError, UsageError
-from dlm_core.events import Done, Event, Failure, Masked, MaskedRow, encode
+from dlm_core.events import Done, Event, Failure, Masked, encode
 from dlm_core.requests import AnyRequest, Explain, Generate, Mask, Open, Reload, Route, Shutdown, Stop, Train
 from dlm_core.safetext import visible
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
@@ -184,12 +178,9 @@ class Host:
             case Explain():
                 self._emit(self._opened().explain(request.messages, request.choice, request.nearest))
             case Mask():
-                self._emit(masked(self._opened().mask(Path(request.path))))
+                self._emit(Masked(rows=tuple(self._opened().mask(Path(request.path)))))
             case Train():
-                options = TrainOptions(
-                    fresh=request.fresh, resume=request.resume, seed=request.seed, epochs=request.epochs
-                )
-                self._emit(self._opened().train(options, self._emit, stop, self._serve_between_steps))
+                self._emit(self._opened().train(request, self._emit, stop, self._serve_between_steps))
 
     def _serve_between_steps(self) -> None:
         self._serve_between(_BETWEEN_STEPS)
@@ -212,21 +203,6 @@ class Host:
 
     def _emit(self, event: Event) -> None:
         self._write(msgspec.structs.replace(event, request_id=self._serving))
-
-
-def masked(rows: Sequence[LossRow]) -> Masked:
-    """The engine's rows as an event."""
-    return Masked(
-        rows=tuple(
-            MaskedRow(
-                section=row.content_hash,
-                adapter=row.adapter,
-                pieces=tuple(token.text for token in row.tokens),
-                loss=tuple(token.carries_loss for token in row.tokens),
-            )
-            for row in rows
-        )
-    )
 
 
 def read_lines(descriptor: int) -> Iterator[bytes | None]:

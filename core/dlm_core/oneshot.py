@@ -12,6 +12,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import structs
+
 from dlm_core.document.parse import load
 from dlm_core.engine_protocol import (
     CompareOptions,
@@ -20,15 +22,14 @@ from dlm_core.engine_protocol import (
     EvalOptions,
     Exported,
     ExportOptions,
-    LossRow,
     ShouldStop,
-    TrainOptions,
 )
 from dlm_core.errors import BaseModelError, DlmError, UsageError
 from dlm_core.events import (
     BaseProgress,
     Evaluated,
     Failure,
+    MaskedRow,
     Ready,
     Reply,
     Routed,
@@ -37,7 +38,7 @@ from dlm_core.events import (
     Token,
 )
 from dlm_core.reports import Comparison
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.store.paths import dlm_home
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
 
@@ -101,7 +102,7 @@ class OneShotEngine(EngineProtocol, Protocol):
         """What a run of the document at `path` would do. Nothing is written, and no weights are read."""
         ...
 
-    def mask(self, path: Path) -> Sequence[LossRow]:
+    def mask(self, path: Path) -> Sequence[MaskedRow]:
         """The rows that the document at `path` would be trained on, in order."""
         ...
 
@@ -279,7 +280,7 @@ def watch_train(
                 emit(engine.train(options, emit, stop, between_steps=lambda: None))
             except DlmError as error:
                 emit(Failure(kind=type(error).__name__, message=error.message, hint=error.hint))
-            options = replace(options, fresh=False, resume=False)
+            options = structs.replace(options, fresh=False, resume=False)
             if stop() or not saved():
                 return
 
@@ -331,7 +332,7 @@ def run_export(path: Path, options: ExportOptions, emit: Emit, stop: ShouldStop)
         return engine.export(options, emit, stop)
 
 
-def loss_rows(path: Path, emit: Emit) -> tuple[LossRow, ...]:
+def loss_rows(path: Path, emit: Emit) -> tuple[MaskedRow, ...]:
     """The rows that the document at `path` would be trained on, with the tokens that carry loss.
 
     Raises DlmError for what a person can put right.

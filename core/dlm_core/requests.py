@@ -79,13 +79,25 @@ class Mask(Request, frozen=True, kw_only=True, tag="mask"):
     path: str
 
 
-class Train(Request, frozen=True, kw_only=True, tag="train"):
-    """Train the document as it stands on disk. Answers RunPlanned, TrainStep…, RunEnded."""
+class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run starts: `fresh` from new adapters, `resume` from a checkpoint; None: as the document says.
+
+    `keep` goes on replaying sections that are gone from the document. After a run, all but what the last
+    `keep_versions` runs committed is removed; None keeps everything.
+    """
 
     fresh: bool = False
     resume: bool = False
     seed: int | None = None
     epochs: Annotated[int, Meta(ge=1)] | None = None
+    keep: bool = False
+    keep_versions: Annotated[int, Meta(ge=1)] | None = None
+
+
+class Train(TrainOptions, frozen=True, kw_only=True, tag="train"):
+    """Train the document as it stands on disk. Answers RunPlanned, TrainStep…, RunEnded."""
+
+    request_id: str
 
 
 class Stop(Request, frozen=True, kw_only=True, tag="stop"):
@@ -104,7 +116,7 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
 
 
-def encode(request: Request) -> bytes:
+def encode(request: AnyRequest) -> bytes:
     """One line of JSON without the newline."""
     return _encoder.encode(request)
 

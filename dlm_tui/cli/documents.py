@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import click
@@ -11,8 +12,8 @@ from dlm_core.document import Diagnostic, parse_file
 from dlm_core.document.report import as_dict, as_text
 from dlm_core.document.template import new_document
 from dlm_core.document.wordings import count_wordings
-from dlm_core.engine_protocol import LossRow
 from dlm_core.errors import DlmError
+from dlm_core.events import MaskedRow
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json
@@ -62,7 +63,7 @@ def check(file: Path, as_json: bool, mask: bool) -> None:
     of every training row follow, those that carry loss between ⟦ and ⟧.
     """
     parsed = parse_file(file)
-    rows: Sequence[LossRow] = ()
+    rows: Sequence[MaskedRow] = ()
     wordings = count_wordings(parsed.document.sections if parsed.document else ())
     if mask and parsed.document is not None:
         with open_view(quiet=True) as view:
@@ -72,7 +73,7 @@ def check(file: Path, as_json: bool, mask: bool) -> None:
             "diagnostics": [as_dict(diagnostic) for diagnostic in parsed.diagnostics],
             "wordings": {"answers": wordings.answers, "single": len(wordings.single)},
         }
-        print_json({**listed, "mask": rows} if mask else listed)
+        print_json({**listed, "mask": [_as_document(row) for row in rows]} if mask else listed)
     else:
         for diagnostic in parsed.diagnostics:
             click.echo(as_text(diagnostic, file))
@@ -84,14 +85,20 @@ def check(file: Path, as_json: bool, mask: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-def _marked(row: LossRow) -> str:
+def _as_document(row: MaskedRow) -> dict[str, object]:
+    """A row as `--json` promises it."""
+    tokens = [{"text": t, "carries_loss": c} for t, c in zip(row.pieces, row.loss, strict=True)]
+    return {"section": row.label, "adapter": row.adapter, "tokens": tokens, "content_hash": row.section}
+
+
+def _marked(row: MaskedRow) -> str:
     """A row's text under its label, the stretches that carry loss between ⟦ and ⟧."""
     text = "".join(
         f"⟦{stretch}⟧" if carries_loss else stretch
-        for carries_loss, tokens in groupby(row.tokens, key=lambda token: token.carries_loss)
-        for stretch in ["".join(token.text for token in tokens)]
+        for carries_loss, pieces in groupby(zip(row.loss, row.pieces, strict=True), key=itemgetter(0))
+        for stretch in ["".join(text for _, text in pieces)]
     )
-    return f"── {visible_line(row.section)} ({row.adapter}) ──\n{visible(text)}\n"
+    return f"── {visible_line(row.label)} ({row.adapter}) ──\n{visible(text)}\n"
 
 
 def _summary(diagnostics: Sequence[Diagnostic]) -> str:

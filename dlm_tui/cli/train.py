@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from dlm_core import oneshot
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import Event, RunEnded, RunPlanned
+from dlm_core.requests import TrainOptions
 from dlm_tui.cli.interrupts import StopOnInterrupt
 from dlm_tui.cli.progress import JsonLines, View, open_view
 from dlm_tui.cli.tables import print_json

@@ -14,12 +14,12 @@ from dlm_core.errors import DlmError
 from dlm_core.events import Event, Log, RunEnded, RunPlanned
 from dlm_core.store.metrics_reader import EvaluationRecord, RunRecord
 from dlm_tui.actions import bindings
-from dlm_tui.panes import dashboard_text as words
 from dlm_tui.panes.pane import Pane
 from dlm_tui.panes.run_panel import RunPanel, Shown
 from dlm_tui.session.file_watch import changes
 from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.session.store_feed import News, StoreFeed
+from dlm_tui.session.wording import duration
 from dlm_tui.widgets.brush import Brush, typed_at
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen
 from dlm_tui.widgets.plot import load_plotting
@@ -248,7 +248,7 @@ class DashboardPane(Pane):
         if run is None:
             self.tell("no run yet")
         elif run.running and run.last is not None:
-            self.tell(f"run {run.run_id}  {run.progress:.0%}  ETA {words.duration(run.last.eta_s)}")
+            self.tell(f"run {run.run_id}  {run.progress:.0%}  ETA {duration(run.last.eta_s)}")
         else:
             self.tell(f"run {run.run_id}" + (f" over {self.overlay.run_id}" if self.overlay else ""))
 

@@ -12,6 +12,7 @@ from dlm_core.safetext import visible, visible_line
 from dlm_core.store.metrics_reader import EvaluationRecord
 from dlm_tui.session.bars import bar
 from dlm_tui.session.run_view import Concern, RunView, Series
+from dlm_tui.session.wording import duration
 from dlm_tui.themes import WorkbenchTheme
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.plot import Curve, Guide, Scene
@@ -20,14 +21,6 @@ LEVEL_SIGNS: Mapping[str, str] = {"info": "·", "warning": "⚠", "error": "✖"
 OVERLAY_SIGN = "○"
 FORGETTING_FULL = 0.05
 """A rise of perplexity that fills the forgetting meter: 5 %."""
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them: `0:07`, `12:30`, `1:02:05`."""
-    whole = max(0, round(seconds)) if math.isfinite(seconds) else 0
-    hours, rest = divmod(whole, 3600)
-    minutes, secs = divmod(rest, 60)
-    return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
 
 
 def status_text(

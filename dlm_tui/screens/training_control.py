@@ -14,6 +14,7 @@ from dlm_tui.panes import dashboard_text
 from dlm_tui.panes.dashboard import DashboardPane
 from dlm_tui.panes.editor import EditorPane
 from dlm_tui.session.session import Session
+from dlm_tui.session.wording import duration
 from dlm_tui.widgets.title_bar import TitleBar
 
 STEP_S = 0.3
@@ -131,7 +132,7 @@ class TrainingControl:
             return "▶ planning"
         if run.last is None:
             return f"▶ run {run.run_id}"
-        eta = dashboard_text.duration(run.last.eta_s)
+        eta = duration(run.last.eta_s)
         return f"▶ {run.last.step}/{run.last.steps} ETA {eta}"
 
     def measure_memory(self) -> None:

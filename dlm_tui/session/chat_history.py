@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlm_core.errors import DlmError
+from dlm_core.store import atomic
 from dlm_tui.session.conversation import Conversation
 
 
@@ -53,21 +54,7 @@ class ChatHistory:
         while self._next is not None and self._path is not None:
             conversation, self._next = self._next, None
             try:
-                await asyncio.to_thread(write, self._path, conversation)
-            except (OSError, DlmError) as error:
+                await asyncio.to_thread(atomic.write_text, self._path, conversation.as_json())
+            except DlmError as error:
                 self._path = None
                 self._trouble(f"The chat's history cannot be kept: {error}")
-
-
-def write(path: Path, conversation: Conversation) -> None:
-    """Put `conversation` at `path` in one step, readable by its owner alone.
-
-    Raises:
-        OSError, DlmError: it could not be written; what was there still is.
-    """
-    temporary = path.with_name(f".{path.stem}.new.json")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary.unlink(missing_ok=True)
-    conversation.save(temporary)
-    temporary.chmod(0o600)
-    temporary.replace(path)

@@ -16,7 +16,8 @@ from dlm_tui.session.routing_flags import choice_from_flags
 Completes = Literal["", "gate", "adapter", "mix", "file", "command", "params", "routing", "train"]
 
 ROUTING_FLAGS = ("--gate", "--adapter", "--mix", "--base")
-TRAIN_FLAGS = ("--fresh", "--resume", "--seed", "--epochs")
+TRAIN_SWITCHES = ("--fresh", "--resume", "--keep")
+TRAIN_FLAGS = (*TRAIN_SWITCHES, "--seed", "--epochs", "--keep-versions")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z?]+)(?:\s+(?P<argument>.*))?", re.DOTALL)
 
 
@@ -96,7 +97,7 @@ COMMANDS = (
     Command("edit", "", "Open the document in $EDITOR."),
     Command(
         "train",
-        "[--fresh] [--resume] [--seed N] [--epochs N]",
+        "[--fresh] [--resume] [--keep] [--seed N] [--epochs N] [--keep-versions N]",
         "Train the document as it stands on disk.",
         "Chat goes on with the last version meanwhile; the next reply after it comes from the new one. "
         "Ctrl-C or /stop ends it at its next step and keeps a checkpoint for --resume.",
@@ -226,13 +227,13 @@ def parse_train(argument: str) -> Train:
         flag, equals, value = words.pop(0).partition("=")
         if flag not in TRAIN_FLAGS:
             raise UsageError(f"/train does not know `{flag}`", usage)
-        if flag in ("--fresh", "--resume"):
+        if flag in TRAIN_SWITCHES:
             asked[flag[2:]] = True
             continue
         value = value if equals else (words.pop(0) if words else "")
-        if not value.isdecimal() or (flag == "--epochs" and int(value) < 1):
+        if not value.isdecimal() or (flag != "--seed" and int(value) < 1):
             raise UsageError(f"{flag} needs a whole number, not `{value}`", usage)
-        asked[flag[2:]] = int(value)
+        asked[flag[2:].replace("-", "_")] = int(value)
     if asked.get("fresh") and asked.get("resume"):
         raise UsageError("--fresh and --resume cannot go together", "one starts anew, the other goes on")
     return msgspec.convert({"type": "train", "request_id": "", **asked}, Train)

@@ -163,22 +163,24 @@ class Conversation:
             UsageError: another ending, or the file is there already.
             DlmError: it cannot be written.
         """
-        saved = _Saved(
-            format=FORMAT,
-            turns=tuple(self.turns),
-            system=self.system,
-            choice=self.choice,
-            sampling=self.sampling,
-        )
         match path.suffix.lower():
             case ".json":
-                saved = msgspec.structs.replace(saved, turns=_lightened(self.turns))
-                text = msgspec.json.format(msgspec.json.encode(saved), indent=2).decode() + "\n"
+                text = self.as_json()
             case ".md" | ".markdown":
-                text = _markdown(saved)
+                text = _markdown(self._saved(tuple(self.turns)))
             case _:
                 raise UsageError(f"{path.name} ends in neither .json nor .md", "the ending chooses the form")
         _write_new(path, text)
+
+    def as_json(self) -> str:
+        """The conversation as `.json` has it."""
+        saved = self._saved(_lightened(self.turns))
+        return msgspec.json.format(msgspec.json.encode(saved), indent=2).decode() + "\n"
+
+    def _saved(self, turns: tuple[Turn, ...]) -> _Saved:
+        return _Saved(
+            format=FORMAT, turns=turns, system=self.system, choice=self.choice, sampling=self.sampling
+        )
 
     def load(self, path: Path) -> None:
         """Go on with a saved conversation: all of this one is replaced.

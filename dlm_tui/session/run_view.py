@@ -107,8 +107,6 @@ class RunView:
     losses: dict[str, Series] = field(default_factory=dict)
     openness: dict[str, Series] = field(default_factory=dict)
     gate_entropy: Series = field(default_factory=Series)
-    gate_accuracy: Series = field(default_factory=Series)
-    recall: Series = field(default_factory=Series)
     epochs: list[TrainEpoch] = field(default_factory=list)
     maps: dict[tuple[str, str], OpennessMap] = field(default_factory=dict)
     log: list[Log] = field(default_factory=list)
@@ -155,11 +153,9 @@ class RunView:
             case TrainEpoch():
                 if not self.epochs or event.epoch > self.epochs[-1].epoch:
                     self.epochs.append(event)
-                    self.recall.add(event.epoch, event.recall)
             case GateStep():
                 self.gate_last = event
                 self.gate_entropy.add(event.step, event.entropy)
-                self.gate_accuracy.add(event.step, event.accuracy)
             case GateTrained():
                 self.gate = event
             case RunEnded():

@@ -1,5 +1,6 @@
 """Events of the engine as plain sentences: one place for the words, wherever they are shown."""
 
+import math
 from collections.abc import Mapping
 
 from dlm_core.events import (
@@ -71,7 +72,7 @@ def step_figures(event: TrainStep) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds for people: `8 s`, `3 min 05 s`, `2 h 10 min`."""
-    whole = max(0, round(seconds))
+    whole = max(0, round(seconds)) if math.isfinite(seconds) else 0
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

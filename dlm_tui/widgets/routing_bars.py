@@ -63,18 +63,6 @@ def mode_line(routing: Routing, looks: Looks) -> Text:
     return text
 
 
-def compact_routing(routing: Routing, looks: Looks) -> Text:
-    """The routing on one line: sign and percentage of every adapter, the heaviest bold."""
-    text = Text(no_wrap=True, overflow="ellipsis", end="")
-    top = max(routing.weights.values(), default=0.0)
-    for index, name in enumerate(looks.ordered(tuple(routing.weights))):
-        weight = routing.weights[name]
-        text.append("  " if index else "")
-        text.append(f"{looks.sign(name)} ", style=looks.style(name))
-        text.append(f"{weight:.2f}", style="bold" if weight == top else "")
-    return text
-
-
 class RoutingBars(Static):
     """Bars that follow `show_routing`; empty until there is one."""
 

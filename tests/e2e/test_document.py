@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from dlm_core.engine import Engine
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import Log, Reply, RunEnded, TrainStep
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 

@@ -15,9 +15,9 @@ from dlm_core.adapters.bank import ServingPlan
 from dlm_core.bases.registry import parse_base_name
 from dlm_core.bases.sources import find_base
 from dlm_core.engine import Engine
-from dlm_core.engine_protocol import ExportOptions, TrainOptions
+from dlm_core.engine_protocol import ExportOptions
 from dlm_core.export import fit, manifest, reference
-from dlm_core.requests import Message, RoutingChoice
+from dlm_core.requests import Message, RoutingChoice, TrainOptions
 from dlm_core.training.rehearsal import bundled
 from tests.unit.export.llamacpp import LlamaCpp
 

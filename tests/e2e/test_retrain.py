@@ -9,9 +9,8 @@ import pytest
 from ulid import ULID
 
 from dlm_core.engine import Engine
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import Event, GateTrained, Reply, RunPlanned, TrainStep
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.store.store import Store
 from tests.e2e.conftest import DOCUMENT
 

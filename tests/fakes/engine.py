@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from dlm_core.document import parse_text
-from dlm_core.engine_protocol import Emit, LossRow, LossToken, ShouldStop, TrainOptions
+from dlm_core.engine_protocol import Emit, ShouldStop
 from dlm_core.errors import DlmError, TrainingError, UsageError
 from dlm_core.events import (
     AdapterOpenness,
@@ -26,6 +26,7 @@ from dlm_core.events import (
     GateStep,
     GateTrained,
     Log,
+    MaskedRow,
     Neighbour,
     OpennessMap,
     Ready,
@@ -42,7 +43,7 @@ from dlm_core.events import (
     TrainStep,
     Why,
 )
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 
 LAYERS, RANKS = 4, 8
 
@@ -167,20 +168,26 @@ class FakeEngine:
         self.calls.append("plan")
         return self._planned(0, options.epochs or self.script.epochs)
 
-    def mask(self, path: Path) -> tuple[LossRow, ...]:
+    def mask(self, path: Path) -> tuple[MaskedRow, ...]:
         """Words as tokens; answers and prose carry loss, and so does the end token."""
         self.calls.append(f"mask {path.name}")
         document = parse_text(path.read_text(encoding="utf-8"), path).document
-        found: list[LossRow] = []
+        found: list[MaskedRow] = []
         for section in document.sections if document is not None else ():
             texts = [(q.question, q.answer) for q in section.questions]
             texts += [(p.prompt, said) for p in section.preferences for said in (p.chosen, p.rejected)]
             for asked, said in texts or [("", section.text)]:
-                tokens = [LossToken(f"<user>{asked}<bot>", False)] if asked else []
-                tokens += [LossToken(piece, True) for piece in _pieces(said)]
-                tokens += [LossToken("<end>", True)] if asked else []
-                adapter = section.adapter or self.script.adapters[0]
-                found.append(LossRow(section.kind.value, adapter, tuple(tokens), section.content_hash))
+                tokens = [(f"<user>{asked}<bot>", False)] if asked else []
+                tokens += [(piece, True) for piece in _pieces(said)]
+                tokens += [("<end>", True)] if asked else []
+                row = MaskedRow(
+                    section=section.content_hash,
+                    adapter=section.adapter or self.script.adapters[0],
+                    pieces=tuple(piece for piece, _ in tokens),
+                    loss=tuple(loss for _, loss in tokens),
+                    label=section.kind.value,
+                )
+                found.append(row)
         return tuple(found)
 
     def train(

@@ -20,10 +20,9 @@ from dlm_core.bases.registry import parse_base_name
 from dlm_core.bases.sources import Sources, find_base
 from dlm_core.bases.wheel import Finished
 from dlm_core.engine import Engine
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.errors import DlmError
 from dlm_core.events import Event, Log
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.store import Store, seal
 from tests.faults.everywhere import fresh_copy
 from tests.faults.tally import Tally, damages, report

@@ -94,9 +94,6 @@ class AdapterWeights:
             layer.requires_grad_(flag)
         return self
 
-    def parameter_count(self) -> int:
-        return sum(parameter.numel() for _, _, parameter in self.named_tensors())
-
     def finite(self) -> bool:
         """Whether every number is finite."""
         return all(bool(torch.isfinite(parameter).all()) for _, _, parameter in self.named_tensors())

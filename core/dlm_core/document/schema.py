@@ -12,7 +12,6 @@ Auto = Literal["auto"]
 AdapterKind = Literal["disel", "lora", "dora", "qlora"]
 PositiveInt = Annotated[int, Meta(ge=1)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
-Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 _Kind = Annotated[
     AdapterKind,
@@ -104,7 +103,14 @@ class PreferenceHyperparams(Struct, frozen=True, kw_only=True):
     beta: Annotated[float, Meta(gt=0, le=100, description="DPO: how closely to stay with the reference.")] = (
         0.1
     )
-    alpha: Annotated[float, Meta(ge=0, le=100, description="ORPO: weight of the odds-ratio term.")] = 0.1
+    alpha: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="ORPO: weight of the odds-ratio term. DPO: weight of the chosen answer's own loss.",
+        ),
+    ] = 0.1
     learning_rate: Annotated[Auto | Rate, Meta(description="Step size of the preference phase.")] = "auto"
     num_epochs: Annotated[Auto | PositiveInt, Meta(description="Passes over the preference sections.")] = (
         "auto"

@@ -12,9 +12,6 @@ from dlm_core.store import atomic, envelope
 from dlm_core.store.paths import StorePaths
 
 Count = Annotated[int, Meta(ge=0, lt=10**8)]  # What `version_name` and SQLite can hold, with room above.
-Instant = Annotated[
-    float, Meta(ge=-(2**37), le=2**37)
-]  # Seconds since the epoch, of years that have four digits.
 
 
 class NewerFormatError(StoreError):

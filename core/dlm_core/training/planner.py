@@ -11,8 +11,8 @@ from typing import Literal
 
 from dlm_core.bases.load import BaseOutline
 from dlm_core.document.model import Document
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import RecipeEntry, RunPlanned
+from dlm_core.requests import TrainOptions
 from dlm_core.store.manifest import Snapshot
 from dlm_core.store.store import Store
 from dlm_core.training.examples import build_rows

@@ -16,7 +16,6 @@ from dlm_core.adapters.spec import AdapterSpec, spec_from_config
 from dlm_core.adapters.targets import resolve_targets
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import Document
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.errors import TrainingError, UsageError
 from dlm_core.events import (
     Event,
@@ -24,6 +23,7 @@ from dlm_core.events import (
     RunEnded,
     RunStatus,
 )
+from dlm_core.requests import TrainOptions
 from dlm_core.store.history import keep_runs
 from dlm_core.store.manifest import RunRecord, Snapshot
 from dlm_core.training.course import Course, Trained

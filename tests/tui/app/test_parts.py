@@ -277,7 +277,11 @@ def test_the_layout_and_recent_documents_are_remembered(tmp_path: Path) -> None:
     again = load_state(tmp_path / "state")
     assert [Path(entry).name for entry in again.recent] == ["a.dlm", "b.dlm"]
     assert (again.theme, again.hidden, again.shares) == ("paper", ["chat"], {"editor": 6.0})
-    (tmp_path / "state" / "workbench.json").write_bytes(b"{damaged")
+    kept = tmp_path / "state" / "workbench.json"
+    assert kept.stat().st_mode & 0o077 == 0
+    save_state(State(), kept / "below a file")  # cannot be written, and nobody is bothered
+    assert load_state(tmp_path / "state") == again
+    kept.write_bytes(b"{damaged")
     assert load_state(tmp_path / "state") == State()
 
 

@@ -56,7 +56,7 @@ async def test_progress_stands_in_the_title_and_stopping_says_what_was_kept(open
         dashboard = stage.bench.dashboard
         await stage.until(lambda: dashboard.run_view and len(dashboard.run_view.loss) == 3, "three steps")
         await stage.until(lambda: "▶ 3/10" in stage.screen_text(), "progress in the title")
-        assert "ETA 0:07" in stage.screen_text()
+        assert "ETA 7 s" in stage.screen_text()
         await stage.pilot.press("f8")
         await stage.until(lambda: any(isinstance(r, Stop) for r in stage.client.sent))
         turnstile.open()

@@ -99,6 +99,8 @@ def test_again_refuses_what_it_does_not_know(argument: str) -> None:
 
 def test_train_takes_its_flags() -> None:
     assert parse_train("") == Train(request_id="")
+    kept = Train(request_id="", keep=True, keep_versions=3)
+    assert parse_train("--keep --keep-versions 3") == kept
     assert parse_train("--fresh --seed 7 --epochs=2") == Train(request_id="", fresh=True, seed=7, epochs=2)
 
 

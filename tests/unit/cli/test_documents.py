@@ -9,7 +9,7 @@ import pytest
 
 from dlm_core import oneshot
 from dlm_core.document import load
-from dlm_core.engine_protocol import LossRow, LossToken
+from dlm_core.events import MaskedRow
 from tests.fakes.engine import FakeEngine
 from tests.unit.cli.conftest import Run
 
@@ -121,15 +121,17 @@ def test_mask_marks_the_tokens_that_carry_loss(
     run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Masking(FakeEngine):
-        def mask(self, path: Path) -> list[LossRow]:
-            tokens = [("user: ", False), ("Why?\n", False), ("Because", True), (".", True), ("\x1b", False)]
-            return [LossRow("Why?", "tone", tuple(LossToken(*token) for token in tokens))]
+        def mask(self, path: Path) -> list[MaskedRow]:
+            pieces, loss = ("user: ", "Why?\n", "Because", ".", "\x1b"), (False, False, True, True, False)
+            return [MaskedRow(section="ab12", adapter="tone", pieces=pieces, loss=loss, label="Why?")]
 
     monkeypatch.setattr(oneshot, "engine_factory", Masking)
     result = run("check", "--mask", document)
     assert result.stdout == "── Why? (tone) ──\nuser: Why?\n⟦Because.⟧␛\n\n"
     rows = json.loads(run("check", "--mask", "--json", document).stdout)["mask"]
     assert rows[0]["tokens"][2] == {"text": "Because", "carries_loss": True}
+    told = {key: rows[0][key] for key in rows[0] if key != "tokens"}
+    assert told == {"section": "Why?", "adapter": "tone", "content_hash": "ab12"}
 
 
 def test_mask_of_a_broken_document_lists_its_problems_only(run: Run, engine: FakeEngine) -> None:

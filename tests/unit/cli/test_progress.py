@@ -1,6 +1,7 @@
 """How events are worded, and how often a log without a terminal hears of a step."""
 
 import io
+import math
 
 import pytest
 from rich.console import Console
@@ -146,7 +147,8 @@ def test_a_stopped_run_says_how_to_go_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.2, "0 s"), (59.4, "59 s"), (65, "1 min 05 s"), (7800, "2 h 10 min"), (-1, "0 s")]
+    ("seconds", "said"),
+    [(0.2, "0 s"), (59.4, "59 s"), (65, "1 min 05 s"), (7800, "2 h 10 min"), (-1, "0 s"), (math.inf, "0 s")],
 )
 def test_durations_are_for_people(seconds: float, said: str) -> None:
     assert duration(seconds) == said

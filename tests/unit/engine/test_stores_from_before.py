@@ -9,9 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from dlm_core.engine import Engine
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import Event, Log, Routed, Token
-from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_tui.cli import cli
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "before"

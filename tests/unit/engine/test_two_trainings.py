@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.errors import StoreLockedError
+from dlm_core.requests import TrainOptions
 from dlm_core.store import Store
 from tests.tiny import DLM_ID, Desk
 

@@ -9,11 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlm_core import requests
-from dlm_core.engine_protocol import EngineProtocol, TrainOptions
+from dlm_core.engine_protocol import EngineProtocol
 from dlm_core.errors import Stopped
 from dlm_core.events import AnyEvent, Done, Event, Failure, Ready, Reply, Routed, RunEnded, Token, TrainStep
 from dlm_core.host import MAX_LINE_BYTES, Host, Inbox, feed
-from dlm_core.requests import AnyRequest, Explain, Generate, Message, Open, Route, Shutdown, Stop, Train
+from dlm_core.requests import (
+    AnyRequest,
+    Explain,
+    Generate,
+    Message,
+    Open,
+    Route,
+    Shutdown,
+    Stop,
+    Train,
+    TrainOptions,
+)
 from tests.fakes.engine import FakeEngine, Script
 
 HELLO = (Message("user", "hello there"),)
@@ -279,8 +290,9 @@ def test_options_of_a_training_reach_the_engine() -> None:
     seen: list[TrainOptions] = []
     train = hosted.engine.train
     hosted.engine.train = lambda options, *rest: (seen.append(options), train(options, *rest))[1]  # type: ignore[method-assign]
-    hosted.put(Train(request_id="t", fresh=True, seed=7, epochs=1)).run()
-    assert seen == [TrainOptions(fresh=True, resume=False, seed=7, epochs=1)]
+    asked = Train(request_id="t", fresh=True, seed=7, epochs=1, keep=True, keep_versions=3)
+    hosted.put(asked).run()
+    assert seen == [asked]
 
 
 def test_the_length_of_a_line_has_a_bound() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from dlm_core.document.keys import key_docs
 from dlm_core.events import TrainEpoch, TrainStep
 from dlm_core.training.preference import preference_loss
 from tests.tiny import Desk
@@ -51,6 +52,14 @@ def test_orpo_by_hand() -> None:
     ratio = log_odds(-2.0) - log_odds(-4.0)
     expected = 2.0 + 0.7 * math.log(1 + math.exp(-ratio))
     assert loss("orpo", alpha=0.7) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["dpo", "orpo"])
+@pytest.mark.parametrize("loss_type", ["sigmoid", "hinge", "ipo"])
+def test_alpha_counts_in_every_method_and_its_help_says_so(method: str, loss_type: str) -> None:
+    assert loss(method, loss_type, alpha=0.5) > loss(method, loss_type, alpha=0.1)
+    (alpha,) = (key for key in key_docs() if key.path == "training.preference.hyperparams.alpha")
+    assert f"{method.upper()}: weight of" in alpha.description
 
 
 def test_orpo_stays_finite_where_an_answer_is_certain() -> None:

@@ -8,8 +8,8 @@ import torch
 
 from dlm_core.bases import load
 from dlm_core.engine import create_engine
-from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import GateTrained, RunEnded, RunPlanned, TrainStep
+from dlm_core.requests import TrainOptions
 from dlm_core.store.history import keep_runs, outcomes
 from dlm_core.store.store import Store
 from dlm_core.training.revision import MOST_ROUNDS
