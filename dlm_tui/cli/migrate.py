@@ -83,7 +83,7 @@ def _keep(target: Path, content: bytes, version: int) -> Path:
 
 def _difference(before: bytes, after: bytes) -> Iterator[str]:
     """What changed, as a unified diff; the stretch at the end that is the same is left out first."""
-    old, new = (text.decode("utf-8").splitlines() for text in (before, after))
+    old, new = (text.decode("utf-8").replace("\r\n", "\n").split("\n") for text in (before, after))
     same = sum(
         1
         for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old[::-1], new[::-1], strict=False))

@@ -31,6 +31,7 @@ class Code(StrEnum):
     FRONTMATTER_TOO_LARGE = "frontmatter-too-large", "error", "The frontmatter is larger than it may be."
     YAML_SYNTAX = "yaml-syntax", "error", "The frontmatter is not valid YAML."
     YAML_CONTROL = "yaml-control-character", "error", "YAML does not allow this control character."
+    YAML_LINE_END = "yaml-line-end", "error", "A character that ends a line in YAML alone."
     YAML_TOO_DEEP = "yaml-too-deep", "error", "The frontmatter is nested deeper than it may be."
     YAML_TOO_BIG = "yaml-too-big", "error", "The frontmatter has too many values, counted after aliases."
     YAML_TAG = "yaml-tag", "error", "YAML tags such as `!!python/object` are not read."

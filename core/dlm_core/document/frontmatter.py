@@ -58,6 +58,8 @@ def find_block(lines: Lines, report: Report) -> FrontmatterBlock | None:
     if lines.rows[0].rstrip() != "---":
         message = "a document begins with a line `---`, the frontmatter, and another `---`"
         hint = "`dlm init` writes a good beginning"
+        if lines.rows[0].startswith("---\r"):
+            hint = "its lines end in CR alone; save it with LF or CRLF as line ends"
         report.add(Code.FRONTMATTER_MISSING, lines.row_span(0), message, hint)
         return None
     for row in range(1, len(lines.rows)):

@@ -1,4 +1,7 @@
-"""The text as lines, and the way from offsets and rows to spans. Columns count characters of any width."""
+"""The text as lines, and the way from offsets and rows to spans. Columns count characters of any width.
+
+A line ends at LF or CRLF and at nothing else: form feeds, U+2028 and a CR alone are characters of a line.
+"""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -9,8 +12,8 @@ from dlm_core.document.model import Span
 
 
 def normalised(text: str) -> str:
-    """`text` without its byte order mark, with LF for CRLF and for a CR alone."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    """`text` without its byte order mark, with LF for CRLF."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 @dataclass(frozen=True)

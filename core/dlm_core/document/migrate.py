@@ -27,7 +27,7 @@ from dlm_core.errors import DocumentError
 from dlm_core.safetext import visible_line
 
 _BOM = b"\xef\xbb\xbf"
-_ROW = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
+_ROW = re.compile(r"[^\n]*\n|[^\n]+$")
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _replaced(rows: list[str], span: Span, text: str) -> _Edit:
 
 
 def _line_end(row: str) -> str:
-    return row[len(row.rstrip("\r\n")) :]
+    return "\r\n" if row.endswith("\r\n") else "\n" if row.endswith("\n") else ""
 
 
 def _dpo(tree: Mapping) -> Entry | None:

@@ -6,20 +6,28 @@ deep nesting, and an alias bomb would only be noticed while it goes off.
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 
 import yaml
 
 from dlm_core.document.codes import Code
 from dlm_core.document.lines import Lines
 from dlm_core.document.model import Span
-from dlm_core.document.report import Report, quoted
+from dlm_core.document.report import MAX_DIAGNOSTICS, Report, quoted
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
 _TOO_DEEP = f"the frontmatter is nested more than {MAX_DEPTH} levels deep"
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# All that YAML calls printable, without the characters that end a line in YAML and nowhere else.
+_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LINE_ENDS = {
+    "\r": ("a carriage return alone", "\\r"),
+    "\x85": ("the next-line character U+0085", "\\N"),
+    "\u2028": ("the line separator U+2028", "\\L"),
+    "\u2029": ("the paragraph separator U+2029", "\\P"),
+}
 _PLAIN_TAGS = {
     "!",
     *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")),
@@ -78,12 +86,11 @@ def read_tree(lines: Lines, start: int, end: int, report: Report) -> Mapping | N
     An empty text is an empty mapping. Time is linear in the text; depth and number of values are bounded.
     """
     text = lines.text[start:end]
-    unprintable = _UNPRINTABLE.search(text)
+    unprintable = list(islice(_UNPRINTABLE.finditer(text), MAX_DIAGNOSTICS))
+    for found in unprintable:
+        at = start + found.start()
+        _report_unprintable(found.group(), lines.span(at, at + 1), report)
     if unprintable:
-        at = start + unprintable.start()
-        message = f"the control character U+{ord(unprintable.group()):04X} is not allowed in YAML"
-        hint = 'delete it, or write it as an escape inside double quotes: "\\x1b"'
-        report.add(Code.YAML_CONTROL, lines.span(at, at + 1), message, hint)
         return None
     builder = _Builder(lines, start, report)
     try:
@@ -98,6 +105,18 @@ def read_tree(lines: Lines, start: int, end: int, report: Report) -> Mapping | N
         report.add(Code.YAML_SYNTAX, lines.span(start, start), f"the frontmatter is not valid YAML: {error}")
         return None
     return builder.root()
+
+
+def _report_unprintable(character: str, span: Span, report: Report) -> None:
+    if character in _LINE_ENDS:
+        name, escape = _LINE_ENDS[character]
+        message = f"{name} would end a line in YAML, and ends none here"
+        hint = f"delete it, or write it as `{escape}` inside double quotes; lines end at LF or CRLF"
+        report.add(Code.YAML_LINE_END, span, message, hint)
+        return
+    message = f"the control character U+{ord(character):04X} is not allowed in YAML"
+    hint = 'delete it, or write it as an escape inside double quotes: "\\x1b"'
+    report.add(Code.YAML_CONTROL, span, message, hint)
 
 
 class _Builder:

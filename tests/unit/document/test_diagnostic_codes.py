@@ -21,6 +21,7 @@ MARKED: dict[Code, str] = {
     Code.FRONTMATTER_UNCLOSED: f"⟦---⟧\n{ID}",
     Code.YAML_SYNTAX: f"{HEAD}system_prompt: a⟦:⟧ b\n---\n",
     Code.YAML_CONTROL: f"{HEAD}system_prompt: a⟦\x07⟧b\n---\n",
+    Code.YAML_LINE_END: f"{HEAD}system_prompt: a⟦\u2028⟧b\n---\n",
     Code.YAML_TOO_DEEP: f"{HEAD}system_prompt: {'[' * 31}⟦[⟧{'[' * 50}\n---\n",
     Code.YAML_TAG: f"{HEAD}system_prompt: ⟦!!python/object:os.system x⟧\n---\n",
     Code.DUPLICATE_KEY: f"{HEAD}⟦base_model⟧: qwen3-0.6b\n---\n",

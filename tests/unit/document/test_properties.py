@@ -33,7 +33,7 @@ bodies = lines.map("\n".join)
 
 
 def check(parsed: Parsed, text: str) -> None:
-    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     for diagnostic in parsed.diagnostics:
         span = diagnostic.span
         assert 1 <= span.line <= span.end_line <= len(rows)

@@ -51,9 +51,3 @@ def test_a_value_that_begins_with_a_star_gets_told_about_quotes() -> None:
 
 def test_a_tab_for_indentation_gets_told_about_spaces() -> None:
     assert "spaces" in parse_text("---\ntraining:\n\tseed: 1\n---\n").errors[0].hint
-
-
-def test_unicode_line_breaks_do_not_shift_positions() -> None:
-    text = "---\nsystem_prompt: 'a\u2028b'\nseed: 1\n---\n"
-    unknown = next(d for d in parse_text(text).errors if d.code == "unknown-key")
-    assert (unknown.span.line, unknown.span.column) == (3, 1)
