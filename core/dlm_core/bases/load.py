@@ -10,7 +10,8 @@ from typing import Any
 from dlm_core.bases.chat import Chat
 from dlm_core.bases.folder import BaseFolder
 from dlm_core.bases.placement import Placement
-from dlm_core.errors import BaseModelError
+from dlm_core.bases.soundness import check_chat, check_rows, check_tensors
+from dlm_core.errors import BaseModelError, DlmError
 from dlm_core.events import BaseProgress
 from dlm_core.safetext import visible_line
 from dlm_core.surroundings import paused_collector
@@ -50,7 +51,7 @@ class Base(BaseOutline):
 def outline_base(folder: BaseFolder, placement: Placement) -> BaseOutline:
     """Read the tokenizer and the settings of the base in `folder`, and none of its weights.
 
-    Raises BaseModelError if transformers reads neither from there.
+    Raises BaseModelError if transformers reads neither from there, or they do not fit each other.
     """
     with paused_collector(), quiet_transformers(), _translated(folder):
         from transformers import AutoConfig
@@ -59,23 +60,33 @@ def outline_base(folder: BaseFolder, placement: Placement) -> BaseOutline:
         config = AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
     _give_pad_token(tokenizer)
     length = _context_length(config, tokenizer)
-    return BaseOutline(tokenizer, folder.name, folder.fingerprint, placement, length)
+    outline = BaseOutline(tokenizer, folder.name, folder.fingerprint, placement, length)
+    rows = getattr(config.get_text_config(), "vocab_size", None)
+    if isinstance(rows, int):
+        check_rows(folder.name, tokenizer, rows)
+    check_chat(folder.name, outline.chat)
+    return outline
 
 
 def load_base(folder: BaseFolder, placement: Placement, report: Callable[[BaseProgress], None]) -> Base:
     """Load model and tokenizer from `folder` onto `placement`; no network, no foreign code, no pickle.
 
-    Raises BaseModelError if the folder is not a causal LM that transformers loads, or does not fit.
+    Raises BaseModelError if the folder is not a causal LM that transformers loads, does not fit into memory,
+    or lacks what a base needs to work (`bases/soundness.py`).
     """
     began = time.perf_counter()
     with paused_collector(), quiet_transformers(), _translated(folder):
         tokenizer = _tokenizer(folder)
-        model = _model(folder, placement)
+        model, missing = _model(folder, placement)
+        embeddings = (model.get_input_embeddings(), model.get_output_embeddings())
+    check_tensors(folder.name, missing)
+    check_rows(folder.name, tokenizer, min(e.weight.shape[0] for e in embeddings if e is not None))
     _give_pad_token(tokenizer)
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.eval().requires_grad_(False)
     chat = Chat(tokenizer)
+    check_chat(folder.name, chat)
     base = Base(
         model=model,
         tokenizer=tokenizer,
@@ -114,7 +125,8 @@ def _tokenizer(folder: BaseFolder) -> Any:
     return AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
 
 
-def _model(folder: BaseFolder, placement: Placement) -> Any:
+def _model(folder: BaseFolder, placement: Placement) -> tuple[Any, set[str]]:
+    """The model, and the names of the weights that its files lack."""
     from transformers import AutoModelForCausalLM
 
     settings: dict[str, Any] = {
@@ -122,15 +134,18 @@ def _model(folder: BaseFolder, placement: Placement) -> Any:
         "local_files_only": True,
         "trust_remote_code": False,
         "use_safetensors": True,
+        "output_loading_info": True,
     }
     if placement.device != "cpu":
         settings["device_map"] = {"": placement.device}
+    load = AutoModelForCausalLM.from_pretrained
     try:
-        return AutoModelForCausalLM.from_pretrained(folder.path, attn_implementation="sdpa", **settings)
+        model, told = load(folder.path, attn_implementation="sdpa", **settings)
     except ValueError as error:
         if "scaled_dot_product_attention" not in str(error):
             raise
-        return AutoModelForCausalLM.from_pretrained(folder.path, attn_implementation="eager", **settings)
+        model, told = load(folder.path, attn_implementation="eager", **settings)
+    return model, {str(name) for name in told["missing_keys"]}
 
 
 def _give_pad_token(tokenizer: Any) -> None:
@@ -169,19 +184,19 @@ def _end_tokens(model: Any, tokenizer: Any, chat: Chat) -> frozenset[int]:
 @contextlib.contextmanager
 def _translated(folder: BaseFolder) -> Iterator[None]:
     """What transformers, safetensors and torch raise for a bad folder, as BaseModelError."""
-    from safetensors import SafetensorError
-
     try:
         yield
+    except DlmError:
+        raise
     except MemoryError as error:
         raise BaseModelError(f"{folder.name} does not fit into memory", "choose a smaller base") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
-        raise _unusable(folder, error) from error
     except RuntimeError as error:
         if "out of memory" in str(error).lower() or "can't allocate memory" in str(error).lower():
             raise BaseModelError(
                 f"{folder.name} does not fit into memory", "choose a smaller base, or set DLM_DEVICE=cpu"
             ) from error
+        raise _unusable(folder, error) from error
+    except Exception as error:  # tokenizers and safetensors raise classes of their own, and plain Exception
         raise _unusable(folder, error) from error
 
 

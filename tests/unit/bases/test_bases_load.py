@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dlm_core.bases.folder import BaseFolder
-from dlm_core.bases.load import Base, load_base
+from dlm_core.bases.load import Base, load_base, outline_base
 from dlm_core.bases.placement import choose_placement
 from dlm_core.errors import BaseModelError
 from dlm_core.events import BaseProgress
@@ -157,3 +157,72 @@ def test_an_architecture_without_sdpa_attention_loads_with_its_own(
     base = load(folder)
     assert base.model(torch.tensor([[1, 2]])).logits.isfinite().all()
     assert base.context_length > 0
+
+
+def change(folder: Path, name: str, **keys: object) -> None:
+    settings = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps(settings | keys))
+
+
+def add_tokens(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"<|extra_{i}|>" for i in range(120)])
+    tokenizer.save_pretrained(folder)
+
+
+def drop_a_tensor(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+def fail_in_the_template(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ 1 // 0 }}{% endfor %}")
+
+
+def break_the_template(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content")
+
+
+def drop_the_question(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{{ messages | length }} messages</s>")
+
+
+def drop_the_end_token(folder: Path) -> None:
+    change(folder, "tokenizer_config.json", eos_token=None)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (add_tokens, "tokens without one: `<|extra_"),
+        (drop_a_tensor, "`model.layers.1.mlp.up_proj.weight`"),
+        (fail_in_the_template, "chat template"),
+        (break_the_template, "chat template"),
+        (drop_the_question, "leaves the question out"),
+        (drop_the_end_token, "no token that ends a reply"),
+    ],
+)
+def test_a_base_that_cannot_work_is_refused_by_name_when_it_is_loaded(
+    make_base_folder: MakeFolder, spoil: Callable[[Path], None], said: str
+) -> None:
+    folder = make_base_folder()
+    spoil(folder)
+    with pytest.raises(BaseModelError) as caught:
+        load(folder)
+    assert caught.value.message.startswith("tiny ") and caught.value.hint
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize("spoil", [add_tokens, fail_in_the_template, drop_the_end_token])
+def test_a_plan_without_weights_refuses_it_too(
+    make_base_folder: MakeFolder, spoil: Callable[[Path], None]
+) -> None:
+    folder = make_base_folder()
+    spoil(folder)
+    with pytest.raises(BaseModelError):
+        outline_base(BaseFolder("tiny", folder, "path", "f" * 64), CPU)

