@@ -306,12 +306,11 @@ class Engine:
         rows = build_rows(document, self._base.chat, self._base.context_length)
         found: list[MaskedRow] = []
         for row in (*rows.sft, *(r for p in rows.preference for r in (p.chosen, p.rejected))):
-            pieces = tuple(self._base.tokenizer.decode([i]) for i in row.ids)
             found.append(
                 MaskedRow(
                     section=row.section,
                     adapter=row.adapter,
-                    pieces=pieces,
+                    pieces=tuple(self._base.chat.encoding.texts(row.ids)),
                     loss=tuple(row.loss),
                     label=row.label,
                 )

@@ -5,9 +5,10 @@ A base without a template gets a plain one:
     System text
 
     User: question
-    Assistant: answer<end of text>
+    Assistant:
+    answer<end of text>
 
-Blank lines part the turns; a prompt ends after "Assistant:", and the answer begins with a space.
+Blank lines part the turns; a prompt ends with the line "Assistant:", and the answer begins on the next.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from dlm_core.bases.encoding import TextEncoding
 from dlm_core.errors import BaseModelError
 from dlm_core.requests import Message
 from dlm_core.safetext import visible_line
@@ -41,6 +43,7 @@ class Chat:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self.encoding = TextEncoding(tokenizer)
 
     @property
     def has_template(self) -> bool:
@@ -63,12 +66,12 @@ class Chat:
         )
 
     def encode(self, messages: Sequence[Message], add_generation_prompt: bool) -> list[int]:
-        """Token ids of `render`."""
-        return self._ids(self.render(messages, add_generation_prompt))
+        """Token ids of `render`; what the messages say never becomes a control token."""
+        return self.encoding.ids(self._marked(messages, add_generation_prompt))
 
     def encode_text(self, text: str) -> list[int]:
         """Token ids of plain text, begun as the tokenizer begins a document, without an end token."""
-        return self._ids(self._bos + text)
+        return self.encoding.ids(self._bos + self.encoding.marked(text))
 
     def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
         """A question with its answer: token ids [T], and a mask [T], True at the answer and its end token.
@@ -76,23 +79,34 @@ class Chat:
         The ids before the answer are those that `encode` gives the question as a prompt: training sees what
         inference will. Where the tokenizer would join prompt and answer in one token, they are encoded apart.
         """
-        prompt = self.render(_question(question, system), add_generation_prompt=True)
+        prompt = self._marked(_question(question, system), add_generation_prompt=True)
         shape = self.turn_shape
-        prompt_ids = self._ids(prompt)
-        continuation = shape.lead + answer + shape.tail
-        ids = self._ids(prompt + continuation)
+        prompt_ids = self.encoding.ids(prompt)
+        continuation = shape.lead + self.encoding.marked(answer) + shape.tail
+        ids = self.encoding.ids(prompt + continuation)
         if ids[: len(prompt_ids)] != prompt_ids:
-            ids = prompt_ids + self._ids(continuation)
+            ids = prompt_ids + self.encoding.after(continuation)
         if shape.end_id is not None and (not shape.tail or ids[-1] != shape.end_id):
             ids = [*ids, shape.end_id]
         return ids, [i >= len(prompt_ids) for i in range(len(ids))]
+
+    def reply_text(self, ids: Sequence[int]) -> str:
+        """The text of a whole reply, without what the template puts before an answer."""
+        return self.encoding.decode(ids).removeprefix(self.reply_lead)
+
+    @cached_property
+    def reply_lead(self) -> str:
+        """White space that a reply's tokens begin with and its text does not."""
+        ids, loss = self.encode_row("question", _MARK, None)
+        text = self.encoding.decode(ids[loss.index(True) :])
+        return _blank(text.partition(_MARK)[0]) if _MARK in text else ""
 
     @cached_property
     def turn_shape(self) -> TurnShape:
         """Found by rendering a marked answer and looking at what stands before and after it."""
         eos = self.tokenizer.eos_token_id
         if not self.has_template:
-            return TurnShape(" ", "", eos)
+            return TurnShape("", "", eos)
         asked = [Message("user", "question")]
         prompt = self._apply(asked, add_generation_prompt=True)
         whole = self._apply([*asked, Message("assistant", _MARK)], add_generation_prompt=False)
@@ -132,12 +146,12 @@ class Chat:
     def _eos(self) -> str:
         return str(self.tokenizer.eos_token or "")
 
-    def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+    def _marked(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+        """`render`, with marks around what would be read as control tokens."""
+        marked = [Message(m.role, self.encoding.marked(m.content)) for m in messages]
+        return self.render(marked, add_generation_prompt)
 
     def _apply(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
-        from jinja2.exceptions import TemplateError
-
         try:
             rendered = self.tokenizer.apply_chat_template(
                 [{"role": m.role, "content": m.content} for m in messages],
@@ -145,9 +159,10 @@ class Chat:
                 add_generation_prompt=add_generation_prompt,
                 **_TEMPLATE_SETTINGS,
             )
-        except (TemplateError, ValueError, TypeError, KeyError) as error:
+        except Exception as error:  # a template is a program, and may fail in any way
+            why = visible_line(str(error)) or type(error).__name__
             raise BaseModelError(
-                f"the base's chat template refuses this conversation: {visible_line(str(error))}",
+                f"the base's chat template refuses this conversation: {why}",
                 "most templates want user and assistant to take turns, the user first",
             ) from error
         return str(rendered)
@@ -179,9 +194,9 @@ def _plain(messages: Sequence[Message], add_generation_prompt: bool, eos: str) -
         elif message.role == "user":
             turns.append(f"User: {message.content}")
         else:
-            turns.append(f"Assistant: {message.content}{eos}")
+            turns.append(f"Assistant:\n{message.content}{eos}")
     text = ""
     for index, turn in enumerate(turns):
         is_answer = index > 0 and messages[index].role == "assistant"
         text += ("\n" if is_answer else "\n\n") * (index > 0) + turn
-    return text + ("\nAssistant:" if add_generation_prompt else "")
+    return text + ("\nAssistant:\n" if add_generation_prompt else "")

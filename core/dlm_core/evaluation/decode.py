@@ -63,6 +63,6 @@ def greedy_replies(
         for row, i in enumerate(batch):
             tokens = out[row, width : width + rooms[i]].tolist()
             end = next((at for at, token in enumerate(tokens) if token in base.end_token_ids), len(tokens))
-            replies[i] = base.tokenizer.decode(tokens[:end], skip_special_tokens=True)
+            replies[i] = base.chat.reply_text(tokens[:end])
         tick(len(batch))
     return replies

@@ -136,7 +136,8 @@ class Chat:
         yield routed
         ids, dropped = self._prompt(messages, sampling)
         weights = routed.routing.weights
-        sampler, text = Sampler(sampling), TextStream(self.base.tokenizer)
+        chat = self.base.chat
+        sampler, text = Sampler(sampling), TextStream(chat.encoding.decode, chat.reply_lead)
         limit = min(sampling.max_tokens, self.base.context_length - len(ids))
         draft = self._draft(ids)
         key = (self.serving.version, tuple(sorted(weights.items())))

@@ -1,24 +1,20 @@
 """Ids into text as they come: a character that needs several tokens is held back until it is whole."""
 
-from typing import Protocol
+from collections.abc import Callable
 
 _INCOMPLETE = "�"
-
-
-class Decoder(Protocol):
-    """The part of a tokenizer that turns ids into text."""
-
-    def decode(self, ids: list[int], *, skip_special_tokens: bool = ...) -> str: ...
 
 
 class TextStream:
     """Text of a growing reply.
 
-    Decodes from the last known-good boundary, since tokenizers join bytes and spaces across tokens.
+    Decodes from the last known-good boundary, since tokenizers join bytes and spaces across tokens. `lead` is
+    white space that the first tokens may say and the reply does not begin with.
     """
 
-    def __init__(self, tokenizer: Decoder) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, decode: Callable[[list[int]], str], lead: str = "") -> None:
+        self._decode = decode
+        self._lead = lead
         self.ids: list[int] = []
         self._start = 0
         self._shown = 0
@@ -38,10 +34,15 @@ class TextStream:
         now = self._decode(self.ids[self._start :])
         if len(now) <= len(before) or (now.endswith(_INCOMPLETE) and not final):
             return ""
-        new = now[len(before) :]
+        new = self._without_lead(now[len(before) :])
         self._start, self._shown = self._shown, len(self.ids)
         self.text += new
         return new
 
-    def _decode(self, ids: list[int]) -> str:
-        return self._tokenizer.decode(ids, skip_special_tokens=True) if ids else ""
+    def _without_lead(self, new: str) -> str:
+        while self._lead and new:
+            if new[0] != self._lead[0]:
+                self._lead = ""
+                break
+            new, self._lead = new[1:], self._lead[1:]
+        return new

@@ -158,9 +158,9 @@ def test_reasoning_is_closed_in_the_prompt_and_carries_no_loss(make_tokenizer: M
 def test_the_plain_fallback_reads_as_documented(make_tokenizer: MakeTokenizer) -> None:
     chat = Chat(make_tokenizer(None))
     messages = [Message("system", "S"), Message("user", "a"), Message("assistant", "b"), Message("user", "c")]
-    assert chat.render(messages, True) == "S\n\nUser: a\nAssistant: b</s>\n\nUser: c\nAssistant:"
+    assert chat.render(messages, True) == "S\n\nUser: a\nAssistant:\nb</s>\n\nUser: c\nAssistant:\n"
     _, learned = split(chat, "a", "b")
-    assert learned == " b</s>"
+    assert learned == "b</s>"
 
 
 def test_a_history_turn_of_the_fallback_is_the_text_that_was_trained(make_tokenizer: MakeTokenizer) -> None:
@@ -182,7 +182,7 @@ def test_plain_text_begins_as_the_tokenizer_begins_it_and_has_no_end_token(
 def test_a_tokenizer_without_end_token_still_gives_rows(make_tokenizer: MakeTokenizer) -> None:
     chat = Chat(make_tokenizer(None, eos_token=None))
     _, learned = split(chat, "a", "b")
-    assert (learned, chat.turn_shape.end_id) == (" b", None)
+    assert (learned, chat.turn_shape.end_id) == ("b", None)
 
 
 def test_a_conversation_that_the_template_refuses_is_an_error_for_a_person(
@@ -206,12 +206,16 @@ class JoiningTokenizer:
 
     chat_template = "{# any #}"
     eos_token, eos_token_id, bos_token, bos_token_id = "</s>", 0, None, None
+    unk_token_id = None
     all_special_tokens = ("</s>",)
     added_tokens_decoder: Mapping[int, Any] = MappingProxyType({})
 
     def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
         words = text.replace("</s>", " </s>").split()
         return {"input_ids": [0 if w == "</s>" else 1 + sum(w.encode()) for w in words]}
+
+    def decode(self, ids: list[int], **settings: bool) -> str:
+        return "".join(chr(i - 1) if i else "</s>" for i in ids)
 
     def convert_tokens_to_ids(self, token: str) -> int:
         return 0

@@ -74,7 +74,7 @@ TEXTS = (
 def test_streamed_text_is_the_whole_text_and_never_half_a_character(text: str) -> None:
     tokenizer = make_tokenizer()
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    stream = TextStream(tokenizer)
+    stream = TextStream(tokenizer.decode)
     parts = [stream.push(i) for i in ids]
     assert not any("�" in part for part in parts)
     parts.append(stream.finish())
@@ -86,6 +86,18 @@ def test_any_ids_stream_to_what_they_decode_to() -> None:
     chance = random.Random(3)
     for _ in range(100):
         ids = [chance.randrange(5, 261) for _ in range(chance.randrange(1, 30))]
-        stream = TextStream(tokenizer)
+        stream = TextStream(tokenizer.decode)
         streamed = "".join([*map(stream.push, ids), stream.finish()])
         assert streamed == tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def test_the_white_space_that_a_template_puts_before_an_answer_is_not_part_of_the_reply() -> None:
+    tokenizer = make_tokenizer()
+    for text, lead, shown in (
+        (" At nine.", " ", "At nine."),
+        ("  indented", " ", " indented"),
+        ("x", " ", "x"),
+    ):
+        stream = TextStream(tokenizer.decode, lead)
+        parts = [stream.push(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]]
+        assert "".join([*parts, stream.finish()]) == shown == stream.text
