@@ -1,6 +1,7 @@
 """What the person set up (a settings file) and what the workbench remembers (layout, recent documents)."""
 
 import contextlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,8 @@ def _accept(name: str, raw: dict[Any, Any]) -> Loaded:
             problems.append(f"{name}: unknown key `{key}`; known are {', '.join(known)}")
             continue
         try:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise msgspec.ValidationError(f"Expected a number, got {value}")
             accepted[field.name] = msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
             problems.append(f"{name}: `{key}`: {error}")

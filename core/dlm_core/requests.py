@@ -1,9 +1,12 @@
 """What a front end may ask of the engine: one frozen struct per request, tagged like the events."""
 
+import math
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from dlm_core.errors import UsageError
 
 Role = Literal["system", "user", "assistant"]
 
@@ -23,15 +26,48 @@ class RoutingChoice(msgspec.Struct, frozen=True, kw_only=True):
     mix: dict[str, float] = {}
 
 
-class Sampling(msgspec.Struct, frozen=True, kw_only=True):
-    """How tokens are drawn. `temperature` 0 is greedy; `seed` None draws a new one."""
+class SamplingError(UsageError, ValueError):
+    """A sampling parameter is out of bounds. A ValueError as well: msgspec makes a ValidationError of it."""
 
-    max_tokens: Annotated[int, Meta(ge=1)] = 512
-    temperature: Annotated[float, Meta(ge=0, le=10)] = 0.0
-    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    top_k: Annotated[int, Meta(ge=0)] = 0
-    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] = 1.0
+
+GREEDY_BELOW = 1e-4
+"""Temperatures under this take the likeliest token: a lead of 0.01 nats is e^100 to one there."""
+_BOUNDS = {
+    "max_tokens": (1, math.inf),
+    "temperature": (0.0, 10.0),
+    "top_p": (1e-6, 1.0),
+    "top_k": (0, math.inf),
+    "repetition_penalty": (0.01, 10.0),
+    "seed": (0, 2**64 - 1),
+}
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How tokens are drawn. `temperature` 0 is greedy; `seed` None draws a new one.
+
+    The bounds are checked here for every front end and for the protocol: a value outside, NaN or infinity
+    raises SamplingError.
+    """
+
+    max_tokens: int = 512
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is None or (least <= value <= most and value != math.inf):
+                continue
+            bounds = f"from {least:g} to {most:.20g}" if most < math.inf else f"of {least:g} or more"
+            raise SamplingError(f"`{name}` cannot be {value}", f"it is a number {bounds}")
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is taken every time."""
+        return self.temperature < GREEDY_BELOW
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ class Sampler:
     def draw(self, logits: Tensor, seen: list[int]) -> int:
         """The next token id from logits [vocabulary]; `seen` are the ids a repetition penalty looks at."""
         logits = self._weighed(logits, seen)
-        if self.sampling.temperature == 0:
+        if self.sampling.greedy:
             return int(logits.argmax())
         probabilities = torch.softmax(filtered(logits / self.sampling.temperature, self.sampling), -1)
         # The cumulative distribution inverted: one random number, where torch.multinomial draws one for each.
@@ -34,7 +34,7 @@ class Sampler:
 
     def undecided(self, logits: Tensor, seen: list[int], lead: float) -> bool:
         """Whether a greedy choice hangs on less than `lead`; never where tokens are drawn by chance."""
-        if self.sampling.temperature != 0:
+        if not self.sampling.greedy:
             return False
         logits = self._weighed(logits, seen)
         return int((logits > logits.max() - lead).sum()) > 1

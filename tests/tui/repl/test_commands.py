@@ -113,8 +113,10 @@ def test_train_refuses_what_makes_no_sense(argument: str) -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("temperature=99", "<= 10"),
-        ("top_p=0", "> 0"),
+        ("temperature=99", "from 0 to 10"),
+        ("temperature=nan", "from 0 to 10"),
+        ("temperature=inf", "from 0 to 10"),
+        ("top_p=0", "to 1"),
         ("temprature=1", "temperature=…"),
         ("seed", "seed=…"),
         ("max_tokens=x", "max_tokens"),

@@ -82,6 +82,8 @@ def test_sampling_and_system_flags_reach_the_engine(
         (["--adapter-mix", "tone:0"], "add up to 0"),
         (["--gate", "sometimes"], "'auto', 'off'"),
         (["--max-tokens", "0"], "--max-tokens"),
+        (["--temperature", "nan"], "temperature"),
+        (["--top-p", "nan"], "top_p"),
         (["--temprature", "1"], "--temperature"),
     ],
 )

@@ -2,12 +2,14 @@
 
 import random
 
+import msgspec
 import pytest
 import torch
 
+from dlm_core.errors import NOT_JSON, UsageError
 from dlm_core.inference.sampling import Sampler, filtered
 from dlm_core.inference.stream import TextStream
-from dlm_core.requests import Sampling
+from dlm_core.requests import GREEDY_BELOW, Sampling, decode
 from tests.tiny import make_tokenizer
 
 LOGITS = torch.tensor([0.5, 3.0, 1.0, 2.0, -1.0])
@@ -20,6 +22,47 @@ def draws(sampling: Sampling, count: int = 200) -> list[int]:
 
 def test_temperature_zero_takes_the_likeliest() -> None:
     assert set(draws(Sampling(), 5)) == {1}
+
+
+@pytest.mark.parametrize("temperature", [1e-5, 1e-40, 5e-324])
+def test_a_tiny_temperature_takes_the_likeliest_too(temperature: float) -> None:
+    assert set(draws(Sampling(temperature=temperature), 5)) == {1}
+    assert Sampler(Sampling(temperature=temperature)).undecided(LOGITS, [], 2.0)
+
+
+def test_the_lowest_temperature_that_draws_gives_probabilities() -> None:
+    logits = torch.tensor([1e4, -1e4, 9.9999e3, -torch.inf])
+    drawn = Sampler(Sampling(temperature=GREEDY_BELOW, seed=1))
+    assert {drawn.draw(logits, []) for _ in range(50)} == {0}
+
+
+NO_NUMBERS = [float("nan"), float("inf"), -float("inf")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("temperature", "top_p", "repetition_penalty") for value in NO_NUMBERS),
+        *(("temperature", -1.0), ("temperature", 10.5), ("top_p", 0.0), ("top_p", 1.5), ("top_k", -1)),
+        *(("repetition_penalty", 1e-40), ("max_tokens", 0), ("seed", -1), ("seed", 2**64)),
+    ],
+)
+def test_a_parameter_out_of_bounds_is_refused_by_name_however_it_comes(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=name):
+        Sampling(**{name: value})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=name):
+        msgspec.structs.replace(Sampling(), **{name: value})
+    written = msgspec.json.encode(
+        {"type": "generate", "request_id": "1", "messages": [], "sampling": {name: value}}
+    )
+    with pytest.raises(NOT_JSON):
+        decode(written)
+
+
+def test_numbers_at_the_bounds_are_taken() -> None:
+    edges = {"temperature": 10, "top_p": 1, "top_k": 10**30, "repetition_penalty": 0.01, "seed": 2**64 - 1}
+    assert Sampling(max_tokens=10**400, **edges).seed == 2**64 - 1  # type: ignore[arg-type]
+    Sampler(Sampling(seed=2**64 - 1, temperature=1.0, repetition_penalty=0.01)).draw(LOGITS, [1])
 
 
 def test_a_seed_repeats_its_draws_and_no_seed_draws_one() -> None:
