@@ -305,14 +305,16 @@ class Engine:
         assert self._base is not None
         rows = build_rows(document, self._base.chat, self._base.context_length)
         found: list[MaskedRow] = []
-        for row in (*rows.sft, *(r for p in rows.preference for r in (p.chosen, p.rejected))):
+        pairs = (r for p in rows.preference for r in (p.chosen, p.rejected))
+        for row in (*rows.sft, *pairs, *rows.left_out):
             found.append(
                 MaskedRow(
                     section=row.section,
                     adapter=row.adapter,
                     pieces=tuple(self._base.chat.encoding.texts(row.ids)),
-                    loss=tuple(row.loss),
+                    loss=tuple(row.loss if row.loss_tokens else (False,) * len(row.loss)),
                     label=row.label,
+                    note=row.lost.message if row.lost else "",
                 )
             )
         return tuple(found)

@@ -67,10 +67,11 @@ class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
     """A run is about to start, or would: what it trains, on how much, and under which resolved recipe.
 
     `kind` is `full` where an adapter starts over (those in `fresh`), `revision` where all go on from their
-    last versions. `rows` are per adapter; `new`, `changed` and `replayed` count sections per adapter.
-    `untouched` adapters stay as they are, `retired` ones are no longer declared. `estimated_s` in seconds by
-    what earlier runs took, `memory` in bytes; both None where they are not known. A plan that was only asked
-    for has run 0.
+    last versions. `rows` are per adapter, preference `pairs` among them; `steps` and `epochs` are those of
+    rows with answers, `pair_epochs` those of pairs. `new`, `changed` and `replayed` count sections per
+    adapter. `untouched` adapters stay as they are, `retired` ones are no longer declared. `estimated_s` in
+    seconds by what earlier runs took, `memory` in bytes; both None where they are not known. A plan that was
+    only asked for has run 0.
     """
 
     run_id: int
@@ -91,6 +92,8 @@ class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
     gate: bool = False
     estimated_s: float | None = None
     memory: int | None = None
+    pairs: dict[str, int] = {}
+    pair_epochs: int = 0
 
 
 class TrainStep(Event, frozen=True, kw_only=True, tag="train_step"):
@@ -307,7 +310,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
 class MaskedRow(msgspec.Struct, frozen=True, kw_only=True):
     """One training row: its section's content hash, its adapter, its tokens as text, and which carry loss.
 
-    `label` is a short name of the row for people.
+    `label` is a short name of the row for people; `note` says what of it is cut, or why it is left out.
     """
 
     section: str
@@ -315,6 +318,7 @@ class MaskedRow(msgspec.Struct, frozen=True, kw_only=True):
     pieces: tuple[str, ...]
     loss: tuple[bool, ...]
     label: str = ""
+    note: str = ""
 
 
 class Masked(Event, frozen=True, kw_only=True, tag="masked"):

@@ -60,7 +60,7 @@ def check(file: Path, as_json: bool, mask: bool) -> None:
 
     Exits with 1 if any of them is an error; warnings do not count. At the end stands how many answers have a
     single wording: one with two or three `### Q` above it is found much more often. With --mask, the tokens
-    of every training row follow, those that carry loss between ⟦ and ⟧.
+    of every training row follow, those that carry loss between ⟦ and ⟧; rows that are cut or left out say so.
     """
     parsed = parse_file(file)
     rows: Sequence[MaskedRow] = ()
@@ -98,7 +98,8 @@ def _marked(row: MaskedRow) -> str:
         for carries_loss, pieces in groupby(zip(row.loss, row.pieces, strict=True), key=itemgetter(0))
         for stretch in ["".join(text for _, text in pieces)]
     )
-    return f"── {visible_line(row.label)} ({row.adapter}) ──\n{visible(text)}\n"
+    note = f"warning: {visible(row.note)}\n" if row.note else ""
+    return f"── {visible_line(row.label)} ({row.adapter}) ──\n{note}{visible(text)}\n"
 
 
 def _summary(diagnostics: Sequence[Diagnostic]) -> str:

@@ -94,6 +94,7 @@ def _as_document(seen: Overview) -> dict[str, Any]:
             **{
                 state: [_section_as_document(s) for s in seen.states if s.state == state] for state in CHANGES
             },
+            "incomplete": [{**_section_as_document(s), "lost": s.lost} for s in seen.states if s.lost],
         },
         "gate": _gate_as_document(seen),
         "gate_warning": _gate_warning(seen.gate),
@@ -197,6 +198,12 @@ def _print_sections(states: Sequence[SectionState]) -> None:
             click.echo(visible_line(f"  {state.state:<7}  {state.adapter or state.kind}: {state.title}"))
         if len(changed) > LISTED:
             click.echo(f"  and {len(changed) - LISTED} more; --json has them all")
+    incomplete = [state for state in states if state.lost]
+    for state in incomplete[:LISTED]:
+        what = f"  {state.lost:<8}  {state.adapter or state.kind}: {state.title}"
+        click.echo(visible_line(f"{what} (line {state.section.span.line})" if state.section else what))
+    if len(incomplete) > LISTED:
+        click.echo(f"  and {len(incomplete) - LISTED} more that are cut or left out; --json has them all")
 
 
 def _print_gate(seen: Overview) -> None:

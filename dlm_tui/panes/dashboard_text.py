@@ -205,10 +205,13 @@ def openness_scene(run: RunView | None, looks: Looks) -> Scene:
 
 def learned_text(run: RunView | None, looks: Looks, width: int) -> Text:
     """Recall per adapter as bars, and the forgetting meter: perplexity on neutral text against the base."""
+    lines: list[Text] = []
+    if run is not None and run.preferred is not None:
+        lines.append(Text(f"chosen answers preferred {run.preferred.recall:.0%}", end=""))
     if run is None or not run.epochs:
-        return Text("after the first epoch", style=Style(color=looks.theme.spec.plot_axis), end="")
+        waiting = Text("after the first epoch", style=Style(color=looks.theme.spec.plot_axis), end="")
+        return lines[0] if lines else waiting
     epoch, spec = run.epochs[-1], looks.theme.spec
-    lines = []
     for name in looks.ordered(tuple(epoch.recalls)):
         line = looks.label(name, 14)
         line.append(" ").append(bar(epoch.recalls[name], max(3, width - 21)), style=looks.style(name))

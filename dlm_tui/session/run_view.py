@@ -108,6 +108,7 @@ class RunView:
     openness: dict[str, Series] = field(default_factory=dict)
     gate_entropy: Series = field(default_factory=Series)
     epochs: list[TrainEpoch] = field(default_factory=list)
+    preferred: TrainEpoch | None = None
     maps: dict[tuple[str, str], OpennessMap] = field(default_factory=dict)
     log: list[Log] = field(default_factory=list)
 
@@ -150,6 +151,8 @@ class RunView:
                 self._take_step(event)
             case OpennessMap():
                 self.maps[event.adapter, event.module] = event
+            case TrainEpoch(phase="preference"):
+                self.preferred = event
             case TrainEpoch():
                 if not self.epochs or event.epoch > self.epochs[-1].epoch:
                     self.epochs.append(event)

@@ -37,6 +37,12 @@ class SectionState:
         """prose, instruction or preference."""
         return self.section.kind.value if self.section else self.record.kind if self.record else ""
 
+    @property
+    def lost(self) -> str:
+        """What its last training did not learn of it as it stands, in words; "" for nothing."""
+        lost = self.record.lost if self.record and self.state == "trained" else ""
+        return {"cut": "cut", "left_out": "left out"}.get(lost, "")
+
 
 def section_states(sections: Sequence[Section], trained: Sequence[SectionRecord]) -> tuple[SectionState, ...]:
     """The state of every section in file order, then those that are gone. Without any record all are new."""

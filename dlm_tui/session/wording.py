@@ -127,8 +127,10 @@ def plan_head(event: RunPlanned) -> list[str]:
     trained = ", ".join(f"{name} ({_share(event, name)})" for name in event.adapters)
     if event.adapters:
         size = [f"{event.tokens:,} tokens"]
-        if event.fresh or event.kind == "full":
+        if event.steps and (event.fresh or event.kind == "full"):
             size += [f"{event.steps} steps", f"at most {_count(event.epochs, 'epoch')}"]
+        if event.pair_epochs:
+            size.append(f"{_count(event.pair_epochs, 'epoch')} of preference")
         trained += f": {', '.join(size)}"
     work = [*([trained] if trained else []), *(["the adapter gate"] if event.gate else [])]
     said = [f"run {event.run_id} trains {'; then '.join(work)}"]
@@ -157,7 +159,10 @@ def _planned(event: RunPlanned) -> list[str]:
 
 def _share(event: RunPlanned, name: str) -> str:
     """How many rows an adapter learns from, and from what kinds of sections where it goes on."""
-    rows = _count(event.rows.get(name, 0), "row")
+    pairs = event.pairs.get(name, 0)
+    answers = event.rows.get(name, 0) - pairs
+    counts = [_count(answers, "row")] if answers or not pairs else []
+    rows = " and ".join([*counts, *([_count(pairs, "pair")] if pairs else [])])
     if name in event.fresh or event.kind == "full":
         return rows
     kinds = (("new", event.new), ("changed", event.changed), ("replayed", event.replayed))
@@ -166,9 +171,11 @@ def _share(event: RunPlanned, name: str) -> str:
 
 
 def _epoch(event: TrainEpoch) -> str:
-    figures = [f"epoch {event.epoch}/{event.epochs}", f"loss {event.loss:.3f}"]
+    of = "" if event.phase == "sft" else "preference, "
+    figures = [f"{of}epoch {event.epoch}/{event.epochs}", f"loss {event.loss:.3f}"]
     recalls = ", ".join(f"{name} {share:.0%}" for name, share in event.recalls.items())
-    figures.append(f"recall {event.recall:.1%}" + (f" ({recalls})" if len(event.recalls) > 1 else ""))
+    what = "recall" if event.phase == "sft" else "preferred"
+    figures.append(f"{what} {event.recall:.1%}" + (f" ({recalls})" if len(event.recalls) > 1 else ""))
     if event.perplexity is not None and event.perplexity_base:
         change = event.perplexity / event.perplexity_base - 1
         figures.append(

@@ -55,6 +55,7 @@ def section_text(state: SectionState, looks: Looks, width: int) -> Text:
     if state.state == "trained" and record is not None:
         notes += [f"loss {record.last_loss:.2f}"] if record.last_loss is not None else []
         notes += [f"recall {record.last_recall:.0%}"] if record.last_recall is not None else []
+        notes += [state.lost] if state.lost else []
     notes = notes or [state.state]
     notes += [f"{count} Q"] if count > 1 else []
     text.append(", ".join(notes) + "  ", style=Style(color=colors.secondary))

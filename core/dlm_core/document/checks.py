@@ -1,6 +1,7 @@
 """What sections and frontmatter say about each other: nothing to train, contradictions, cold start."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from dlm_core.document.codes import Code
 from dlm_core.document.cold_start import report_cold_start
@@ -9,6 +10,8 @@ from dlm_core.document.report import Report
 from dlm_core.document.schema import TrainingConfig
 
 _TOP = Span(1, 1, 1, 1)
+_PIECE = re.compile(r"\w+|[^\w\s]")
+_LONGEST_TOKEN = 12  # characters of a word that a base may well read as one token
 
 
 def check_sections(
@@ -18,6 +21,7 @@ def check_sections(
     report: Report,
     *,
     sources_read: bool,
+    system_prompt: str | None = None,
 ) -> None:
     """Report what the sections lack or contradict.
 
@@ -34,6 +38,7 @@ def check_sections(
         _check_every_adapter_learns(training, sections, spans, report)
     _check_answers_agree(training, sections, report)
     _check_preferences_count(training, sections, report)
+    _check_lengths(training, system_prompt, sections, report)
     report_cold_start(training, sections, spans, report)
 
 
@@ -81,3 +86,50 @@ def _check_preferences_count(training: TrainingConfig, sections: Sequence[Sectio
     if first is not None and not training.preference.enabled:
         message = "preference sections are not trained while `training.preference.enabled` is false"
         report.add(Code.PREFERENCE_DISABLED, first.fence or first.span, message)
+
+
+def is_one_word(text: str) -> bool:
+    """Whether a text may be a single token for a base: one short word, with nothing in it to predict."""
+    words = text.split()
+    return len(words) == 1 and len(words[0]) <= _LONGEST_TOKEN
+
+
+def _check_lengths(
+    training: TrainingConfig, system_prompt: str | None, sections: Sequence[Section], report: Report
+) -> None:
+    """Report texts that training would leave out or cut. Only a base's tokenizer can count tokens; words and
+    signs are fewer, so what is reported here is too long by any count.
+    """
+    limit = training.sequence_len
+    for section in sections:
+        if section.source is not None:  # reported with its source
+            continue
+        if section.kind is SectionKind.PROSE and is_one_word(section.text):
+            message = "this text is one word; where that is one token of the base, it is left out of training"
+            report.add(Code.SECTION_TOO_SHORT, section.fence or section.span, message, "write a sentence")
+        for span, question, answer in _asked(section):
+            if len(system_prompt or "") + len(question) + len(answer) <= limit:  # quick: pieces are fewer
+                continue
+            before = _pieces(system_prompt or "") + _pieces(question)
+            count = before + _pieces(answer)
+            if count <= limit:
+                continue
+            what = (
+                "the answer is left out" if before >= limit else "the answer is cut, and its end not learned"
+            )
+            message = (
+                f"{count:,} words and signs are more than `training.sequence_len` {limit:,} tokens: {what}"
+            )
+            hint = "raise `training.sequence_len`, or write it shorter; `dlm check --mask` counts tokens"
+            report.add(Code.SECTION_TOO_LONG, span, message, hint)
+
+
+def _asked(section: Section) -> Iterator[tuple[Span, str, str]]:
+    for asked in section.questions:
+        yield asked.span, max(asked.wordings, key=_pieces), asked.answer
+    for preferred in section.preferences:
+        yield preferred.span, preferred.prompt, max(preferred.chosen, preferred.rejected, key=_pieces)
+
+
+def _pieces(text: str) -> int:
+    return sum(1 for _ in _PIECE.finditer(text))

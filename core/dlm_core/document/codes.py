@@ -65,6 +65,8 @@ class Code(StrEnum):
 
     # Sections
     SECTION_EMPTY = "section-empty", "warning", "A section has no text and is left out."
+    SECTION_TOO_SHORT = "section-too-short", "warning", "A text of one word has nothing to predict."
+    SECTION_TOO_LONG = "section-too-long", "warning", "An answer is longer than `training.sequence_len`."
     NO_SECTIONS = "no-sections", "warning", "The document has nothing to train on."
     CODE_UNTERMINATED = "code-block-unterminated", "warning", "A code block is never closed."
     PROVENANCE_UNCLOSED = "provenance-unclosed", "warning", "A `<!-- dlm-auto-` comment is never closed."
@@ -95,5 +97,6 @@ class Code(StrEnum):
     SOURCE_UNREADABLE = "source-unreadable", "warning", "A source file or folder cannot be read."
     SOURCE_SKIPPED = "source-skipped", "warning", "Files of a source were left out, counted by reason."
     SOURCE_LIMIT = "source-limit", "warning", "A source has more files than are looked at."
+    SOURCE_TOO_SHORT = "source-too-short", "warning", "A source has files of one word."
     SOURCE_EMPTY = "source-empty", "warning", "A source brought in no text."
     SOURCE_READ = "source-read", "info", "How much a source brought in."

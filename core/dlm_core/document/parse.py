@@ -80,7 +80,14 @@ def _parse(text: str | bytes, path: Path, *, follow_sources: bool) -> Parsed:
     if front.value is not None and follow_sources:
         sections += read_sources(front.value.training, path, front.values, report)
     if front.value is not None:
-        check_sections(front.value.training, sections, front.keys, report, sources_read=follow_sources)
+        check_sections(
+            front.value.training,
+            sections,
+            front.keys,
+            report,
+            sources_read=follow_sources,
+            system_prompt=front.value.system_prompt,
+        )
     return Parsed(_document(path, front, sections, decoded, report), report.diagnostics())
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlm_core.document.body import content_hash, trimmed
+from dlm_core.document.checks import is_one_word
 from dlm_core.document.codes import Code
 from dlm_core.document.globs import excludes, matches_any
 from dlm_core.document.lines import Lines, normalised
@@ -35,6 +36,7 @@ class _Tally:
     characters: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     names: list[str] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
 
     def skip(self, file: Path, reason: str) -> None:
         self.skipped[reason] += 1
@@ -89,6 +91,8 @@ class _Source:
             except _Skip as reason:
                 tally.skip(file, str(reason))
                 continue
+            if is_one_word(section.text):
+                tally.short.append(file.name)
             tally.read += 1
             tally.characters += len(section.text)
             sections.append(section)
@@ -184,6 +188,16 @@ class _Source:
 
     def _summarise(self, tally: _Tally) -> None:
         shown = quoted(self.config.path)
+        if tally.short:
+            names = ", ".join(visible_line(name) for name in tally.short[:_NAMED_FILES])
+            more = ", …" if len(tally.short) > _NAMED_FILES else ""
+            message = (
+                f"files of the source {shown} hold one word: {names}{more}; where that is one token of the "
+                "base, they are left out of training"
+            )
+            self.report.add(
+                Code.SOURCE_TOO_SHORT, self.span, message, "write a sentence in each, or exclude them"
+            )
         if tally.skipped:
             count = tally.skipped.total()
             reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(tally.skipped.items()))

@@ -24,7 +24,8 @@ class SectionRecord(Struct, frozen=True, kw_only=True):
     `content_hash` is the section's own (see `document.model.Section`), `adapter` its tag, `title` a short
     label for lists, `questions` how many it holds. `last_loss` in nats per token; `last_recall` is the
     share of its answer tokens predicted. `learners` are the adapters that know it, `since` the run in which
-    they learned it as it stands, `trained` the last run in which they went through it.
+    they learned it as it stands, `trained` the last run in which they went through it. `lost` says what was
+    not learned of it: `cut` where answers were cut, `left_out` where a text had nothing to predict.
     """
 
     content_hash: str
@@ -37,6 +38,7 @@ class SectionRecord(Struct, frozen=True, kw_only=True):
     learners: tuple[str, ...] = ()
     since: int = 0
     trained: int = 0
+    lost: str = ""
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):

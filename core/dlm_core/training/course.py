@@ -13,7 +13,9 @@ from dlm_core.events import Log
 from dlm_core.training import checkpoint
 from dlm_core.training.checkpoint import Phase
 from dlm_core.training.loop import Loop, Policy
+from dlm_core.training.outcome import Preferred
 from dlm_core.training.phases import measure
+from dlm_core.training.preference import Preference
 from dlm_core.training.progress import Learned
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.records import merged
@@ -22,7 +24,6 @@ from dlm_core.training.workshop import Workshop
 
 METER_INTERVAL_S = 20.0
 CHECKPOINT_INTERVAL_S = 60.0
-_REASONS = {"recall": "every answer was learned", "epochs": "all epochs done"}
 _SAID: dict[Phase, str] = {
     "sft": "in full",
     "revision": "of the revision",
@@ -35,12 +36,14 @@ class Trained:
     """How the phases of a run ended: what was learned, how far from the base that is, and why they ended.
 
     `stopped` says that it was asked to stop; `kept` is its checkpoint then, None in a process that does not
-    write. `reason` is empty where no answers were trained.
+    write. `finished` is why the training of answers ended, empty where none were trained; `preferred` is what
+    came of pairs.
     """
 
     learned: Learned
     retention: Mapping[str, float]
-    reason: str = ""
+    finished: str = ""
+    preferred: Preferred | None = None
     stopped: bool = False
     kept: Path | None = None
 
@@ -89,7 +92,7 @@ class Course:
         names = names[names.index(at.phase) if at is not None and at.phase in names else 0 :]
         if not names:
             begun(0)
-        reason, retention = "", dict[str, float]()
+        finished, preferred, retention = "", None, dict[str, float]()
         for phase in names:
             policy = phases[phase]()
             if phase == names[0]:
@@ -101,13 +104,17 @@ class Course:
             self._learned = self._with(before, policy)
             if ended == "stopped":
                 return Trained(self._learned, {}, stopped=True, kept=self._keep(policy, self._learned))
-            if phase != "preference":
-                reason = _REASONS.get(ended, ended)
+            if isinstance(policy, Preference):
+                preferred = policy.preferred
+                if (unmoved := preferred.warning()) is not None:
+                    self._tools.emit(unmoved)
+            else:
+                finished = ended
             retention = self._last_figures(policy) if phase == "sft" else {}
         self._shop.bank.use(None)
         if self._tools.accelerator.is_main_process and not retention:
             retention = dict(measure(self._shop, self._adapters, self._recipe.seed, self._system))
-        return Trained(self._learned, retention, reason)
+        return Trained(self._learned, retention, finished, preferred)
 
     def _take_up(self, policy: Policy[Any], folder: Path, learned: Learned) -> None:
         checkpoint.restore(policy, self._adapters, folder)

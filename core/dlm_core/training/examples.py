@@ -4,13 +4,12 @@ An instruction is rendered by the base's chat template and carries loss on its a
 is plain text and carries loss everywhere; a preference becomes two answers to one prompt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dlm_core.document.model import Document, Section, SectionKind
-from dlm_core.errors import DocumentError
-from dlm_core.safetext import visible
+from dlm_core.safetext import visible_line
 
 
 class Encoder(Protocol):
@@ -26,13 +25,23 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True)
+class Lost:
+    """What is not learned of a row: its answer's end (`cut`), or all of it (`left_out`)."""
+
+    what: Literal["cut", "left_out"]
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class Row:
     """One sequence to learn: `ids` [T], `loss` [T] (True where the token is to be predicted), and whose it
     is.
 
     `kind` is prose or instruction; `section` is the content hash, `label` a short name for messages.
     `question` is where the question's own tokens stand, [begin, end), empty for prose. What is `repeated`
-    teaches once more what another row teaches, and does not count as recalled or not.
+    teaches once more what another row teaches, and does not count as recalled or not. `lost` says what the
+    document has and the row has not.
     """
 
     ids: tuple[int, ...]
@@ -43,6 +52,7 @@ class Row:
     kind: SectionKind
     question: tuple[int, int] = (0, 0)
     repeated: bool = False
+    lost: Lost | None = None
 
     @property
     def loss_tokens(self) -> int:
@@ -64,11 +74,17 @@ class PreferenceRow:
 
 @dataclass(frozen=True)
 class Rows:
-    """Everything a document gives to learn. `truncated` names rows that were cut at `sequence_len`."""
+    """Everything a document gives to learn, and the rows of it that are `left_out`: no token carries loss."""
 
     sft: tuple[Row, ...]
     preference: tuple[PreferenceRow, ...]
-    truncated: tuple[str, ...] = ()
+    left_out: tuple[Row, ...] = ()
+
+    @property
+    def lost(self) -> tuple[Row, ...]:
+        """The rows that are cut or left out."""
+        pairs = (row for pair in self.preference for row in (pair.chosen, pair.rejected))
+        return tuple(row for row in (*self.sft, *pairs, *self.left_out) if row.lost is not None)
 
     def tokens(self) -> int:
         """Tokens of one epoch, padding not counted."""
@@ -90,15 +106,6 @@ def learners(section: Section, adapters: Sequence[str]) -> tuple[str, ...]:
     return tuple(adapters) if section.kind is SectionKind.PROSE else (adapters[0],)
 
 
-def _cut(row: Row, limit: int, truncated: list[str]) -> Row:
-    if len(row.ids) <= limit:
-        return row
-    truncated.append(row.label)
-    begin, end = row.question
-    question = (min(begin, limit), min(end, limit))
-    return replace(row, ids=row.ids[:limit], loss=row.loss[:limit], question=question)
-
-
 def _frame(encoder: Encoder, system: str | None) -> tuple[int, int]:
     """How many tokens a base's template puts before a question, and between it and the answer."""
     prompts: list[list[int]] = []
@@ -116,63 +123,102 @@ def build_rows(document: Document, encoder: Encoder, context_length: int) -> Row
     """The rows of a document under one base.
 
     Long prose is split into pieces of `training.sequence_len` tokens, or of the base's `context_length` where
-    that is less; long answers are cut there and reported.
-
-    Raises:
-        DocumentError: a row has no token to learn (an answer cut away, say); the message names the section.
+    that is less; long answers are cut there. A row without any token to learn is left out, and a pair with
+    such a row. Each row says what it lost.
     """
-    training = document.frontmatter.training
-    system, limit = document.frontmatter.system_prompt, min(training.sequence_len, context_length)
+    maker = _RowMaker(document, encoder, context_length)
     sft: list[Row] = []
     preference: list[PreferenceRow] = []
-    truncated: list[str] = []
-    lead, tail = _frame(encoder, system)
+    left_out: list[Row] = []
     for section in document.sections:
-        label = label_of(section)
         for adapter in learners(section, document.adapter_names):
-
-            def answer_row(
-                question: str,
-                answer: str,
-                section: Section = section,
-                adapter: str = adapter,
-                label: str = label,
-            ) -> Row:
-                ids, loss = encoder.encode_row(question, answer, system)
-                answer_at = loss.index(True) if True in loss else len(ids)
-                span = (min(lead, answer_at), max(lead, answer_at - tail))
-                row = Row(tuple(ids), tuple(loss), adapter, section.content_hash, label, section.kind, span)
-                row = _cut(row, limit, truncated)
-                _require_loss(row, document, section, question)
-                return row
-
-            if section.kind is SectionKind.PROSE:
-                ids = encoder.encode_text(section.text.strip())
-                pieces = [ids[i : i + limit] for i in range(0, len(ids), limit)]
-                for piece in pieces:
-                    if len(piece) < 2 and len(pieces) > 1:
-                        continue
-                    row = Row(
-                        tuple(piece), (True,) * len(piece), adapter, section.content_hash, label, section.kind
-                    )
-                    _require_loss(row, document, section, "prose")
-                    sft.append(row)
-            elif section.kind is SectionKind.INSTRUCTION:
-                sft += [answer_row(w, q.answer) for q in section.questions for w in q.wordings]
-            else:
-                preference += [
-                    PreferenceRow(answer_row(p.prompt, p.chosen), answer_row(p.prompt, p.rejected))
-                    for p in section.preferences
-                ]
-    return Rows(tuple(sft), tuple(preference), tuple(dict.fromkeys(truncated)))
+            if section.kind is SectionKind.PREFERENCE:
+                for pair in maker.pairs(section, adapter):
+                    unusable = [row for row in (pair.chosen, pair.rejected) if not row.loss_tokens]
+                    left_out += unusable
+                    preference += [] if unusable else [pair]
+                continue
+            for row in maker.rows(section, adapter):
+                (sft if row.loss_tokens else left_out).append(row)
+    return Rows(tuple(sft), tuple(preference), tuple(left_out))
 
 
-def _require_loss(row: Row, document: Document, section: Section, text: str) -> None:
-    if row.loss_tokens:
-        return
-    where = section.source or document.path
-    raise DocumentError(
-        f"{visible(str(where))}:{section.span.line}: nothing to learn in {label_of(section)} "
-        f"({visible(text.strip()[:40])}): no token carries loss",
-        "give it a longer text, or raise `training.sequence_len`",
-    )
+class _RowMaker:
+    """Sections to rows under one base."""
+
+    def __init__(self, document: Document, encoder: Encoder, context_length: int) -> None:
+        self._document, self._encoder = document, encoder
+        self._system = document.frontmatter.system_prompt
+        wanted = document.frontmatter.training.sequence_len
+        self._limit = min(wanted, context_length)
+        self._limited_by = "`training.sequence_len`" if wanted <= context_length else "what the base reads"
+        self._lead, self._tail = _frame(encoder, self._system)
+
+    def rows(self, section: Section, adapter: str) -> Iterator[Row]:
+        """The rows of a prose or instruction section."""
+        if section.kind is SectionKind.PROSE:
+            yield from self._prose(section, adapter)
+            return
+        for asked in section.questions:
+            for wording in asked.wordings:
+                yield self._answer(section, adapter, wording, asked.answer)
+
+    def pairs(self, section: Section, adapter: str) -> Iterator[PreferenceRow]:
+        """The pairs of a preference section."""
+        for asked in section.preferences:
+            chosen, rejected = (
+                self._answer(section, adapter, asked.prompt, text) for text in (asked.chosen, asked.rejected)
+            )
+            yield PreferenceRow(chosen, rejected)
+
+    def _prose(self, section: Section, adapter: str) -> Iterator[Row]:
+        ids = self._encoder.encode_text(section.text.strip())
+        pieces = [ids[i : i + self._limit] for i in range(0, len(ids), self._limit)]
+        for piece in pieces:
+            if len(piece) < 2 and len(pieces) > 1:
+                continue
+            lost = None
+            if len(piece) < 2:
+                why = "is a single token, so there is nothing to predict in it, and is left out"
+                lost = Lost("left_out", self._said(section, section.text, why), "write more, or take it out")
+            yield Row(
+                tuple(piece),
+                (True,) * len(piece),
+                adapter,
+                section.content_hash,
+                label_of(section),
+                section.kind,
+                lost=lost,
+            )
+
+    def _answer(self, section: Section, adapter: str, question: str, answer: str) -> Row:
+        ids, loss = self._encoder.encode_row(question, answer, self._system)
+        answer_at = loss.index(True) if True in loss else len(ids)
+        span = (min(self._lead, answer_at), max(self._lead, answer_at - self._tail))
+        row = Row(
+            tuple(ids), tuple(loss), adapter, section.content_hash, label_of(section), section.kind, span
+        )
+        return row if len(ids) <= self._limit else self._cut(row, section, question)
+
+    def _cut(self, row: Row, section: Section, question: str) -> Row:
+        limit, (begin, end) = self._limit, row.question
+        cut = replace(
+            row,
+            ids=row.ids[:limit],
+            loss=row.loss[:limit],
+            question=(min(begin, limit), min(end, limit)),
+        )
+        hint = f"raise `training.sequence_len`, now {limit}, to {len(row.ids)} or more, or write it shorter"
+        if self._limited_by != "`training.sequence_len`":
+            hint = f"write it shorter: the base reads {limit} tokens"
+        if cut.loss_tokens:
+            gone = row.loss_tokens - cut.loss_tokens
+            why = f"is cut at {limit} tokens ({self._limited_by}): the answer's last {gone} are not learned"
+            return replace(cut, lost=Lost("cut", self._said(section, question, why), hint))
+        why = f"is left out: without its answer it fills the {limit} tokens of {self._limited_by}"
+        return replace(cut, lost=Lost("left_out", self._said(section, question, why), hint))
+
+    def _said(self, section: Section, text: str, why: str) -> str:
+        where = section.source or self._document.path
+        shown = visible_line(" ".join(text.split())[:40])
+        return f"{visible_line(str(where))}:{section.span.line}: {label_of(section)} ({shown}) {why}"

@@ -15,10 +15,11 @@ from dlm_core.events import RecipeEntry, RunPlanned
 from dlm_core.requests import TrainOptions
 from dlm_core.store.manifest import Snapshot
 from dlm_core.store.store import Store
-from dlm_core.training.examples import build_rows
+from dlm_core.training.examples import Row, build_rows
 from dlm_core.training.forecast import estimate, memory_needed
 from dlm_core.training.gate_phase import gate_key, has_gate
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, make_plan
+from dlm_core.training.preference import AUTO_EPOCHS
 from dlm_core.training.recipe import Recipe, resolve
 from dlm_core.training.replay import load_kept
 from dlm_core.training.settings import settings_of
@@ -50,15 +51,15 @@ class Planner:
         )
         return plan, past
 
-    def rows(self, plan: RunPlan) -> tuple[PlannedRows, Sequence[str]]:
-        """The rows of a plan, and the labels of those that were cut."""
+    def rows(self, plan: RunPlan) -> tuple[PlannedRows, Sequence[Row]]:
+        """The rows of a plan, and those of its sections that are cut or left out."""
         here = {s.content_hash for s in self.document.sections}
         wanted = {s.content_hash: s for s in plan.sections()}
         sections = [s for s in self.document.sections if s.content_hash in wanted]
         sections += [s for key, s in wanted.items() if key not in here]
         part = replace(self.document, sections=tuple(sections))
         rows = build_rows(part, self.base.chat, self.base.context_length)
-        return plan.pick(rows), rows.truncated
+        return plan.pick(rows), rows.lost
 
     def preview(self) -> RunPlanned:
         """The next run, before anything of it has begun. Nothing is written."""
@@ -67,9 +68,15 @@ class Planner:
         batches = -(-len(rows.fresh) // (self.recipe.max_rows * self.recipe.grad_accum))
         return self.describe(plan, rows, batches * self.recipe.epochs, run_id=0)
 
+    def _pair_epochs(self) -> int:
+        """Epochs of the preference phase."""
+        epochs = self.document.frontmatter.training.preference.hyperparams.num_epochs
+        return AUTO_EPOCHS if epochs == "auto" else int(epochs)
+
     def describe(self, plan: RunPlan, rows: PlannedRows, steps: int, run_id: int) -> RunPlanned:
         """The plan of run `run_id` with `steps` in full, as the person is told of it."""
-        owners = Counter([r.adapter for r in rows.sft] + [p.adapter for p in rows.preference])
+        pairs = Counter(p.adapter for p in rows.preference)
+        owners = Counter(r.adapter for r in rows.sft) + pairs
         placement = self.base.placement
         entries = (
             *self.recipe.entries,
@@ -89,6 +96,8 @@ class Planner:
             tokens=tokens,
             steps=steps,
             epochs=self.recipe.epochs,
+            pairs={name: pairs[name] for name in plan.adapters if pairs[name]},
+            pair_epochs=self._pair_epochs() if pairs else 0,
             recipe=entries,
             reason=plan.reason,
             kind=kind,

@@ -22,6 +22,7 @@ from dlm_core.training import optimiser as optimisers
 from dlm_core.training.batches import collate, plan_epoch
 from dlm_core.training.checkpoint import Phase
 from dlm_core.training.examples import PreferenceRow
+from dlm_core.training.outcome import Preferred
 from dlm_core.training.passes import Turn, rehearse
 from dlm_core.training.processes import share
 from dlm_core.training.progress import Learned
@@ -29,7 +30,9 @@ from dlm_core.training.recipe import Recipe
 from dlm_core.training.schedule import factor
 from dlm_core.training.step import Losses, Tools, next_turn
 
-_AUTO_EPOCHS = 4
+AUTO_EPOCHS = 4
+_COMPARED = 8  # replies that are looked at before and after
+_REPLY_TOKENS = 16  # the beginning of a reply that is looked at
 _AUTO_RATE_SHARE = 0.1  # of the answer-training rate: preferences move a model that already knows its answers
 
 
@@ -125,6 +128,27 @@ class PreferenceLearner:
         self._plan.dropping = True
         return found
 
+    @torch.no_grad()
+    def replies(self, pairs: Sequence[PreferenceRow]) -> Tensor:
+        """How greedy replies to the pairs' prompts begin, as ids [pairs, _REPLY_TOKENS]."""
+        rows = [pair.chosen for pair in pairs]
+        said = [list(row.ids[: row.loss.index(True)]) for row in rows]
+        self._plan.dropping = False
+        for _ in range(_REPLY_TOKENS):
+            asked = [
+                replace(row, ids=(*ids, self._tools.pad_id), loss=(*(False,) * len(ids), True))
+                for row, ids in zip(rows, said, strict=True)
+            ]
+            batch = collate(asked, self._names, self._tools.pad_id).to(self._device)
+            self._plan.set_rows(batch.weights)
+            self._tools.bank.use(self._plan)
+            with self._tools.accelerator.autocast():
+                logits = self._tools.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
+            for owner, token in zip(batch.owners.tolist(), logits.argmax(-1).tolist(), strict=True):
+                said[owner].append(token)
+        self._plan.dropping = True
+        return torch.tensor([ids[-_REPLY_TOKENS:] for ids in said])
+
     def learn(self, group: Sequence[Sequence[Known]], *, watch: bool) -> Losses:
         """Forward and backward of one batch of pairs, and of a text to rehearse."""
         (known,) = group
@@ -217,7 +241,7 @@ class Preference:
         self.pairs, self._tools = list(pairs), tools
         self.recipe = replace(recipe, grad_accum=1)
         hyper = config.hyperparams
-        self.epochs = _AUTO_EPOCHS if hyper.num_epochs == "auto" else int(hyper.num_epochs)
+        self.epochs = AUTO_EPOCHS if hyper.num_epochs == "auto" else int(hyper.num_epochs)
         self.progress, self.learned = PreferenceProgress(), Learned()
         self.learner = PreferenceLearner(tools, recipe, config, self.adapters, lambda: self.progress)
         given, names = hyper.learning_rate, [a.spec.name for a in self.adapters]
@@ -230,12 +254,15 @@ class Preference:
             )
         )
         self._references: Tensor | None = None
+        self._before: Tensor | None = None
+        self._won = 0.0
         self.total_steps = len(self._batches(0)) * self.epochs
 
     def begin(self) -> None:
         """Ask the reference, unless the training goes on: the adapters that spoke for it have moved since."""
         if self._references is None:
             self._references = self.learner.references(self.pairs)
+            self._before = self.learner.replies(self.pairs[:_COMPARED])
 
     def begin_epoch(self) -> list[list[Known]]:
         """This process's batches: pairs, each with the reference's log-probabilities of it."""
@@ -259,20 +286,38 @@ class Preference:
             recall=sum(flat) / max(1, len(flat)),
             recalls={name: sum(w) / len(w) for name, w in progress.wins.items()},
         )
+        self._won = event.recall
         progress.epoch += 1
         progress.batch = 0
         progress.losses, progress.wins = [], {}
         return event
 
+    @property
+    def preferred(self) -> Preferred:
+        """What the phase came to; replies are compared by how they begin."""
+        won = round(self._won * len(self.pairs))
+        if self._before is None:
+            return Preferred(len(self.pairs), won, compared=0, changed=0, as_chosen=0)
+        changed = as_chosen = 0
+        pairs = self.pairs[: len(self._before)]
+        replies = self.learner.replies(pairs)
+        for pair, old, new in zip(pairs, self._before.tolist(), replies.tolist(), strict=True):
+            answer = list(pair.chosen.ids[pair.chosen.loss.index(True) :])
+            chosen, earlier, now = (_until(ids[:_REPLY_TOKENS], answer[-1]) for ids in (answer, old, new))
+            changed += now != earlier
+            as_chosen += now == chosen
+        return Preferred(len(self.pairs), won, len(pairs), changed, as_chosen)
+
     def end(self) -> None:
         pass
 
     def extra_tensors(self) -> dict[str, Tensor]:
-        """The reference's log-probabilities."""
-        return {} if self._references is None else {"references": self._references}
+        """The reference's log-probabilities, and how replies began."""
+        found = {"references": self._references, "before": self._before}
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
 
     def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        self._references = tensors.get("references")
+        self._references, self._before = tensors.get("references"), tensors.get("before")
 
     def _batches(self, epoch: int) -> list[list[int]]:
         """This process's batches of an epoch, as indices into the pairs."""
@@ -285,3 +330,9 @@ class Preference:
             epoch=epoch,
         )
         return [batches[i] for i in share(self._tools.accelerator, len(batches))]
+
+
+def _until(ids: Sequence[int], end: int) -> list[int]:
+    """The ids before the first `end`."""
+    found = list(ids)
+    return found[: found.index(end)] if end in found else found

@@ -9,7 +9,7 @@ import msgspec
 from dlm_core.document.diff import title
 from dlm_core.document.model import Document, SectionKind
 from dlm_core.store.manifest import SectionRecord, Snapshot
-from dlm_core.training.examples import label_of, learners
+from dlm_core.training.examples import Row, label_of, learners
 from dlm_core.training.plan import RunPlan
 from dlm_core.training.progress import Learned
 
@@ -28,12 +28,18 @@ def libraries() -> dict[str, str]:
 
 
 def section_records(
-    document: Document, plan: RunPlan, snapshot: Snapshot, learned: Learned, run_id: int
+    document: Document,
+    plan: RunPlan,
+    snapshot: Snapshot,
+    learned: Learned,
+    run_id: int,
+    lost: Sequence[Row] = (),
 ) -> tuple[SectionRecord, ...]:
     """A record of every section of the document after a run, with what the run before knew of it. Sections of
-    probes alone have none.
+    probes alone have none. `lost` are the rows of the plan that were cut or left out.
     """
     before = {record.content_hash: record for record in snapshot.sections}
+    wanting = {row.section: row.lost.what for row in lost if row.lost is not None}
     mine = {share.adapter: share.hashes() for share in plan.shares}
     names = document.adapter_names
     preferences = document.frontmatter.training.preference.enabled
@@ -57,6 +63,7 @@ def section_records(
                 learners=of,
                 since=old.since if old is not None and known else run_id,
                 trained=run_id if trained or old is None else old.trained,
+                lost=wanting.get(key, "") if trained or old is None else old.lost,
             )
         )
     return tuple(records)

@@ -26,7 +26,9 @@ from dlm_core.events import (
 from dlm_core.requests import TrainOptions
 from dlm_core.store.history import keep_runs
 from dlm_core.store.manifest import RunRecord, Snapshot
+from dlm_core.training import outcome
 from dlm_core.training.course import Course, Trained
+from dlm_core.training.examples import Row
 from dlm_core.training.gate_phase import GatePhase, has_gate
 from dlm_core.training.phases import PolicyMaker, measure_routed, rehearsal_of
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, trains
@@ -71,6 +73,7 @@ class Run:
         self._trained = Trained(Learned(), {})
         self.accelerator = accelerator_for(workshop.base.placement)
         self.run_id = 0
+        self._lost: Sequence[Row] = ()
         self._emit: Callable[[Event], None] = lambda _: None
 
     def execute(self, on_started: Callable[[int], None] = lambda _: None) -> RunEnded:
@@ -136,17 +139,18 @@ class Run:
         self.accelerator.wait_for_everyone()  # the first process has tidied up, none has committed
         snapshot = store.snapshot()
         plan, past = self.planner.plan(snapshot)
-        rows, truncated = self.planner.rows(plan)
-        for label in truncated:
-            self._log(
-                "warning",
-                f"{label} is longer than `training.sequence_len` or than the base reads, and was cut",
-                code="truncated",
-            )
+        rows, self._lost = self.planner.rows(plan)
+        for warning in outcome.warnings(self._lost):
+            self._emit(warning)
         if not any(trains(s, self.document) for s in self.document.sections):
             raise TrainingError(
                 "the document has nothing to learn: no section has text that is trained",
                 "write a section under a fence",
+            )
+        if plan.fresh and not rows.sft and not rows.preference and self._lost:
+            raise TrainingError(
+                "the document has nothing to learn: every section that would train is left out",
+                "`dlm check --mask` says why",
             )
         writes = self.accelerator.is_main_process
         if plan.empty:
@@ -155,10 +159,10 @@ class Run:
                 snapshot = self._commit((), plan, past)
             return self._ended("done", plan.reason, snapshot)
         if plan.shares:
-            outcome = self._train_adapters(plan, rows, past)
-            if isinstance(outcome, RunEnded):
-                return outcome
-            snapshot = outcome
+            ended = self._train_adapters(plan, rows, past)
+            if isinstance(ended, RunEnded):
+                return ended
+            snapshot = ended
         else:
             self._emit(self.planner.describe(plan, rows, 0, self.run_id))
             if writes and plan.bookkeeping:
@@ -171,7 +175,8 @@ class Run:
             self._trained = replace(self._trained, retention=figures)
         if writes and self.options.keep_versions:
             keep_runs(store, self.options.keep_versions)
-        return self._ended("done", self._trained.reason or "gate trained", snapshot)
+        why = outcome.reason(self._trained.finished, self._lost, self._trained.preferred)
+        return self._ended("done", why, snapshot)
 
     def _train_adapters(self, plan: RunPlan, rows: PlannedRows, past: Past) -> RunEnded | Snapshot:
         """Train the plan's adapters and commit them; a run that was asked to stop gives its end instead."""
@@ -273,7 +278,7 @@ class Run:
                 )
             committed = stage.commit(
                 RunRecord(
-                    sections=section_records(self.document, plan, snapshot, learned, self.run_id),
+                    sections=section_records(self.document, plan, snapshot, learned, self.run_id, self._lost),
                     kept=kept,
                     settings=self.settings,
                     recipe_hash=hash_of(self.settings),

@@ -47,6 +47,10 @@ MARKED: dict[Code, str] = {
     Code.TAG_FORM: f"{TWO}::prose#⟦Tone⟧::\ntext\n",
     Code.TAG_UNDECLARED: f"{TWO}::prose#⟦tine⟧::\ntext\n",
     Code.TAG_WITHOUT_ADAPTERS: f"{FLAT}::prose#⟦tone⟧::\ntext\n",
+    Code.SECTION_TOO_SHORT: f"{FLAT}⟦::prose::⟧\nNotes\n",
+    Code.SECTION_TOO_LONG: f"{HEAD}training: {{sequence_len: 16}}\n---\n::instruction::\n⟦### Q\nwhy\n### A\n"
+    + "so " * 16
+    + "⟧\n",
     Code.SECTION_EMPTY: f"{FLAT}text\n⟦::prose::⟧\n\n",
     Code.NO_SECTIONS: f"⟦⟧{FLAT}\n",
     Code.CODE_UNTERMINATED: f"{FLAT}text\n⟦```bash⟧\nls\n::prose::\n",
@@ -96,6 +100,7 @@ ELSEWHERE = {
     Code.SOURCE_SKIPPED: "test_sources.py",
     Code.SOURCE_LIMIT: "test_sources.py",
     Code.SOURCE_EMPTY: "test_sources.py",
+    Code.SOURCE_TOO_SHORT: "test_sources.py",
     Code.SOURCE_READ: "test_sources.py",
 }
 

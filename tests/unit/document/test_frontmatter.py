@@ -8,7 +8,7 @@ ID = "dlm_id: 01J0000000000000000000000A\n"
 BASE = "base_model: smollm2-135m\n"
 
 
-def parsed(yaml: str, body: str = "text\n") -> Parsed:
+def parsed(yaml: str, body: str = "Some text.\n") -> Parsed:
     return parse_text(f"---\n{ID}{BASE}{yaml}---\n{body}")
 
 

@@ -7,7 +7,7 @@ from dlm_core.document.migrate import migrate
 from dlm_core.errors import DocumentError
 
 HEAD = "---\ndlm_id: 01J0000000000000000000000A\n"
-BODY = "---\n  kept   \n\n::prose::\n\ttext\x0b \n\n\n"
+BODY = "---\n  kept text   \n\n::prose::\n\tmore\ttext\x0b \n\n\n"
 OLD = (
     HEAD + "dlm_version: 1  # the first\nbase_model: smollm2-135m\ntraining:\n"
     "  # about dpo\n  dpo:   # here\n    # the rate\n    beta: 0.3  # small\n    enabled: true\n"

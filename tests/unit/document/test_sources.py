@@ -43,14 +43,14 @@ def codes(parsed: Parsed) -> list[str]:
 
 def test_text_files_come_in_as_untagged_prose_in_order(folder: Path) -> None:
     (folder / "notes" / "deep").mkdir(parents=True)
-    (folder / "notes" / "b.md").write_text("\nsecond\n", encoding="utf-8")
+    (folder / "notes" / "b.md").write_text("\nsecond line\n", encoding="utf-8")
     (folder / "notes" / "a.md").write_bytes(b"\xef\xbb\xbffirst\r\nline\r\n")
-    (folder / "notes" / "deep" / "c.md").write_text("third", encoding="utf-8")
+    (folder / "notes" / "deep" / "c.md").write_text("third line", encoding="utf-8")
 
     parsed = read(folder, "[{path: notes}]")
 
     sections = brought_in(parsed)
-    assert [s.text for s in sections] == ["first\nline", "second", "third"]
+    assert [s.text for s in sections] == ["first\nline", "second line", "third line"]
     assert {(s.kind, s.adapter, s.fence) for s in sections} == {(SectionKind.PROSE, None, None)}
     assert sections[1].source == folder / "notes" / "b.md"
     assert (sections[1].span.line, sections[1].span.end_line) == (2, 2)
@@ -217,3 +217,12 @@ def test_excluding_a_folder_excludes_what_is_in_it() -> None:
 
 def test_a_pattern_of_many_stars_takes_no_time() -> None:
     assert not matches(["a" * 250] * 20, "/".join(["**", "*a" * 60 + "b"] * 20))
+
+
+def test_a_file_of_one_word_is_named_before_training_leaves_it_out(folder: Path) -> None:
+    (folder / "notes").mkdir()
+    (folder / "notes" / "stamp.txt").write_text("Wendt\n", encoding="utf-8")
+    (folder / "notes" / "rye.txt").write_text("The rye loaf goes in at five.\n", encoding="utf-8")
+    parsed = read(folder, "[{path: notes}]")
+    short = next(d for d in parsed.diagnostics if d.code == "source-too-short")
+    assert "stamp.txt" in short.message and "rye.txt" not in short.message and short.hint

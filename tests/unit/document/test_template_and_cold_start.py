@@ -97,7 +97,7 @@ def test_a_cold_start_says_what_to_write_and_where() -> None:
 
 def test_enough_sections_or_no_gate_are_no_cold_start() -> None:
     text = new_document("smollm2-135m", ("tone", "facts"))
-    enough = text + "::prose#tone::\nx\n::prose#facts::\ny\n"
+    enough = text + "::prose#tone::\nx x\n::prose#facts::\ny y\n"
     assert parse_text(enough).diagnostics == ()
     assert parse_text(text.replace("enabled: true", "enabled: false")).diagnostics == ()
     lower = text.replace("enabled: true", "enabled: true\n    cold_start_floor: 3")
