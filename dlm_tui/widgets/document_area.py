@@ -12,13 +12,14 @@ from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult, TextAreaTheme, WrappedDocument
 
 from dlm_core.document.highlight import HighlightKind
 from dlm_core.document.model import Diagnostic, SectionKind
-from dlm_tui.widgets.area_rows import Frame, RowPlaces, by_line, columns, shown
+from dlm_tui.widgets.area_rows import Frame, RowPlaces, by_line, columns
 from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, carries_loss, read_line
+from dlm_tui.widgets.cluster_area import ClusterArea
+from dlm_tui.widgets.graphemes import ClusterText, shown
 from dlm_tui.widgets.line_states import LineStates
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.loss_marks import Marks, Passage
@@ -43,7 +44,7 @@ class Place:
     tokens: int | None
 
 
-class DocumentArea(TextArea):
+class DocumentArea(ClusterArea):
     """The editor's text area. It knows lines and colours; files, checks and engines are others' business."""
 
     DEFAULT_CSS = """
@@ -258,7 +259,7 @@ class DocumentArea(TextArea):
         """The line, styled. Called for every line that is painted."""
         looks = self._looks
         raw = self.document.get_line(line_index)
-        text = Text(shown(raw), end="", no_wrap=True)
+        text = (Text if raw.isascii() else ClusterText)(shown(raw), end="", no_wrap=True)
         state = self.state_at(line_index)
         after, spans = read_line(raw, state, self._adapters)
         for span in spans:
@@ -481,7 +482,11 @@ class DocumentArea(TextArea):
         """Put `text` in place of everything as one undoable edit; the cursor stays where it can."""
         where = self.cursor_location
         self.history.checkpoint()
-        self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
+        self._verbatim = True
+        try:
+            self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
+        finally:
+            self._verbatim = False
         self.history.checkpoint()
         row = min(where[0], self.document.line_count - 1)
         self.move_cursor((row, min(where[1], len(self.document.get_line(row)))))
