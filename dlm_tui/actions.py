@@ -113,6 +113,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("editor.problems", "List of problems", "Every problem, with a jump to its place.", "alt+p"),
     Action("editor.fix", "Fix this problem", "Put in what the hint suggests.", "alt+r"),
+    Action("editor.new_id", "Give the document a new id", "A copied document gets a store of its own."),
     Action("editor.insert_section", "Insert section", "Choose kind and adapter of a new section.", "ctrl+n"),
     Action("editor.complete", "Complete", "Fences, adapters and keys that fit here.", "ctrl+@"),
     Action("editor.toggle_comment", "Comment", "Comment the lines out, or back in.", "ctrl+underscore"),

@@ -54,6 +54,7 @@ from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate, load_gate
 from dlm_core.routing.train import uniform_meta
+from dlm_core.store import origin
 from dlm_core.store.manifest import Snapshot
 from dlm_core.store.paths import dlm_home
 from dlm_core.store.store import Store
@@ -104,6 +105,9 @@ class Engine:
         store = Store.open(document.dlm_id, self.home, create=False)
         self._workshop = replace(self._workshop, store=store)
         self._document = document
+        if (other := origin.other_file(store.paths, path)) is not None:
+            message, hint = origin.warning(other)
+            self.emit(Log(level="warning", message=message, hint=hint, code=origin.SHARED_ID))
         serving = self._serving(document, store)
         self._load_s = time.perf_counter() - begun
         self._chat = Chat(

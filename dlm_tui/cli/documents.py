@@ -9,6 +9,7 @@ import click
 
 from dlm_core import oneshot
 from dlm_core.document import Diagnostic, parse_file
+from dlm_core.document.identity import with_new_id
 from dlm_core.document.report import as_dict, as_text
 from dlm_core.document.template import new_document
 from dlm_core.document.wordings import count_wordings
@@ -19,6 +20,8 @@ from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import FAILED
 from dlm_tui.flags import document_argument, json_option
+from dlm_tui.panes import drafts as files
+from dlm_tui.session.copies import with_copies
 
 
 @click.command()
@@ -55,14 +58,17 @@ def init(file: Path, base: str, adapters: str) -> None:
 @document_argument
 @json_option
 @click.option("--mask", is_flag=True, help="Show which tokens training computes a loss on (loads the base).")
-def check(file: Path, as_json: bool, mask: bool) -> None:
+@click.option("--new-id", is_flag=True, help="First give FILE an id of its own, where it is a copy.")
+def check(file: Path, as_json: bool, mask: bool, new_id: bool) -> None:
     """List every problem in FILE with its place and what would be right.
 
     Exits with 1 if any of them is an error; warnings do not count. At the end stands how many answers have a
     single wording: one with two or three `### Q` above it is found much more often. With --mask, the tokens
     of every training row follow, those that carry loss between ⟦ and ⟧; rows that are cut or left out say so.
     """
-    parsed = parse_file(file)
+    if new_id:
+        _give_new_id(file)
+    parsed = with_copies(parse_file(file), file)
     rows: Sequence[MaskedRow] = ()
     wordings = count_wordings(parsed.document.sections if parsed.document else ())
     if mask and parsed.document is not None:
@@ -88,7 +94,21 @@ def check(file: Path, as_json: bool, mask: bool) -> None:
 def _as_document(row: MaskedRow) -> dict[str, object]:
     """A row as `--json` promises it."""
     tokens = [{"text": t, "carries_loss": c} for t, c in zip(row.pieces, row.loss, strict=True)]
-    return {"section": row.label, "adapter": row.adapter, "tokens": tokens, "content_hash": row.section}
+    return {
+        "section": row.label,
+        "adapter": row.adapter,
+        "tokens": tokens,
+        "content_hash": row.section,
+        "note": row.note,
+    }
+
+
+def _give_new_id(file: Path) -> None:
+    """Put a fresh id into the file; nothing else of it changes."""
+    seen = files.read(file)
+    text, fresh = with_new_id(seen.text, file)
+    files.write(file, text, bom=seen.bom)
+    click.echo(f"{visible_line(str(file))}: its id is {fresh} now; nothing is trained under it yet", err=True)
 
 
 def _marked(row: MaskedRow) -> str:

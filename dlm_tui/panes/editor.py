@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import TextArea
 
 from dlm_core.document import Diagnostic, Document, Parsed, parse_text
+from dlm_core.document.identity import id_span, new_id
 from dlm_core.errors import DlmError
 from dlm_core.events import MaskedRow
 from dlm_core.safetext import visible_line
@@ -26,6 +27,7 @@ from dlm_tui.panes.editing import append_section, insert_section, put_right, sec
 from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.loss_preview import laid_over, place_text
 from dlm_tui.panes.pane import Pane
+from dlm_tui.session.copies import with_copies
 from dlm_tui.session.section_states import SectionState, section_states
 from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, LineScreen
@@ -261,10 +263,13 @@ class EditorPane(Pane):
 
     async def _check(self) -> None:
         text = self.area.text
-        parsed = await asyncio.to_thread(parse_text, text, self.path, follow_sources=True)
+        parsed = await asyncio.to_thread(self._read, text)
         if text == self.area.text:
             self._checked = text
             self._take_check(parsed)
+
+    def _read(self, text: str) -> Parsed:
+        return with_copies(parse_text(text, self.path, follow_sources=True), self.path)
 
     def _take_check(self, parsed: Parsed) -> None:
         self.diagnostics = parsed.diagnostics
@@ -327,6 +332,16 @@ class EditorPane(Pane):
         """Go to the end, open a section for `adapter` there, and say so."""
         self.go_to(append_section(self.area, adapter))
         self.notify(f"A section for {adapter} begins here: write a question, then its answer.", markup=False)
+
+    def action_new_id(self) -> None:
+        """Give the document an id of its own, as one undoable edit: the way out for a copied file."""
+        span = id_span(self.area.text)
+        if span is None:
+            self.notify("There is no dlm_id in the document.")
+            return
+        self.area.history.checkpoint()
+        self.area.put(new_id(), (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1))
+        self.notify("The document has a new id: save it, and train it. Nothing is trained under it yet.")
 
     def action_insert_section(self) -> None:
         """Choose kind and adapter of a new section at the cursor."""

@@ -48,6 +48,7 @@ class Code(StrEnum):
     VERSION_NEWER = "version-newer", "error", "The document was written by a newer dlm."
     VERSION_UNKNOWN = "version-unknown", "error", "There never was such a format version."
     DLM_ID_FORM = "dlm-id-form", "error", "`dlm_id` is not a ULID of 26 characters."
+    DLM_ID_SHARED = "dlm-id-shared", "warning", "Another file has this id, and so the same store."
     BASE_FORM = "base-model-form", "error", "`base_model` is not a name, `hf:org/name` or `path:`."
     ADAPTER_NAME = "adapter-name", "error", "The adapter's name is not `[a-z][a-z0-9_]{0,31}`."
     FLAT_WITH_ADAPTERS = "flat-with-adapters", "error", "A per-adapter key stands beside `adapters`."

@@ -85,6 +85,11 @@ class StorePaths:
         return self.root / "lock"
 
     @property
+    def trained_from(self) -> Path:
+        """The path of the document that was last trained, as bytes of the file system."""
+        return self.root / "trained_from"
+
+    @property
     def adapters(self) -> Path:
         return self.root / "adapters"
 

@@ -24,6 +24,7 @@ from dlm_core.events import (
     RunStatus,
 )
 from dlm_core.requests import TrainOptions
+from dlm_core.store import origin
 from dlm_core.store.history import keep_runs
 from dlm_core.store.manifest import RunRecord, Snapshot
 from dlm_core.training import outcome
@@ -294,6 +295,7 @@ class Run:
             )
         texts = [*self.document.sections, *(past.texts[r.content_hash] for r in kept)]
         save_kept(shop.store.paths.replay, texts, past.texts)
+        origin.remember(shop.store.paths, self.document.path)
         return committed
 
     def _breathe(self) -> None:

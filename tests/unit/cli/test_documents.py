@@ -138,3 +138,12 @@ def test_mask_of_a_broken_document_lists_its_problems_only(run: Run, engine: Fak
     result = run("check", "--mask", SAMPLES / "mistakes.dlm")
     assert result.exit_code == 1
     assert engine.calls == []
+
+
+def test_a_copied_document_gets_an_id_of_its_own_by_one_command(run: Run, document: Path) -> None:
+    before = document.read_bytes()
+    result = run("check", "--new-id", document)
+    after = document.read_bytes()
+    assert result.exit_code == 0 and "its id is" in result.stderr
+    assert after != before and len(after) == len(before)
+    assert after.split(b"\n")[2:] == before.split(b"\n")[2:]

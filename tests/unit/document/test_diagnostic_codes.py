@@ -100,6 +100,7 @@ ELSEWHERE = {
     Code.SOURCE_SKIPPED: "test_sources.py",
     Code.SOURCE_LIMIT: "test_sources.py",
     Code.SOURCE_EMPTY: "test_sources.py",
+    Code.DLM_ID_SHARED: "test_copies.py",
     Code.SOURCE_TOO_SHORT: "test_sources.py",
     Code.SOURCE_READ: "test_sources.py",
 }

@@ -98,3 +98,12 @@ def test_where_replies_did_change_the_run_says_how_many(desk: Desk) -> None:
 def test_answers_and_pairs_are_both_accounted_for(desk: Desk) -> None:
     ended = desk.open(ANSWERED + PAIR, **WHOLE).train()
     assert ended.reason.startswith("every answer was learned; 1 of 1 pair moved")
+
+
+def test_a_copy_of_a_trained_document_is_named_before_it_answers(desk: Desk) -> None:
+    desk.open(ANSWERED, **FLAT).train()
+    assert "dlm-id-shared" not in said(desk)
+    copy = desk.folder / "copy.dlm"
+    copy.write_bytes(desk.path.read_bytes())
+    desk.engine.open(copy)
+    assert "doc.dlm" in said(desk)["dlm-id-shared"].message and "--new-id" in said(desk)["dlm-id-shared"].hint
