@@ -18,6 +18,7 @@ from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.driver import Driver
 
 from dlm_core.safetext import visible_line
 from dlm_tui import sweeping
@@ -86,6 +87,15 @@ class WorkbenchApp(App[int]):
         """When the last key was pressed (`time.monotonic`): what can wait, waits for a pause."""
         self.broken_by: BaseException | None = None
         """The error that nobody foresaw and that ended the app."""
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's driver, but for terminals: those may send anything."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from dlm_tui.driver import TolerantDriver
+
+        return TolerantDriver
 
     def get_default_screen(self) -> Curtain:
         """The first frame, below everything that comes after it."""

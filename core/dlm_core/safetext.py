@@ -40,3 +40,13 @@ def visible(text: str) -> str:
 def visible_line(text: str) -> str:
     """As `visible`, but newline and tab are shown too (`␊`, `␉`): for file names and titles."""
     return text.translate(_ONE_LINE)
+
+
+def whole(text: str) -> str:
+    """`text` with U+FFFD for every lone surrogate: what Python makes of bytes that are not UTF-8.
+
+    Such text cannot be encoded, so it is put right where it comes in, from an argument or a terminal.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -14,7 +14,7 @@ from dlm_core.document import load
 from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import Ready, Reply, Routed, Token
 from dlm_core.requests import Message, Sampling
-from dlm_core.safetext import visible
+from dlm_core.safetext import visible, whole
 from dlm_tui.cli.interrupts import StopOnInterrupt
 from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json
@@ -53,7 +53,7 @@ def prompt(
     """
     adapters = load(file).adapter_names
     choice = choice_from_flags(adapters, gate=gate, adapter=adapter, adapter_mix=adapter_mix)
-    messages = [Message("system", system)] if system is not None else []
+    messages = [Message("system", whole(system))] if system is not None else []
     messages.append(Message("user", _question(text)))
     with open_view(quiet=True) as view, StopOnInterrupt(lambda: None, view.abandon) as interrupt:
         events = oneshot.run_prompt(
@@ -89,7 +89,7 @@ def _question(text: str | None) -> str:
         text = sys.stdin.buffer.read().decode(errors="replace").rstrip("\r\n")
     if not text.strip():
         raise UsageError("the prompt is empty", "write it after FILE, or pipe it in")
-    return text.encode(errors="replace").decode()  # an argument that is not UTF-8 arrives as lone surrogates
+    return whole(text)
 
 
 def _show_routing(event: Routed, ready: Ready, adapters: Sequence[str], bars: bool | None) -> None:

@@ -1,6 +1,7 @@
 """From a line to what it does: a question goes into the session's line, a command to its handler."""
 
 from dlm_core.errors import UsageError
+from dlm_core.safetext import whole
 from dlm_tui.session.commands import Invocation, read_line
 from dlm_tui.session.handlers import HANDLERS
 from dlm_tui.session.session import Session
@@ -11,6 +12,7 @@ def submit(session: Session, line: str) -> None:
     """Take a line that was sent. Nothing is raised: what is wrong is shown."""
     if not line.strip():
         return
+    line = whole(line)
     try:
         read = read_line(line)
     except UsageError as error:

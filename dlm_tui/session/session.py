@@ -8,6 +8,7 @@ from dlm_core.client import EngineClient
 from dlm_core.errors import DlmError, HostError
 from dlm_core.events import Event, Log, RunEnded, Why
 from dlm_core.requests import Message, RoutingChoice, Train
+from dlm_core.safetext import whole
 from dlm_tui.session import mishaps
 from dlm_tui.session.chat_history import ChatHistory
 from dlm_tui.session.commands import parse_gate
@@ -138,7 +139,7 @@ class Session:
 
     def typed(self, line: str) -> None:
         """The line that is being typed is now this one."""
-        self._line = line
+        self._line = line = whole(line)
         text = line.strip()
         routable = bool(text) and (not text.startswith("/") or text.startswith("//"))
         messages = self.conversation.messages(text) if routable else None

@@ -8,6 +8,7 @@ from textual.expand_tabs import expand_tabs_inline
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult, Location, WrappedDocument
 
+from dlm_core.safetext import whole
 from dlm_tui.widgets.area_document import AreaDocument
 from dlm_tui.widgets.graphemes import after, before, column_at, shown, snapped
 
@@ -27,6 +28,7 @@ class ClusterArea(TextArea):
 
     def edit(self, edit: Edit) -> EditResult:
         """Make an edit; new lines end as the document's do."""
+        edit.text = whole(edit.text)
         if not self._verbatim:
             edit.text = edit.text.replace("\r\n", "\n").replace("\n", self.document.newline)
         return super().edit(edit)
