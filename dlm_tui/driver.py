@@ -14,7 +14,7 @@ _POLL_S = 0.1
 
 
 class TolerantDriver(LinuxDriver):
-    """LinuxDriver, whose decoder ends the app at the first byte that is not UTF-8, and whose parser may raise.
+    """LinuxDriver, whose decoder ends the app at a byte that is not UTF-8, and whose parser may raise.
 
     Bytes that are not UTF-8 arrive as U+FFFD. A sequence that the parser cannot read is dropped.
     """
