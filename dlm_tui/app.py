@@ -97,6 +97,16 @@ class WorkbenchApp(App[int]):
 
         return TolerantDriver
 
+    async def action_quit(self) -> None:
+        """Textual's Ctrl+Q would leave without asking; it is a terminal's flow control. F10 leaves."""
+
+    def action_command_palette(self) -> None:
+        """Show the palette."""
+        from dlm_tui.screens.palette import Palette
+
+        if not Palette.is_open(self):  # type: ignore[arg-type]
+            self.push_screen(Palette(id="--command-palette"))
+
     def get_default_screen(self) -> Curtain:
         """The first frame, below everything that comes after it."""
         return Curtain(self._path)

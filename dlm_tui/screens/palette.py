@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual import work
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from dlm_tui.actions import ACTIONS, Action, Scope, readable
 from dlm_tui.panes.pane import Pane
@@ -11,6 +12,14 @@ from dlm_tui.screens.workbench import Workbench
 from dlm_tui.widgets.pane_layout import PANES
 
 Runner = Callable[[], object]
+
+
+class Palette(CommandPalette):
+    """Textual's palette, whose search may come too late: closed at once, it would end the app."""
+
+    @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP, exit_on_error=False)
+    async def _gather_commands(self, search_value: str) -> None:
+        await CommandPalette._gather_commands.__wrapped__(self, search_value)  # type: ignore[attr-defined]
 
 
 class ActionProvider(Provider):
