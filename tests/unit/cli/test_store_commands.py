@@ -100,7 +100,7 @@ def test_show_json_has_the_gate_under_the_promised_keys(run: Run, trained: Path)
     assert shown["gate_warning"] is None
     assert shown["versions"]["adapters"] == {"knowledge": "v0001", "tone": "v0002", "procedure": "v0001"}
     assert [run["status"] for run in shown["runs"]] == ["done", "done"]
-    assert shown["sections"] == {"total": 6, "new": [], "changed": [], "gone": []}
+    assert shown["sections"] == {"total": 6, "new": [], "changed": [], "gone": [], "incomplete": []}
     assert shown["cold_start"] == []
     assert shown["sizes"]["adapters"] > 0
 
