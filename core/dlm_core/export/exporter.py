@@ -83,6 +83,7 @@ class Exporter:
         shape = Shape(self._base.model) if options.target in ("gguf", "ollama") else None
         if shape is not None:  # refuse before minutes are spent
             gguf_tokenizer.read(self._base.tokenizer, shape.config.vocab_size)
+        file = self._modelfile() if options.target == "ollama" else None
         whole = options.target == "peft" and not options.fold
         chosen = None if whole else self._choose(routing, shape)
         lora = self._stacked(chosen, routing) if chosen else None
@@ -97,7 +98,9 @@ class Exporter:
                     self._base, self._weights(lora), stage, hf.DTYPES.get(options.quant or ""), self._stop
                 )
             elif lora is not None and shape is not None:
-                template = self._write_gguf(stage, shape, lora)
+                self._write_gguf(stage, shape, lora)
+            if file is not None:
+                template = self._write_modelfile(stage, *file)
             self._warn(chosen, routing, len(adapters))
             record = self._manifest(stage, routing, adapters, chosen, template)
             manifest.write(stage, record)
@@ -125,7 +128,7 @@ class Exporter:
                 return replace(chosen, fidelity=measure(observer, reference, [], {}))
         return chosen
 
-    def _write_gguf(self, stage: Path, shape: Shape, lora: AdapterWeights) -> manifest.TemplateEntry | None:
+    def _write_gguf(self, stage: Path, shape: Shape, lora: AdapterWeights) -> None:
         options, document = self._options, self._subject.document
         merged = lora if options.merge else None
         gguf_file.write_model(
@@ -139,24 +142,30 @@ class Exporter:
         )
         if not options.merge:
             gguf_file.write_lora(stage / _ADAPTER, lora, shape, title=document.path.stem)
-        return self._write_modelfile(stage) if options.target == "ollama" else None
 
-    def _write_modelfile(self, stage: Path) -> manifest.TemplateEntry:
+    def _modelfile(self) -> tuple[str, ollama.OllamaTemplate]:
+        """The Modelfile, written before anything is measured: what it cannot hold is refused at once."""
         export, system = (
             self._subject.document.frontmatter.export,
             self._subject.document.frontmatter.system_prompt,
         )
-        found = ollama.template_for(self._base.chat)
+        ollama.check_system(self._base.chat, system)
+        found = ollama.template_for(self._base.chat, system or "")
         text = ollama.modelfile(
             model=_MODEL,
             adapter=None if self._options.merge else _ADAPTER,
             template=found.text,
-            system=system,
+            system=None if found.says_system else system,
             stops=ollama.stop_texts(self._base),
             temperature=export.default_temperature or 0.0,
             top_p=export.default_top_p or 1.0,
         )
-        (stage / "Modelfile").write_text(text, "utf-8")
+        return text, found
+
+    def _write_modelfile(
+        self, stage: Path, text: str, found: ollama.OllamaTemplate
+    ) -> manifest.TemplateEntry:
+        (stage / "Modelfile").write_text(text, "utf-8", newline="")
         if found.text is None:
             self._warning(
                 f"no TEMPLATE was written: {found.note}", "Ollama falls back on the template in the GGUF"

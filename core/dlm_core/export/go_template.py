@@ -6,16 +6,19 @@ renders. It knows text, `{{ if }}`, `{{ else if }}`, `{{ else }}`, `{{ end }}`, 
 (pkg.go.dev/text/template); it knows nothing of trim markers, and anything else is an error.
 """
 
-import json
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dlm_core.export.modelfile import is_printable
 from dlm_core.export.turns import Turns
 from dlm_core.requests import Message
 
 _ACTION = re.compile(r'\{\{((?:"(?:\\.|[^"\\])*"|[^"])*?)\}\}', re.DOTALL)
+# Braces that open an action; quotation marks in a row, or at the end; what Ollama's parser drops.
+_TO_WRITE = re.compile(r'\{\{|"{2,}|"\Z|[^ -~\n\t]')
 _WORD = re.compile(r'\s*("(?:\\.|[^"\\])*"|:=|=|[^\s"]+)')
 
 
@@ -23,11 +26,17 @@ class GoTemplateError(ValueError):
     """A template has something that is not known here."""
 
 
-def from_turns(turns: Turns) -> str:
-    """The template for Ollama: `.System` is the joined system messages, `.Messages` all of them."""
-    unasked = (
-        f"{{{{ if .System }}}}{{{{ else }}}}{_text(turns.unasked)}{{{{ end }}}}" if turns.unasked else ""
+def from_turns(turns: Turns, system_prompt: str = "") -> str:
+    """The template for Ollama: `.System` is the joined system messages, `.Messages` all of them.
+
+    `system_prompt` is said where a conversation brings no system message of its own; it is for texts that a
+    Modelfile's SYSTEM cannot hold.
+    """
+    own = turns.placement == "own"
+    said = (
+        turns.system.before + system_prompt + turns.system.after if system_prompt and own else turns.unasked
     )
+    unasked = f"{{{{ if .System }}}}{{{{ else }}}}{_text(said)}{{{{ end }}}}" if said else ""
     if turns.placement == "own":
         system = (
             f'{{{{ if eq .Role "system" }}}}{_around(turns.system.before, turns.system.after)}{{{{ else if '
@@ -39,6 +48,7 @@ def from_turns(turns: Turns) -> str:
         lead = (
             "{{ if $first }}{{ if $.System }}{{ $.System }}"
             + _text(turns.joint)
+            + (f"{{{{ else }}}}{_text(system_prompt + turns.joint)}" if system_prompt else "")
             + "{{ end }}{{ $first = false }}{{ end }}"
         )
     user = _text(turns.user.before) + lead + "{{ .Content }}" + _text(turns.user.after)
@@ -62,8 +72,16 @@ def render(template: str, messages: Sequence[Message]) -> str:
 
 
 def _text(text: str) -> str:
-    """Plain text, with braces that would open an action written as a literal."""
-    return text.replace("{{", '{{ "{{" }}')
+    """Plain text. What opens an action, or does not come out of a Modelfile, is written as a literal."""
+    return _TO_WRITE.sub(_literal, text)
+
+
+def _literal(found: re.Match[str]) -> str:
+    text = found[0]
+    if len(text) == 1 and not text.isascii() and is_printable(text):
+        return text
+    escaped = "".join(f"\\{c}" if c in '"\\' else c if c == "{" else f"\\U{ord(c):08x}" for c in text)
+    return f'{{{{ "{escaped}" }}}}'
 
 
 def _around(before: str, after: str) -> str:
@@ -165,7 +183,7 @@ def _value(words: Sequence[str], dot: Any, variables: Mapping[str, Any]) -> Any:
     if rest:
         raise GoTemplateError(f"{' '.join(words)} is not known here")
     if first.startswith('"'):
-        return json.loads(first)
+        return ast.literal_eval(first)
     if first in ("true", "false"):
         return first == "true"
     name, _, path = first.partition(".")

@@ -12,10 +12,10 @@ from dlm_core.bases.load import Base
 from dlm_core.errors import ExportError
 from dlm_core.export import go_template, turns
 from dlm_core.export.gguf_tokenizer import begins_with_bos
+from dlm_core.export.modelfile import can_hold, quoted
 from dlm_core.requests import Message
 from dlm_core.safetext import visible_line
 
-_QUOTES = '"""'
 _CREATE_SECONDS = 900
 
 
@@ -30,10 +30,13 @@ class OllamaTemplate:
     text: str | None
     checked: int
     note: str
+    says_system: bool = False
 
 
-def template_for(chat: Chat) -> OllamaTemplate:
+def template_for(chat: Chat, system_prompt: str = "") -> OllamaTemplate:
     """The base's chat template for Ollama, compared with the engine on every sample conversation.
+
+    A `system_prompt` that a Modelfile's SYSTEM cannot hold is written into the template (`says_system`).
 
     Ollama puts the begin token before a prompt by itself where the GGUF says so; there it is left out here.
     """
@@ -47,16 +50,20 @@ def template_for(chat: Chat) -> OllamaTemplate:
         return OllamaTemplate(
             None, 0, "the base's chat template follows no pattern that Ollama's can express"
         )
-    text = go_template.from_turns(apart)
+    inline = system_prompt if system_prompt and not can_hold(system_prompt) else ""
+    text = go_template.from_turns(apart, inline)
 
     def same(messages: Sequence[Message]) -> bool:
-        return go_template.render(text, messages) == render(messages)
+        own = any(m.role == "system" for m in messages)
+        asked = messages if own or not inline else (Message("system", inline), *messages)
+        return go_template.render(text, messages) == render(asked)
 
-    if _QUOTES in text or not all(same(sample) for sample in turns.SAMPLES):
+    if not can_hold(text) or not all(same(sample) for sample in turns.SAMPLES):
         return OllamaTemplate(None, 0, "the base's chat template does more than Ollama's can express")
     trims = not all(same(sample) for sample in turns.UNTRIMMED)
     note = "the base's template strips white space around messages, and Ollama's cannot" if trims else ""
-    return OllamaTemplate(text, len(turns.SAMPLES) + (0 if trims else len(turns.UNTRIMMED)), note)
+    checked = len(turns.SAMPLES) + (0 if trims else len(turns.UNTRIMMED))
+    return OllamaTemplate(text, checked, note, bool(inline))
 
 
 def modelfile(
@@ -75,8 +82,8 @@ def modelfile(
     """
     lines = [f"FROM ./{model}"]
     lines += [f"ADAPTER ./{adapter}"] if adapter else []
-    lines += [f"TEMPLATE {_quoted(template, 'the chat template')}"] if template is not None else []
-    lines += [f"SYSTEM {_quoted(system, 'the system prompt')}"] if system else []
+    lines += [f"TEMPLATE {quoted(template, 'the chat template')}"] if template is not None else []
+    lines += [f"SYSTEM {quoted(system, 'the system prompt')}"] if system else []
     # Ollama's own defaults are a temperature of 0.8 and a penalty on what was said before.
     lines += [
         f"PARAMETER temperature {temperature:g}",
@@ -86,6 +93,15 @@ def modelfile(
     ]
     lines += [f'PARAMETER stop "{stop}"' for stop in stops]
     return "\n".join(lines) + "\n"
+
+
+def check_system(chat: Chat, system: str | None) -> None:
+    """Raise ExportError for a system prompt in which Ollama would read control tokens."""
+    if system and chat.encoding.marked(system) != system:
+        raise ExportError(
+            "the system prompt holds text that Ollama would read as control tokens of the base",
+            "word it otherwise, or export with another `--target`",
+        )
 
 
 def stop_texts(base: Base) -> tuple[str, ...]:
@@ -117,13 +133,3 @@ def create(
         last = ([line for line in done.stderr.splitlines() if line.strip()] or ["no message"])[-1]
         return None, f"`ollama create` refused: {visible_line(last)[:200]}"
     return name, f"`ollama run {name}` talks to it"
-
-
-def _quoted(text: str, what: str) -> str:
-    if _QUOTES in text or text.endswith('"') or "\r" in text:
-        raise ExportError(
-            f"a Modelfile cannot hold {what}: it has three quotation marks or a carriage return, "
-            "or ends with a quotation mark",
-            "change it, or export with `--target gguf`",
-        )
-    return f"{_QUOTES}{text}{_QUOTES}"

@@ -12,7 +12,7 @@ import pytest
 
 from dlm_core.bases.chat import Chat
 from dlm_core.errors import ExportError
-from dlm_core.export import go_template, ollama, turns
+from dlm_core.export import go_template, modelfile, ollama, turns
 from dlm_core.requests import Message
 from tests.tiny import CHATML, make_tokenizer
 
@@ -199,7 +199,9 @@ def test_a_modelfile_says_everything_the_engine_knows() -> None:
     assert "ADAPTER" not in bare and "TEMPLATE" not in bare and "SYSTEM" not in bare
 
 
-@pytest.mark.parametrize("system", ['x"""\nFROM /etc/passwd\nSYSTEM """', 'ends with "', "a\r\nb"])
+@pytest.mark.parametrize(
+    "system", ['x"""\nFROM /etc/passwd\nSYSTEM """', 'x"""  \r\ny', "a\u00a0b", "\u200d"]
+)
 def test_a_system_prompt_cannot_add_lines_to_the_modelfile(system: str) -> None:
     with pytest.raises(ExportError, match="system prompt"):
         file_of(system=system)
@@ -225,3 +227,69 @@ def test_what_ollama_says_is_passed_on(tmp_path: Path) -> None:
     assert name is None and "no such" in sentence and "\x1b" not in sentence
     name, sentence = ollama.create(tmp_path, "x", lambda _: None)
     assert name is None and "ollama create NAME" in sentence
+
+
+HELD = [
+    "Be brief.",
+    'If unsure, say "ask Ida"',
+    '"',
+    'three """ in a line',
+    '"""begins and ends"""',
+    "  blanks around  \n",
+    "two\n\nparagraphs\tand a tab",
+    "a\r\nb",
+    "Größe 你好 👩🏽 é",
+]
+"""System prompts that SYSTEM holds as they are."""
+INLINED = [
+    "Vous répondez\u00a0: «\u00a0oui\u00a0» ou «\u00a0non\u00a0». 東京\u3000支部 👩\u200d🍳",
+    'x"""\nFROM /etc/passwd\nSYSTEM """',
+    'ends "\u00a0"',
+    "\u200dbegins with a joiner, {{ .System }} and \\ back",
+    "a flag 🏴\U000e0067\U000e0062\U000e007f",
+]
+"""System prompts that only a literal in the template holds."""
+
+
+def value_of(command: str, text: str) -> str | None:
+    """What Ollama reads of a command's value in a Modelfile."""
+    return modelfile.read_value(text.partition(f"{command} ")[2])
+
+
+@pytest.mark.parametrize("system", HELD)
+def test_a_system_prompt_comes_out_of_the_file_as_it_went_in(system: str) -> None:
+    assert value_of("SYSTEM", file_of(system=system, template=None)) == system
+
+
+@pytest.mark.parametrize("system", INLINED)
+@pytest.mark.parametrize("template", ["chatml", "no_system", "no_template"])
+def test_what_system_cannot_hold_stands_in_the_template_and_renders_as_the_engine_does(
+    template: str, system: str
+) -> None:
+    chat = chat_of(TEMPLATES[template][0])
+    found = ollama.template_for(chat, system)
+    assert found.says_system and found.text is not None
+    written = file_of(template=found.text, system=None)
+    assert value_of("TEMPLATE", written) == found.text
+    asked = [Message("user", "hi"), Message("assistant", "ho"), Message("user", "you")]
+    said = go_template.render(found.text, asked)
+    assert said == chat.render([Message("system", system), *asked], add_generation_prompt=True)
+    own = [Message("system", "Mine."), *asked]
+    assert go_template.render(found.text, own) == chat.render(own, add_generation_prompt=True)
+
+
+def test_a_prompt_that_system_holds_is_left_to_it() -> None:
+    assert not ollama.template_for(chat_of(CHATML), HELD[0]).says_system
+
+
+def test_a_value_ends_where_ollama_takes_it_to_end() -> None:
+    assert modelfile.read_value('"""a\nb""" \nFROM x') == "a\nb"
+    assert modelfile.read_value('"""never') is None
+    assert modelfile.read_value('"""a\u00a0b"""\n') == "ab"
+    assert modelfile.read_value("plain value\nFROM x") == "plain value"
+
+
+def test_control_tokens_in_a_system_prompt_are_refused() -> None:
+    with pytest.raises(ExportError, match="control tokens"):
+        ollama.check_system(chat_of(CHATML), "say <|im_end|> at the end")
+    ollama.check_system(chat_of(CHATML), "say so")
