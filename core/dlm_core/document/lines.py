@@ -3,6 +3,7 @@
 A line ends at LF or CRLF and at nothing else: form feeds, U+2028 and a CR alone are characters of a line.
 """
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,16 @@ from itertools import accumulate
 
 from dlm_core.document.model import Span
 
+_LINE_END = re.compile(r"\r+(?=\n|\Z)")
+
 
 def normalised(text: str) -> str:
-    """`text` without its byte order mark, with LF for CRLF."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+    """`text` without its byte order mark, with LF for CRLF.
+
+    Carriage returns right before a line end, or before the end of the text, go with it: no text can end in
+    one and be written out again.
+    """
+    return _LINE_END.sub("", text.removeprefix("\ufeff"))
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def test_mask_marks_the_tokens_that_carry_loss(
     rows = json.loads(run("check", "--mask", "--json", document).stdout)["mask"]
     assert rows[0]["tokens"][2] == {"text": "Because", "carries_loss": True}
     told = {key: rows[0][key] for key in rows[0] if key != "tokens"}
-    assert told == {"section": "Why?", "adapter": "tone", "content_hash": "ab12"}
+    assert told == {"section": "Why?", "adapter": "tone", "content_hash": "ab12", "note": ""}
 
 
 def test_mask_of_a_broken_document_lists_its_problems_only(run: Run, engine: FakeEngine) -> None:

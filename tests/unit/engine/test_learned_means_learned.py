@@ -30,7 +30,7 @@ def test_a_text_of_one_token_is_left_out_with_a_warning_and_the_rest_is_trained(
     assert "doc.dlm:4" in said(desk)["left_out"].message and said(desk)["left_out"].hint
     assert lost(desk) == ["left_out", ""]
     noted = [row for row in desk.engine.mask(desk.path) if row.note]
-    assert len(noted) == 1 and not any(token.carries_loss for token in noted[0].tokens)
+    assert len(noted) == 1 and not any(noted[0].loss)
 
 
 def test_a_document_of_nothing_else_is_refused(desk: Desk) -> None:

@@ -8,10 +8,11 @@ import torch
 
 from dlm_core.bases import load
 from dlm_core.engine import create_engine
+from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import GateTrained, RunEnded, RunPlanned, TrainStep
-from dlm_core.requests import TrainOptions
 from dlm_core.store.history import keep_runs, outcomes
 from dlm_core.store.store import Store
+from dlm_core.training.rehearsal import bundled_lines
 from dlm_core.training.revision import MOST_ROUNDS
 from tests.tiny import BODY, DLM_ID, Desk
 
@@ -131,7 +132,7 @@ def test_questions_are_embedded_once(desk: Desk, monkeypatch: pytest.MonkeyPatch
     run = Embedder._run
 
     def count(self: Embedder, texts: Sequence[str]) -> torch.Tensor:
-        embedded.extend(texts)
+        embedded.extend(text for text in texts if text not in bundled_lines("chat"))
         return run(self, texts)
 
     monkeypatch.setattr(Embedder, "_run", count)
@@ -161,7 +162,8 @@ def test_a_version_knows_what_it_came_from(desk: Desk) -> None:
     ended: RunEnded = desk.open().train()
     now = store(desk).snapshot()
     assert now.settings["seed"] == "42" and now.libraries["torch"] == torch.__version__
-    assert now.recall == ended.recall and now.retention == ended.retention
+    routed = {"chat_kl_auto": ended.retention["chat_kl_auto"]}  # under the gate, which follows the commit
+    assert now.recall == ended.recall and {**now.retention, **routed} == ended.retention
     assert now.retention["perplexity_base"] > 0 and now.document_hash and now.base_fingerprint
     assert all(s.since == s.trained == ended.run_id for s in now.sections)
 
@@ -202,3 +204,17 @@ def test_edit_after_edit_leaves_the_other_sections_as_they_were(desk: Desk) -> N
         assert ended.status == "done"
     right = sum(desk.ask(question)[2].reply == answer for question, answer in answers.items())
     assert right == len(questions)
+
+
+def test_a_further_wording_is_learned_without_learning_the_answer_again(desk: Desk) -> None:
+    settings: dict[str, Any] = {"num_epochs": 60, "gate": GATE}
+    desk.open(SHORT, **settings).train()
+    asked = {"Say hello.": "c", "Say goodbye.": "d", "What is the port?": "a", "Greet them now?": "c"}
+    desk.events.clear()
+    desk.write(SHORT.replace("### A\nc", "### Q\nGreet them now?\n### A\nc"), **settings)
+    ended = desk.train()
+    reworded = [step.tokens_per_s for step in desk.of(TrainStep)]
+    planned = desk.of(RunPlanned)[0]
+    assert (planned.kind, planned.changed, planned.rows) == ("revision", {"tone": 1}, {"tone": 3})
+    assert ended.reason == "every answer was learned" and reworded
+    assert {question: desk.ask(question)[2].reply for question in asked} == asked
