@@ -68,7 +68,7 @@ def settled_after(rows: Sequence[Row]) -> dict[tuple[int, ...], int]:
     by_owner: dict[str, set[tuple[int, ...]]] = {}
     for row in rows:
         if row.question[0] < row.question[1]:
-            by_owner.setdefault(row.adapter, set()).add(_answer(row))
+            by_owner.setdefault(row.adapter, set()).add(answer_of(row))
     found: dict[tuple[int, ...], int] = {}
     for answers in by_owner.values():
         ordered = sorted(answers)  # the one that is most alike is the one before or the one after
@@ -79,8 +79,15 @@ def settled_after(rows: Sequence[Row]) -> dict[tuple[int, ...], int]:
     return found
 
 
-def _answer(row: Row) -> tuple[int, ...]:
+def answer_of(row: Row) -> tuple[int, ...]:
+    """The tokens of a row from its answer's first one on."""
     return row.ids[row.loss.index(True) :]
+
+
+def begin(row: Row, settled: Mapping[tuple[int, ...], int]) -> Row:
+    """A row up to where it is settled which answer follows (see `settled_after`)."""
+    end = row.loss.index(True) + settled[answer_of(row)]
+    return replace(row, ids=row.ids[:end], loss=row.loss[:end])
 
 
 def _alike(one: Sequence[int], other: Sequence[int]) -> int:
@@ -102,28 +109,27 @@ def beginnings(
     asked = [row for row in rows if row.question[0] < row.question[1]]
     found = []
     for row in wear(asked, min(1.0, share * _MORE), near, seed, turn):
-        end = row.loss.index(True) + settled[_answer(row)]
-        found.append(replace(row, ids=row.ids[:end], loss=row.loss[:end], repeated=True))
+        found.append(replace(begin(row, settled), repeated=True))
     return found
 
 
 def _worn(row: Row, share: float, near: Near, seed: int, wording: int) -> Row:
     rng = random.Random(f"{seed}:wording {wording}:{row.ids}")
-    begin, end = row.question
+    start, end = row.question
     ids = list(row.ids)
     gone: list[int] = []
-    for place in range(begin, end):
+    for place in range(start, end):
         drawn = rng.random()
         if drawn < share / 2:
             gone.append(place)
         elif drawn < share and near.get(ids[place]):
             ids[place] = rng.choice(near[ids[place]])
     rng.shuffle(gone)
-    dropped = set(gone[: (end - begin) // 2])
+    dropped = set(gone[: (end - start) // 2])
     kept = [place for place in range(len(ids)) if place not in dropped]
     return replace(
         row,
         ids=tuple(ids[place] for place in kept),
         loss=tuple(row.loss[place] for place in kept),
-        question=(begin, end - len(dropped)),
+        question=(start, end - len(dropped)),
     )

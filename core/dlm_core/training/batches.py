@@ -3,7 +3,7 @@ order that depends on seed and epoch alone.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from dlm_core.document.model import SectionKind
 from dlm_core.training.augment import LEAD_TOKENS
 from dlm_core.training.examples import Row
 
+_ROUNDING = 1e-6
 _ALIKE = 3  # rows share a batch that are at most so many times as long as each other
 
 
@@ -118,23 +119,31 @@ def _alternating(order: list[int], length: Callable[[int], int], owner: Callable
 
 
 def other_questions(
-    batches: Sequence[Sequence[int]], owners: Sequence[str], copies: int, seed: int, epoch: int
+    batches: Sequence[Sequence[int]],
+    owners: Sequence[str],
+    copies: Mapping[str, float],
+    seed: int,
+    epoch: int,
 ) -> list[list[int]]:
-    """For every row of every batch `copies` more rows of the same owner, other than the batch's own as far as
-    there are others; over an epoch each comes up about as often as any other.
+    """For every row of every batch more rows of the same owner, other than the batch's own as far as there
+    are others; over an epoch each comes up about as often as any other.
 
     Args:
         batches: rows by their places in `owners`.
         owners: whose each row is.
+        copies: how many more rows each row of an owner brings, on the average.
     """
     rng = random.Random(f"{seed}:others:{epoch}")
     waiting: dict[str, list[int]] = {owner: [] for owner in owners}
+    due = dict.fromkeys(owners, 0.0)
     found = []
     for batch in batches:
         taken: list[int] = []
         for place in batch:
             owner = owners[place]
-            for _ in range(copies):
+            due[owner] += copies[owner]
+            while due[owner] >= 1 - _ROUNDING:
+                due[owner] -= 1
                 queue = waiting[owner]
                 if not any(i not in batch and i not in taken for i in queue):
                     mine = [i for i, o in enumerate(owners) if o == owner]

@@ -1,16 +1,19 @@
 """Which rows every epoch of a training in full takes, and in which batches.
 
-A whole epoch takes every row, its question worn, from as many adapters in a batch as there are, and beside
-each row other questions of its adapter up to where it is settled which answer follows. While only a few
-sections lack something, an epoch mends those instead.
+A whole epoch takes every answer, its question worn, from as many adapters in a batch as there are, and beside
+each row other questions of its adapter up to where it is settled which answer follows. An answer with several
+wordings is taken in another one every epoch; all of them come up beside other rows, since what a further
+wording teaches is which answer it wants, and reading that far costs a fraction of the answer. While only a
+few sections lack something, an epoch mends those instead.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 
 from torch import Tensor
 
-from dlm_core.training.augment import Near, beginnings, near_tokens, settled_after, wear
+from dlm_core.training.augment import Near, answer_of, beginnings, near_tokens, settled_after, wear
 from dlm_core.training.batches import other_questions, plan_epoch, within_budget
 from dlm_core.training.examples import Row
 from dlm_core.training.mending import mending_batches
@@ -24,6 +27,22 @@ def near_of(rows: Sequence[Row], recipe: Recipe, embeddings: Tensor) -> Near:
     return near_tokens(embeddings, [t for row in rows for t in row.ids[slice(*row.question)]])
 
 
+_WORDED_ROWS = 2 / 3
+"""Rows of a batch, as a share of the recipe's, where answers have several wordings: more steps teach more."""
+_BESIDE_AT_MOST = 5
+"""Other questions beside a row, as a multiple of the recipe's; more wordings than that take turns."""
+
+
+def wordings_of(rows: Sequence[Row]) -> list[list[int]]:
+    """The rows' places, those of one adapter together that teach the same answer; prose stands alone."""
+    found: dict[Hashable, list[int]] = {}
+    for place, row in enumerate(rows):
+        asked = row.question[0] < row.question[1]
+        answer = answer_of(row) if asked else place
+        found.setdefault((row.adapter, answer), []).append(place)
+    return list(found.values())
+
+
 class Curriculum:
     """The batches of every epoch, the same in every process; they depend on rows, recipe and epoch alone.
 
@@ -35,6 +54,8 @@ class Curriculum:
         self._rows, self._recipe = list(rows), recipe
         self._near = near_of(rows, recipe, embeddings)
         self._settled = settled_after(self._rows)
+        self._wordings = wordings_of(self._rows)
+        self._worded = len(self._wordings) < len(self._rows)
 
     def batches(self, epoch: int, lacking: Sequence[str]) -> list[list[Row]]:
         """The batches of an epoch: of everything, or of what mends the sections that are `lacking`."""
@@ -63,12 +84,13 @@ class Curriculum:
         return [len(self._whole(self._wear(self._rows, epoch), epoch)) for epoch in epochs]
 
     def _whole(self, worn: Sequence[Row], epoch: int) -> list[list[int]]:
-        """Batches of an epoch that takes everything, by the rows' places."""
+        """Batches of an epoch that takes every answer, by the rows' places."""
+        rows = self._recipe.max_rows
         return plan_epoch(
-            range(len(worn)),
+            sorted(places[(epoch + turn) % len(places)] for turn, places in enumerate(self._wordings)),
             lambda i: len(worn[i].ids),
             token_budget=self._recipe.token_budget,
-            max_rows=self._recipe.max_rows,
+            max_rows=max(1, round(rows * _WORDED_ROWS)) if self._worded else rows,
             seed=self._recipe.seed,
             epoch=epoch,
             owner=lambda i: worn[i].adapter,
@@ -83,7 +105,12 @@ class Curriculum:
         if recipe.question_wear <= 0 or recipe.question_copies <= 0:
             return [[] for _ in whole]
         owners = [row.adapter for row in self._rows]
-        chosen = other_questions(whole, owners, recipe.question_copies, recipe.seed, epoch)
+        answers = Counter(self._rows[places[0]].adapter for places in self._wordings)
+        copies = {
+            owner: recipe.question_copies * min(rows / answers[owner], _BESIDE_AT_MOST)
+            for owner, rows in Counter(owners).items()
+        }
+        chosen = other_questions(whole, owners, copies, recipe.seed, epoch)
         return [
             beginnings(
                 [self._rows[i] for i in places],

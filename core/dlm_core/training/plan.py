@@ -43,6 +43,7 @@ class RunPlan:
     `shares` are of the adapters that train; `untouched` ones stay as they are, bit for bit; `retired` ones
     are no longer declared. `gate` says whether the adapter gate is to be trained again. `gone` counts
     sections that the last run knew and the document has no more; `kept` are those of them still replayed.
+    `before` are changed sections as they were learned, where their texts were kept.
     `reason` is for the person.
     """
 
@@ -53,6 +54,7 @@ class RunPlan:
     gate: bool = False
     gone: int = 0
     kept: tuple[SectionRecord, ...] = ()
+    before: tuple[Section, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -76,8 +78,13 @@ class RunPlan:
         """Every section that some adapter goes through, once."""
         return tuple({s.content_hash: s for share in self.shares for s in share.sections}.values())
 
-    def pick(self, rows: Rows) -> "PlannedRows":
-        """Of the rows of `sections()` those that the plan has, by how they are trained."""
+    def pick(self, rows: Rows, before: Rows) -> "PlannedRows":
+        """Of the rows of `sections()` those that the plan has, by how they are trained.
+
+        What a changed section asked and answered `before` is replayed: a further wording is no reason to
+        learn the others again.
+        """
+        learned = {(row.adapter, row.ids) for row in before.sft}
         known = {s.adapter: s for s in self.shares}
         mine = {name: share.hashes() for name, share in known.items()}
         old = {name: {s.content_hash for s in share.replayed} for name, share in known.items()}
@@ -90,7 +97,8 @@ class RunPlan:
             if known[row.adapter].fresh:
                 fresh.append(row)
             else:
-                (replayed if row.section in old[row.adapter] else changed).append(row)
+                known_already = row.section in old[row.adapter] or (row.adapter, row.ids) in learned
+                (replayed if known_already else changed).append(row)
         pairs = [p for p in rows.preference if p.chosen.section in mine.get(p.adapter, ())]
         moved = {p.adapter for p in pairs if p.chosen.section not in old[p.adapter]}
         return PlannedRows(
@@ -179,6 +187,7 @@ def make_plan(
         gate=gate,
         gone=edit.gone,
         kept=edit.kept,
+        before=edit.before,
     )
 
 
@@ -197,8 +206,8 @@ def _reason_for_all(snapshot: Snapshot, base_fingerprint: str, changed: Sequence
 @dataclass(frozen=True)
 class _Edit:
     """A document beside the last commit: what it gives to learn, the hashes of sections that changed in their
-    place, the records of the last run by hash, those of gone sections that are kept, and how many are gone
-    for good.
+    place, the records of the last run by hash, those of gone sections that are kept, changed sections as they
+    were before, and how many are gone for good.
     """
 
     document: Document
@@ -207,6 +216,7 @@ class _Edit:
     edited: frozenset[str]
     known: Mapping[str, SectionRecord]
     kept: tuple[SectionRecord, ...]
+    before: tuple[Section, ...]
     gone: int
 
     @classmethod
@@ -221,6 +231,9 @@ class _Edit:
             edited=frozenset(section.content_hash for _, section in difference.changed),
             known={r.content_hash: r for r in past.snapshot.sections},
             kept=tuple(r for r in held if r.content_hash in past.texts and r.content_hash not in here),
+            before=tuple(
+                past.texts[r.content_hash] for r, _ in difference.changed if r.content_hash in past.texts
+            ),
             gone=len(difference.gone) + (0 if keep else len(past.snapshot.kept)),
         )
 

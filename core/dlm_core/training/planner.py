@@ -59,7 +59,9 @@ class Planner:
         sections += [s for key, s in wanted.items() if key not in here]
         part = replace(self.document, sections=tuple(sections))
         rows = build_rows(part, self.base.chat, self.base.context_length)
-        return plan.pick(rows), rows.lost
+        earlier = replace(self.document, sections=plan.before)
+        before = build_rows(earlier, self.base.chat, self.base.context_length)
+        return plan.pick(rows, before), rows.lost
 
     def preview(self) -> RunPlanned:
         """The next run, before anything of it has begun. Nothing is written."""

@@ -18,7 +18,7 @@ from dlm_core.document.model import SectionKind
 from dlm_core.events import TrainEpoch
 from dlm_core.training import check
 from dlm_core.training import optimiser as optimisers
-from dlm_core.training.augment import wear
+from dlm_core.training.augment import answer_of, begin, beginnings, settled_after, wear
 from dlm_core.training.batches import within_budget
 from dlm_core.training.checkpoint import Phase
 from dlm_core.training.curriculum import near_of
@@ -35,6 +35,7 @@ _PROSE_ROUNDS = 4  # prose is never predicted whole; more rounds mostly forget
 _CHECK_AT = 0.9  # of an open row's tokens, whole and worn, as they were predicted before its last step
 _CHECK_EVERY = 4  # rounds, at the latest
 _MEND_RATE = 0.5  # where only a token here and there is left: smaller steps …
+_COMPANY = 3  # earlier questions beside a further wording of an answer that is known
 _MEND_ROWS = 2  # … over larger batches, or mending one row damages the next
 
 
@@ -100,7 +101,10 @@ class Revision:
         )
         self._round = (-1, 0)
         self._rate = 1.0
-        self._new = {(r.section, r.adapter) for r in changed}
+        self._settled = settled_after(self.rows)
+        self._new = {(r.section, r.adapter, r.ids) for r in changed}
+        self._reworded = _reworded(changed, replayed)
+        self._mixed = {r.section for r in changed} & {r.section for r in replayed}
         order = random.Random(f"{recipe.seed}:companions")
         self._companions: dict[str, list[Row]] = {}
         for row in order.sample(list(replayed), len(replayed)):
@@ -122,10 +126,13 @@ class Revision:
     def _open(self, epoch: int) -> list[Row]:
         """The rows to teach in a round."""
         found = []
-        for row in self.rows:
-            new = (row.section, row.adapter) in self._new
+        for place, row in enumerate(self.rows):
+            new = self._is_new(row)
             if row.kind is SectionKind.PROSE:
                 if new and epoch < _PROSE_ROUNDS:
+                    found.append(row)
+            elif not new and row.section in self._mixed:
+                if self._lacks(place):
                     found.append(row)
             elif self.progress.known.get(row.section, 0.0 if new else 1.0) < 1.0:
                 found.append(row)
@@ -139,7 +146,8 @@ class Revision:
         """
         rows = self._open(self.progress.epoch)
         random.Random(f"{self.recipe.seed}:round:{epoch}").shuffle(rows)
-        taught = [row for row in rows if self._far(row)]
+        reworded = [row for row in rows if self._far(row) and self._is_reworded(row)]
+        taught = [row for row in rows if self._far(row) and not self._is_reworded(row)]
         mended = [row for row in rows if not self._far(row)]
         worn = wear(taught, self.recipe.question_wear, self._near, self.recipe.seed, str(epoch))
         size = max(2, self.recipe.max_rows)
@@ -154,18 +162,44 @@ class Revision:
                 batch.append(company[at % len(company)])
                 at += 1
             batches.append(within_budget(batch, self.recipe.token_budget))
+        for row in reworded:
+            batches.append(within_budget(self._beginnings(row, epoch), self.recipe.token_budget))
         while mended:
             batch = within_budget(mended[: _MEND_ROWS * size], self.recipe.token_budget)
             batches.append(batch)
             del mended[: len(batch)]
-        self._rate = 1.0 if taught else _MEND_RATE
+        self._rate = 1.0 if taught or reworded else _MEND_RATE
         self._round = (self.progress.epoch, len(batches))
         return [batches[i] for i in share(self._tools.accelerator, len(batches))] if batches else []
 
+    def _beginnings(self, row: Row, epoch: int) -> list[Row]:
+        """A further wording of an answer that is known, as it stands and worn, beside earlier questions of
+        its adapter, each up to where it is settled which answer follows.
+        """
+        begun = begin(row, self._settled)
+        company = self._companions.get(row.adapter, [])
+        turn = epoch * _COMPANY
+        beside = [company[(turn + k) % len(company)] for k in range(min(_COMPANY, len(company)))]
+        asked = [other for other in (row, *beside) if other.kind is not SectionKind.PROSE]
+        share, seed = self.recipe.question_wear, self.recipe.seed
+        worn = beginnings(asked, self._settled, share, self._near, seed, f"{epoch}:{row.label}")
+        return [begun, *(other for other in worn if other.ids != begun.ids)]
+
+    def _lacks(self, place: int) -> bool:
+        """Whether the last check found that the row at `place` lost a token."""
+        checked = self.progress.checked
+        return checked.hits.get(f"{place}", 0) < checked.tokens.get(f"{place}", 0)
+
+    def _is_new(self, row: Row) -> bool:
+        return (row.section, row.adapter, row.ids) in self._new
+
+    def _is_reworded(self, row: Row) -> bool:
+        """Whether a new row asks in other words for an answer that is known."""
+        return (row.section, row.adapter, row.ids) in self._reworded
+
     def _far(self, row: Row) -> bool:
         """Whether a new row is far from learned; one that is earlier only ever lacks a little."""
-        new = (row.section, row.adapter) in self._new
-        return new and self.progress.known.get(row.section, 0.0) < _CHECK_AT
+        return self._is_new(row) and self.progress.known.get(row.section, 0.0) < _CHECK_AT
 
     def rate_factor(self) -> float:
         return self._rate
@@ -208,3 +242,16 @@ class Revision:
 
     def take_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         pass
+
+
+def _reworded(changed: Sequence[Row], replayed: Sequence[Row]) -> set[tuple[str, str, tuple[int, ...]]]:
+    """Of the new rows those that ask otherwise for an answer that is known, or that one before teaches."""
+    known = {(r.adapter, answer_of(r)) for r in replayed if r.kind is not SectionKind.PROSE}
+    found = set()
+    for row in changed:
+        if row.kind is SectionKind.PROSE:
+            continue
+        if (row.adapter, answer_of(row)) in known:
+            found.add((row.section, row.adapter, row.ids))
+        known.add((row.adapter, answer_of(row)))
+    return found

@@ -62,19 +62,30 @@ def test_epochs_differ() -> None:
 def test_other_questions_are_of_the_same_adapter_and_come_up_about_as_often_as_each_other() -> None:
     owners = ["a"] * 5 + ["b"] * 4
     batches = [[0, 5], [1, 6], [2, 7], [3, 8], [4]]
-    beside = other_questions(batches, owners, 2, seed=7, epoch=3)
+    beside = other_questions(batches, owners, {"a": 2, "b": 2}, seed=7, epoch=3)
     for batch, others in zip(batches, beside, strict=True):
         assert [owners[i] for i in others] == [owners[i] for i in batch for _ in range(2)]
         assert len({*batch, *others}) == len(batch) + len(others)
     seen = Counter(i for others in beside for i in others)
     assert max(seen.values()) - min(seen[i] for i in range(9)) <= 2
-    assert beside == other_questions(batches, owners, 2, seed=7, epoch=3)
-    assert beside != other_questions(batches, owners, 2, seed=7, epoch=4)
+    assert beside == other_questions(batches, owners, {"a": 2, "b": 2}, seed=7, epoch=3)
+    assert beside != other_questions(batches, owners, {"a": 2, "b": 2}, seed=7, epoch=4)
 
 
 def test_an_adapter_with_one_question_has_no_other_and_asks_it_again() -> None:
-    assert other_questions([[0, 1]], ["a", "b"], 1, seed=7, epoch=0) == [[0, 1]]
+    assert other_questions([[0, 1]], ["a", "b"], {"a": 1, "b": 1}, seed=7, epoch=0) == [[0, 1]]
 
 
 def test_no_copies_are_no_questions() -> None:
-    assert other_questions([[0], [1]], ["a", "a"], 0, seed=7, epoch=0) == [[], []]
+    assert other_questions([[0], [1]], ["a", "a"], {"a": 0}, seed=7, epoch=0) == [[], []]
+
+
+def test_an_adapter_may_bring_more_others_than_another_and_parts_of_one_add_up() -> None:
+    owners = ["a"] * 6 + ["b"] * 6
+    beside = other_questions([[0, 6], [1, 7], [2, 8], [3, 9]], owners, {"a": 2, "b": 0.5}, seed=7, epoch=0)
+    assert [Counter(owners[i] for i in others) for others in beside] == [
+        {"a": 2},
+        {"a": 2, "b": 1},
+        {"a": 2},
+        {"a": 2, "b": 1},
+    ]
