@@ -72,4 +72,5 @@ def place_text(area: DocumentArea, looks: Looks) -> Text:
         text.append_text(looks.label(place.adapter)).append(" ")
     text.append(place.section.value + (f", {place.part}" if place.part else ""), style=muted)
     how = "" if place.tokens is None else f", {place.tokens} tokens"
-    return text.append(f"  learned{how}" if place.learned else "", style=muted)
+    text.append(f"  learned{how}" if place.learned else "", style=muted)
+    return text.append("  · one wording" if place.part == "A" and place.wordings == 1 else "", style=muted)

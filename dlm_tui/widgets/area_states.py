@@ -13,14 +13,13 @@ LOSS_PARTS = ("A", "Chosen", "Rejected")
 
 @dataclass(frozen=True)
 class AreaState:
-    """What holds where a line begins: the highlighter's state, and the heading the text stands under.
-
-    `taught` is false under an answer that only probes ask for.
+    """What holds where a line begins: the highlighter's state, the heading the text stands under, and how
+    many trained wordings of its question stand above it.
     """
 
     line: LineState = START
     part: str = ""
-    taught: bool = True
+    wordings: int = 0
 
 
 @lru_cache(maxsize=16_384)
@@ -29,16 +28,20 @@ def read_line(
 ) -> tuple[AreaState, tuple[HighlightSpan, ...]]:
     """The state after a line, and its spans. Pure, so it may be remembered."""
     after, spans = highlight_line(text, state.line, adapters or None)
-    part, taught = state.part, state.taught
+    part, wordings = state.part, state.wordings
     if after.region == "fenced" and (spans or state.line.region != "fenced"):
-        part, taught = "", True
+        part, wordings = "", 0
     elif spans and spans[0].kind is HighlightKind.HEADING:
         part = heading(text) or ""
-        if part == PROBE_HEADING:
-            taught = taught and state.part in ("Q", PROBE_HEADING)
-        elif part != "A":
-            taught = True
-    return AreaState(after, part, taught), spans
+        if part != "A":
+            above = wordings if state.part in ("Q", PROBE_HEADING) else 0
+            wordings = above + (part == "Q")
+    return AreaState(after, part, wordings), spans
+
+
+def asks_once(text: str, after: AreaState) -> bool:
+    """Whether a line is the heading of an answer whose question has a single wording."""
+    return after.part == "A" and after.wordings == 1 and heading(text) == "A"
 
 
 def carries_loss(text: str, state: AreaState, after: AreaState) -> bool:
@@ -50,4 +53,4 @@ def carries_loss(text: str, state: AreaState, after: AreaState) -> bool:
         return False
     if line.section is SectionKind.PROSE:
         return True
-    return after.taught and after.part in LOSS_PARTS
+    return after.part in LOSS_PARTS and (after.part != "A" or after.wordings > 0)

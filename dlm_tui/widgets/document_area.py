@@ -17,7 +17,7 @@ from textual.widgets.text_area import Edit, EditResult, TextAreaTheme, WrappedDo
 from dlm_core.document.highlight import HighlightKind
 from dlm_core.document.model import Diagnostic, SectionKind
 from dlm_tui.widgets.area_rows import Frame, RowPlaces, by_line, columns
-from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, carries_loss, read_line
+from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, asks_once, carries_loss, read_line
 from dlm_tui.widgets.cluster_area import ClusterArea
 from dlm_tui.widgets.graphemes import ClusterText, shown
 from dlm_tui.widgets.line_states import LineStates
@@ -34,7 +34,8 @@ _SEVERITY_ORDER = ("error", "warning", "info")
 class Place:
     """What a line is part of: its section's kind and adapter, its heading, and whether it is learned.
 
-    `tokens` is how many of its tokens carry loss, None where that is known by line only.
+    `tokens` is how many of its tokens carry loss, None where that is known by line only; `wordings` how many
+    trained ones stand above an answer.
     """
 
     section: SectionKind | None
@@ -42,6 +43,7 @@ class Place:
     part: str
     learned: bool
     tokens: int | None
+    wordings: int = 0
 
 
 class DocumentArea(ClusterArea):
@@ -136,7 +138,8 @@ class DocumentArea(ClusterArea):
         after, _ = read_line(raw, state, self._adapters)
         now = after.line
         tokens = len(self._tokens.get(line, ())) if self.show_loss and line in self._exact else None
-        return Place(now.section, now.adapter, after.part, self._learned(line, raw, state, after), tokens)
+        learned = self._learned(line, raw, state, after)
+        return Place(now.section, now.adapter, after.part, learned, tokens, after.wordings)
 
     def set_adapters(self, adapters: tuple[str, ...]) -> None:
         """The declared adapters: fences with other tags are shown as errors."""
@@ -410,9 +413,18 @@ class DocumentArea(ClusterArea):
     def _problem_mark(self, line: int) -> Segment:
         found = self._diagnostics.get(line)
         if not found:
-            return Segment(" ")
+            return self._wording_mark(line)
         worst = min((d.severity for d in found), key=_SEVERITY_ORDER.index)
         return Segment(_PROBLEM_SIGNS[worst], Style(color=self._severity_color(worst), bold=True))
+
+    def _wording_mark(self, line: int) -> Segment:
+        """A quiet sign at an answer that is asked for in one wording alone."""
+        if line < 0:
+            return Segment(" ")
+        raw = self.document.get_line(line)
+        after, _ = read_line(raw, self.state_at(line), self._adapters)
+        once = asks_once(raw, after)
+        return Segment("·", Style(color=self._looks.theme.spec.colors.secondary)) if once else Segment(" ")
 
     def _section_mark(self, line: int) -> Segment:
         raw, state = self.document.get_line(line), self.state_at(line)

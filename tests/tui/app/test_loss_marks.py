@@ -114,3 +114,18 @@ async def test_an_answer_with_several_wordings_is_marked_once_and_one_of_probes_
         assert text.split("\n").index("Well.") not in laid.marks
         assert not area.place_of(text.split("\n").index("Well.")).learned
         assert area.place_of(line).learned
+
+
+async def test_an_answer_with_a_single_wording_is_marked_quietly(open_workbench: Open) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        editor = stage.bench.editor
+        row = editor.area.text.split("\n").index("Ada does.")
+        editor.go_to(row)
+        await stage.until(lambda: "one wording" in stage.screen_text(), "the words for the line")
+        assert editor.area.place_of(row).wordings == 1
+        heading = editor.area.document.get_line(row - 1)
+        assert heading == "### A"
+        assert editor.area._problem_mark(row - 1).text == "·"
+        editor.area.put("### Q\nBy whom, then?\n", (row - 1, 0), (row - 1, 0))
+        assert editor.area._problem_mark(row + 1).text == " "
+        await stage.until(lambda: "one wording" not in stage.screen_text(), "the words to go")
