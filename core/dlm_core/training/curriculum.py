@@ -4,7 +4,7 @@ A whole epoch takes every answer, its question worn, from as many adapters in a 
 each row other questions of its adapter up to where it is settled which answer follows. An answer with several
 wordings is taken in another one every epoch; all of them come up beside other rows, since what a further
 wording teaches is which answer it wants, and reading that far costs a fraction of the answer. While only a
-few sections lack something, an epoch mends those instead.
+few sections lack something, an epoch mends those instead. Where nothing stands beside rows, each is whole.
 """
 
 from collections import Counter
@@ -54,7 +54,8 @@ class Curriculum:
         self._rows, self._recipe = list(rows), recipe
         self._near = near_of(rows, recipe, embeddings)
         self._settled = settled_after(self._rows)
-        self._wordings = wordings_of(self._rows)
+        beside = recipe.question_wear > 0 and recipe.question_copies > 0
+        self._wordings = wordings_of(self._rows) if beside else [[place] for place in range(len(rows))]
         self._worded = len(self._wordings) < len(self._rows)
 
     def batches(self, epoch: int, lacking: Sequence[str]) -> list[list[Row]]:

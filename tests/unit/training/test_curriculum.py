@@ -51,7 +51,7 @@ def test_an_epoch_takes_every_answer_whole_in_one_wording_and_the_next_one_in_an
     curriculum = Curriculum(rows(3), recipe(question_copies=1), EMBEDDINGS)
     taken = [Counter(map(answer, whole(curriculum.batches(epoch, ())))) for epoch in range(3)]
     assert all(set(epoch.values()) == {1} and len(epoch) == 12 for epoch in taken)
-    plain = Curriculum(rows(3), replace(recipe(question_copies=0), question_wear=0.0), EMBEDDINGS)
+    plain = Curriculum(rows(3), replace(recipe(question_copies=1), question_wear=1e-9), EMBEDDINGS)
     asked = Counter(row.ids for epoch in range(3) for row in whole(plain.batches(epoch, ())))
     assert asked == Counter(row.ids for row in rows(3)), "in three epochs each wording once"
 
@@ -64,6 +64,11 @@ def test_every_wording_comes_up_in_every_epoch_beside_others_up_to_where_its_ans
     assert {sum(row.loss) for row in beside} == {3}
     assert set(Counter(map(answer, beside)).values()) <= {2, 3, 4}
     assert len(batches) == 6, "two answers a step instead of three"
+
+
+def test_where_nothing_stands_beside_rows_every_wording_is_taken_whole() -> None:
+    batches = Curriculum(rows(3), recipe(question_copies=0), EMBEDDINGS).batches(0, ())
+    assert len(whole(batches)) == len(rows(3)) and max(map(len, batches)) == 3
 
 
 def test_more_wordings_than_five_take_turns_and_cost_no_more() -> None:
