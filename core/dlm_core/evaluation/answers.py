@@ -45,12 +45,16 @@ class Judge:
     """Knows every answer of a document.
 
     Args:
-        sections: their answers are those that a reply may be taken for.
+        sections: their answers and chosen replies are those that a reply may be taken for.
     """
 
     def __init__(self, sections: Iterable[Section]) -> None:
-        answers = dict.fromkeys(q.answer.strip() for section in sections for q in section.questions)
-        self._answers = {answer: bag(answer) for answer in answers}
+        answers = [
+            answer
+            for section in sections
+            for answer in (*(q.answer for q in section.questions), *(p.chosen for p in section.preferences))
+        ]
+        self._answers = {answer.strip(): bag(answer) for answer in answers}
 
     def judge(self, reply: str, expected: str) -> Judgement:
         """Right is a reply whose nearest answer, by word F1, is the expected one, `RIGHT_FROM` or more."""

@@ -2,44 +2,37 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dlm_core.document.model import Section
 
 
-@dataclass(frozen=True)
-class _Passage:
-    """A text that is searched, and the answer that it stands for."""
-
-    text: str
-    answer: str
-
-
 class DocumentSearch:
-    """BM25 (Robertson and Zaragoza, 2009) over every wording and answer of some sections."""
+    """BM25 (Robertson and Zaragoza, 2009) over the answers and chosen replies of some sections, each one text
+    with every wording of what it answers.
+    """
 
     def __init__(self, sections: Sequence[Section]) -> None:
         import bm25s  # half a second that no start of an engine should wait for
 
-        self._passages = [
-            _Passage(text, question.answer)
-            for section in sections
-            for question in section.questions
-            for text in (*question.wordings, question.answer)
-        ]
+        asked: dict[str, list[str]] = {}
+        for section in sections:
+            for question in section.questions:
+                asked.setdefault(question.answer, []).extend(question.wordings)
+            for preference in section.preferences:
+                asked.setdefault(preference.chosen, []).append(preference.prompt)
+        self._answers = list(asked)
+        texts = [_words(" ".join((*wordings, answer))) for answer, wordings in asked.items()]
+        self._known = {word for text in texts for word in text}
         self._index = bm25s.BM25()
-        words = [_words(passage.text) for passage in self._passages]
-        self._known = {word for passage in words for word in passage}
         if self._known:
-            self._index.index(words, show_progress=False)
+            self._index.index(texts, show_progress=False)
 
     def answer(self, question: str) -> str:
-        """The answer of the passage that fits a question best; "" where no word of it stands in any."""
+        """The answer that fits a question best; "" where no word of it stands in any."""
         words = [word for word in _words(question) if word in self._known]
         if not words:
             return ""
-        scores = self._index.get_scores(words)
-        return self._passages[int(scores.argmax())].answer
+        return self._answers[int(self._index.get_scores(words).argmax())]
 
 
 def _words(text: str) -> list[str]:

@@ -73,6 +73,7 @@ def test_search_finds_answers_by_any_wording_and_by_their_own_words() -> None:
     assert search.answer("my address is another") == MOVED
     assert search.answer("why can I not LOG in?") == RESET
     assert search.answer("a new one, please") == RESET
+    assert search.answer("is it late, does it crumble?") == "Not if the ground still crumbles."
     assert search.answer("Zwiebelkuchen") == ""
     assert DocumentSearch(()).answer("anything") == ""
 
