@@ -265,6 +265,11 @@ class WorkbenchApp(App[int]):
         last_resort.start()
         self.call_later(self.action_leave, 128 + number)
 
+    async def on_exit_app(self) -> None:
+        """The driver asked for the end: the browser's page was closed."""
+        if self.return_code is None:
+            await self.action_leave()
+
     async def action_leave(self, code: int = 0) -> None:
         """End: the engine first, so that it can save what may be resumed."""
         if self._bench is not None:

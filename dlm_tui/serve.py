@@ -2,6 +2,7 @@
 
 import hmac
 import os
+import re
 import secrets
 import shlex
 import sys
@@ -16,6 +17,29 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 COOKIE = "dlm-token"
 _FILE_VARIABLE, _ENGINE_VARIABLE = "DLM_SERVE_FILE", "DLM_SERVE_ENGINE"
 _CHILD = "from dlm_tui.serve import run_child; run_child()"
+
+_FONT = "static/fonts/RobotoMono-VariableFont_wght.ttf"
+_FOREIGN_FONT = re.compile(r"<link[^>]*//fonts\.googleapis\.com[^>]*>")
+_OWN_FONT = f"""\
+<link rel="preload" as="font" type="font/ttf" href="{_FONT}" crossorigin />
+    <style>
+      @font-face {{ font-family: "Roboto Mono"; src: url("{_FONT}"); font-weight: 100 700; }}
+    </style>"""
+# The terminal hears keys by a hidden text area. The body's class says that the workbench has painted.
+_FOCUS = """\
+<script>
+      new MutationObserver((_, observer) => {
+        if (!document.body.classList.contains("-first-byte")) return;
+        observer.disconnect();
+        document.querySelector(".xterm-helper-textarea").focus();
+      }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    </script>
+  </body>"""
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self' ws: wss:"
+)
+"""Whatever a page of another version of textual-serve asks for, no foreign host hears of it."""
 
 Handler = Callable[[Any], Awaitable[Any]]
 
@@ -59,12 +83,21 @@ def make_server(host: str, port: int, token: str) -> Any:
         raise UsageError("`dlm serve` needs textual-serve", "pip install 'dlm-workbench[serve]'") from error
 
     class GuardedServer(Server):
-        """Refuses requests without the token, and websockets that another site's page opens."""
+        """Refuses requests without the token, and websockets that another site's page opens; its page has the
+        keyboard at once and asks no other host for anything.
+        """
 
         async def _make_app(self) -> web.Application:
             application = await super()._make_app()
             application.middlewares.append(web.middleware(guard))
             return application
+
+        async def handle_index(self, request: web.Request) -> Any:
+            """textual-serve's page, changed once it is rendered: its template has no parts to override."""
+            response: Any = await super().handle_index(request)
+            response.text = own_page(response.text)
+            response.headers["Content-Security-Policy"] = _POLICY
+            return response
 
         async def on_startup(self, app: web.Application) -> None:
             """Nothing is printed: the address has been, with its token."""
@@ -86,6 +119,11 @@ def make_server(host: str, port: int, token: str) -> Any:
     return GuardedServer(
         command, host=host, port=port, title="dlm workbench", public_url=f"http://{_shown(host)}:{port}"
     )
+
+
+def own_page(page: str) -> str:
+    """textual-serve's page with the font that it brings along, and with the keyboard."""
+    return _FOREIGN_FONT.sub(_OWN_FONT, page).replace("</body>", _FOCUS)
 
 
 def is_known(token: str, asked: str, kept: str) -> bool:
