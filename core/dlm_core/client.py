@@ -20,6 +20,7 @@ from dlm_core.engine_protocol import DEFAULT_ENGINE
 from dlm_core.errors import NOT_JSON, DlmError, HostError
 from dlm_core.events import AnyEvent, Done, Failure
 from dlm_core.requests import AnyRequest, Shutdown, Stop
+from dlm_core.safetext import visible_line
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_LOG_BYTES = 4 * 1024 * 1024
@@ -77,6 +78,8 @@ class EngineClient:
     ) -> None:
         self.log_path = log_path or default_log_path()
         self.on_death = on_death
+        self.log_trouble = ""
+        """Why nothing is logged, where the log cannot be written; the process does without it."""
         self._engine = engine or DEFAULT_ENGINE
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -117,7 +120,7 @@ class EngineClient:
         if self.alive:
             raise HostError("the engine process runs already")
         try:
-            with _open_log(self.log_path) as log:
+            with self._log() as log:
                 # -P: nothing that lies in the current folder may be imported. A session of its own: Ctrl-C
                 # and a closing terminal reach the front end, which then ends the process in order.
                 self._process = await asyncio.create_subprocess_exec(
@@ -242,7 +245,17 @@ class EngineClient:
 
     def _death(self, code: int) -> HostError:
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
-        return HostError(f"the engine process {how}; its log is {self.log_path}", "restart it")
+        log = self.log_trouble or f"its log is {self.log_path}"
+        return HostError(f"the engine process {how}; {log}", "restart it")
+
+    def _log(self) -> BinaryIO:
+        """The log, opened; nothing, in its place, where the file system does not take it."""
+        try:
+            return _open_log(self.log_path)
+        except OSError as error:
+            self.log_trouble = f"the engine's log cannot be kept: {visible_line(str(error))}"
+            self.log_path = Path(os.devnull)
+            return self.log_path.open("ab")
 
 
 def raised(failure: Failure) -> DlmError:

@@ -57,7 +57,7 @@ class JsonLines(View):
         self._out = out
 
     def show(self, event: Event) -> None:
-        self._out.write(as_json(event) + "\n")
+        self._out.write(as_json(event, encoding=self._out.encoding) + "\n")
         self._out.flush()
 
     def close(self) -> None:

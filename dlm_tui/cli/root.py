@@ -1,6 +1,7 @@
 """The `dlm` group: which commands there are, what a bare file name means, and how the process ends."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -114,4 +115,7 @@ def cli(ctx: click.Context) -> None:
 def main() -> NoReturn:
     """The `dlm` command. What it and its libraries write is for the person alone, whatever the umask was."""
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what the terminal's encoding lacks
     cli.main(prog_name="dlm")

@@ -17,7 +17,7 @@ _UNFOLDED = 10_000
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    click.echo(as_json(value, indent=2))
+    click.echo(as_json(value, indent=2, encoding=sys.stdout.encoding))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -100,7 +100,8 @@ class Pipe:
     def finished(self, answer: Answer) -> None:
         ready = self._session.engine.ready
         if self._json:
-            self._out.write(as_json(reply_document(answer, ready.load_s if ready else 0.0)) + "\n")
+            document = reply_document(answer, ready.load_s if ready else 0.0)
+            self._out.write(as_json(document, encoding=self._out.encoding) + "\n")
         else:
             self._out.write(visible(answer.text) + "\n")
         self._out.flush()

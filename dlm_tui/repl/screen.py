@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import os
 import sys
 import tempfile
@@ -399,4 +400,12 @@ def open_history(path: Path) -> History:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
     except OSError:
         return InMemoryHistory()
-    return FileHistory(str(path))
+
+    class Kept(FileHistory):
+        """A full disk is no reason to lose the line that was typed."""
+
+        def store_string(self, string: str) -> None:
+            with contextlib.suppress(OSError):
+                super().store_string(string)
+
+    return Kept(str(path))

@@ -45,6 +45,7 @@ class EngineSession:
         self._trouble: DlmError | None = None
         self._settled = asyncio.Event()
         self._opening: asyncio.Task[None] | None = None
+        self._told_of_log = False
         client.on_death = self._died
 
     @property
@@ -132,6 +133,9 @@ class EngineSession:
         except HostError as error:
             self._settle("dead", error)
         else:
+            if (trouble := self._client.log_trouble) and not self._told_of_log:
+                self._told_of_log = True
+                self._on_log(Log(level="warning", message=trouble, code="log_not_kept"))
             self._open(self._open_request())
 
     def _open_request(self) -> Open:

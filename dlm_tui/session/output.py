@@ -7,21 +7,44 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from dlm_core.safetext import whole
 from dlm_tui.session.conversation import Answer
 
 # JSON escapes what stands below U+0020. These steer terminals too: C1 controls, direction marks, separators.
 _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
+_BEYOND_ASCII = re.compile("[^\x00-\x7e]")
 _FIRST_DAY, _LAST_DAY = 0.0, 253402214400.0  # 1970-01-01 and 9999-12-31, as seconds since the epoch
 
 
-def as_json(value: Any, *, indent: int = 0) -> str:
+def as_json(value: Any, *, indent: int = 0, encoding: str | None = "utf-8") -> str:
     """Structs, dataclasses and plain values as JSON text.
 
-    Characters that steer a terminal become `\\u` escapes; floats that JSON cannot hold become null.
+    Characters that steer a terminal become `\\u` escapes, and so does all that is not ASCII where it is
+    written in another `encoding` than UTF-8; floats that JSON cannot hold become null.
     """
-    encoded = msgspec.json.encode(value)
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a path that is not UTF-8
+        encoded = msgspec.json.encode(_whole(msgspec.to_builtins(value)))
     text = (msgspec.json.format(encoded, indent=indent) if indent else encoded).decode()
-    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    utf8 = (encoding or "utf-8").lower().replace("-", "").replace("_", "") == "utf8"
+    return (_STEERING if utf8 else _BEYOND_ASCII).sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    pairs = found[0].encode("utf-16-be")
+    return "".join(f"\\u{pairs[i] << 8 | pairs[i + 1]:04x}" for i in range(0, len(pairs), 2))
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case str():
+            return whole(value)
+        case dict():
+            return {whole(str(key)): _whole(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_whole(item) for item in value]
+    return value
 
 
 def reply_document(answer: Answer, load_s: float) -> dict[str, Any]:
