@@ -54,11 +54,14 @@ def targets(folder: Path) -> list[Target]:
 def _document_targets() -> list[Target]:
     from dlm_core.document import parse_text
     from dlm_core.document.highlight import START, highlight_line
-    from dlm_core.document.lines import Lines
+    from dlm_core.document.identity import with_new_id
+    from dlm_core.document.lines import Lines, normalised
     from dlm_core.document.migrate import migrate
     from dlm_core.document.render import render
     from dlm_core.document.report import Report, as_dict, as_text
     from dlm_core.document.yaml_tree import read_tree
+    from dlm_core.export import modelfile
+    from dlm_tui.widgets.area_document import AreaDocument
 
     def document(data: bytes) -> bool:
         parsed = parse_text(data)
@@ -69,7 +72,7 @@ def _document_targets() -> list[Target]:
         return parsed.document is not None
 
     def yaml(data: bytes) -> bool:
-        lines = Lines(data.decode("utf-8", "replace").replace("\r", "\n"))
+        lines = Lines(normalised(data.decode("utf-8", "replace")))
         return read_tree(lines, 0, len(lines.text), Report(Path("x"))) is not None
 
     def fences(data: bytes) -> bool:
@@ -83,6 +86,28 @@ def _document_targets() -> list[Target]:
     def lifted(data: bytes) -> bool:
         return bool(migrate(data).changes)
 
+    def identity(data: bytes) -> bool:
+        text = data.decode("utf-8", "replace")
+        changed, fresh = with_new_id(text, Path("x.dlm"))
+        assert fresh in changed and changed.count("\n") == text.count("\n")
+        return True
+
+    def edited(data: bytes) -> bool:
+        """What opens in the editor is saved as the same bytes, and its lines are those of diagnostics."""
+        text = data.decode("utf-8")
+        area = AreaDocument(text)
+        assert area.text == text
+        rows = Lines(normalised("\ufeff" + text)).rows
+        assert [a.removesuffix("\r") for a in area.lines] == [b.removesuffix("\r") for b in rows]
+        return True
+
+    def ollama(data: bytes) -> bool:
+        text = data.decode("utf-8", "replace")
+        held = modelfile.can_hold(text)
+        read = modelfile.read_value(f'"""{text}"""\nFROM x\n')
+        assert held == (read == text)
+        return held
+
     whole = documents()
     heads = [text.split(b"---")[1] for text in whole if text.count(b"---") > 1]
     bodies = [text.split(b"\n---", 1)[-1][-1200:] for text in whole]
@@ -91,6 +116,9 @@ def _document_targets() -> list[Target]:
         Target("yaml", heads, yaml, share=2.0),
         Target("fences", bodies, fences, share=5.0),
         Target("migration", SMALL, lifted, (DocumentError,)),
+        Target("identity", SMALL, identity, (DocumentError,)),
+        Target("editor", whole, edited, (UnicodeDecodeError,), share=2.0),
+        Target("modelfile", bodies, ollama),
     ]
 
 

@@ -13,6 +13,7 @@ import yaml
 from msgspec import Meta
 
 from dlm_core.errors import NOT_JSON, StoreError
+from dlm_core.requests import path_text
 from dlm_core.store import atomic
 
 SETTINGS_FILENAME = "settings.yaml"
@@ -128,7 +129,7 @@ def save_state(state: State, folder: Path | None = None) -> None:
 
 def remember_document(state: State, document: Path) -> None:
     """Put `document` at the head of the recent ones."""
-    entry = str(document.resolve())
+    entry = path_text(document.resolve())
     state.recent = [entry, *(r for r in state.recent if r != entry)][:MAX_RECENT]
 
 

@@ -25,7 +25,19 @@ from dlm_core import requests
 from dlm_core.engine_protocol import DEFAULT_ENGINE, EngineFactory, EngineProtocol
 from dlm_core.errors import NOT_JSON, DlmError, HostError, UsageError
 from dlm_core.events import Done, Event, Failure, Masked, encode
-from dlm_core.requests import AnyRequest, Explain, Generate, Mask, Open, Reload, Route, Shutdown, Stop, Train
+from dlm_core.requests import (
+    AnyRequest,
+    Explain,
+    Generate,
+    Mask,
+    Open,
+    Reload,
+    Route,
+    Shutdown,
+    Stop,
+    Train,
+    path_of,
+)
 from dlm_core.safetext import visible
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
 
@@ -165,7 +177,7 @@ class Host:
 
         match request:
             case Open():
-                self._emit(self._made_engine().open(Path(request.path)))
+                self._emit(self._made_engine().open(path_of(request.path)))
             case Reload():
                 self._emit(self._opened().reload())
             case Route():
@@ -178,7 +190,7 @@ class Host:
             case Explain():
                 self._emit(self._opened().explain(request.messages, request.choice, request.nearest))
             case Mask():
-                self._emit(Masked(rows=tuple(self._opened().mask(Path(request.path)))))
+                self._emit(Masked(rows=tuple(self._opened().mask(path_of(request.path)))))
             case Train():
                 self._emit(self._opened().train(request, self._emit, stop, self._serve_between_steps))
 

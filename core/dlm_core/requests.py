@@ -1,12 +1,15 @@
 """What a front end may ask of the engine: one frozen struct per request, tagged like the events."""
 
 import math
+import os
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from dlm_core.errors import UsageError
+from dlm_core.safetext import visible_line, whole
 
 Role = Literal["system", "user", "assistant"]
 
@@ -147,6 +150,25 @@ class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
 
 
 AnyRequest = Open | Reload | Route | Generate | Explain | Mask | Train | Stop | Shutdown
+
+_AS_BYTES = "\0"  # no path holds it: what follows is the path's bytes in hexadecimal
+
+
+def path_text(path: Path) -> str:
+    """An absolute path for a request. JSON holds text, and a file system's names need be none."""
+    text = str(path.absolute())
+    return text if whole(text) == text else _AS_BYTES + os.fsencode(text).hex()
+
+
+def path_of(text: str) -> Path:
+    """The path that `path_text` made a text of. Raises UsageError for what it never makes."""
+    if not text.startswith(_AS_BYTES):
+        return Path(text)
+    try:
+        return Path(os.fsdecode(bytes.fromhex(text[1:])))
+    except ValueError as error:
+        raise UsageError(f"this is not a path: {visible_line(text[:60])}") from error
+
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)

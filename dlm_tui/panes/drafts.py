@@ -2,12 +2,14 @@
 
 import contextlib
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from dlm_core.errors import NOT_JSON, DocumentError, StoreError
+from dlm_core.requests import path_text
 from dlm_core.safetext import visible_line
 from dlm_core.store import atomic
 
@@ -114,7 +116,7 @@ class Drafts:
 
     def keep(self, path: Path, text: str, base: OnDisk) -> None:
         """Keep unsaved work. Raises StoreError where it cannot be written."""
-        draft = Draft(path=str(path.resolve()), text=text, base_digest=base.digest)
+        draft = Draft(path=path_text(path.resolve()), text=text, base_digest=base.digest)
         atomic.write_bytes(self._file(path), msgspec.json.encode(draft))
 
     def find(self, path: Path) -> Draft | None:
@@ -123,7 +125,7 @@ class Drafts:
             draft = msgspec.json.decode(self._file(path).read_bytes(), type=Draft)
         except (OSError, *NOT_JSON):
             return None
-        return draft if draft.path == str(path.resolve()) else None
+        return draft if draft.path == path_text(path.resolve()) else None
 
     def forget(self, path: Path) -> None:
         """The work is saved, or not wanted."""
@@ -131,7 +133,7 @@ class Drafts:
             atomic.remove_file(self._file(path))
 
     def _file(self, path: Path) -> Path:
-        return self._folder / f"{_digest(str(path.resolve()).encode())[:20]}.json"
+        return self._folder / f"{_digest(os.fsencode(path.resolve()))[:20]}.json"
 
 
 def _digest(data: bytes) -> str:

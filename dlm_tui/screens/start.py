@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from dlm_core.requests import path_of
 from dlm_core.safetext import visible_line
 from dlm_tui.actions import bindings
 from dlm_tui.widgets.key_line import KeyLine
@@ -53,7 +54,7 @@ class StartScreen(Screen[None]):
 
     def __init__(self, recent: Sequence[str]) -> None:
         super().__init__()
-        self._recent = [Path(entry) for entry in recent if Path(entry).is_file()]
+        self._recent = [path for path in map(path_of, recent) if path.is_file()]
         self._paths: list[Path | None] = []
 
     def compose(self) -> ComposeResult:

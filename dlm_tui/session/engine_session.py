@@ -10,7 +10,7 @@ from msgspec import structs
 from dlm_core.client import EngineClient, Subscription
 from dlm_core.errors import DlmError, HostError
 from dlm_core.events import AnyEvent, BaseProgress, Log, Masked, MaskedRow, Ready, Why
-from dlm_core.requests import AnyRequest, Explain, Mask, Message, Open, Reload, RoutingChoice
+from dlm_core.requests import AnyRequest, Explain, Mask, Message, Open, Reload, RoutingChoice, path_text
 
 RESTART_HINT = "/restart brings it back; the conversation stays"
 
@@ -95,7 +95,7 @@ class EngineSession:
     async def mask(self) -> tuple[MaskedRow, ...]:
         """The rows that a training of the document, as it stands on disk, would learn from."""
         rows: tuple[MaskedRow, ...] = ()
-        async for event in self.stream(Mask(request_id=self.new_id(), path=str(self._path.absolute()))):
+        async for event in self.stream(Mask(request_id=self.new_id(), path=path_text(self._path))):
             if isinstance(event, Masked):
                 rows = event.rows
         return rows
@@ -139,7 +139,7 @@ class EngineSession:
             self._open(self._open_request())
 
     def _open_request(self) -> Open:
-        return Open(request_id=self.new_id(), path=str(self._path.absolute()))
+        return Open(request_id=self.new_id(), path=path_text(self._path))
 
     def _open(self, request: Open | Reload) -> None:
         self._set("loading")

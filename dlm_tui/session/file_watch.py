@@ -68,7 +68,8 @@ async def _notices(folders: set[Path]) -> AsyncIterator[object]:
             recursive=False,
         ):
             yield notice
-    except (OSError, RuntimeError):  # a folder that is gone, or no notices to be had: look without them
+    except (OSError, RuntimeError, UnicodeError):
+        # A folder that is gone or whose name is not UTF-8, or no notices to be had: look without them.
         await asyncio.sleep(RETRY_S)
 
 

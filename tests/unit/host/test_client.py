@@ -12,10 +12,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dlm_core import requests
 from dlm_core.client import MAX_LOG_BYTES, EngineClient, default_log_path
 from dlm_core.errors import DlmError, HostError, UsageError
 from dlm_core.events import AnyEvent, Done, Ready, Reply, Routed, RunEnded, Token, TrainStep
-from dlm_core.requests import Generate, Message, Open, Route, RoutingChoice, Train
+from dlm_core.requests import (
+    Generate,
+    Message,
+    Open,
+    Route,
+    RoutingChoice,
+    Train,
+    path_of,
+    path_text,
+)
 
 ROOT = Path(__file__).parents[3]
 HELLO = (Message("user", "hello there"),)
@@ -250,3 +260,11 @@ async def test_a_log_that_has_grown_large_is_set_aside(
     await opened(start())
     assert (tmp_path / "engine.log").stat().st_size < MAX_LOG_BYTES
     assert (tmp_path / "engine.log.old").exists()
+
+
+@pytest.mark.parametrize("name", ["plain", "with blanks", "new\nline", os.fsdecode(b"caf\xe9"), "\u2028é"])
+def test_a_path_of_any_bytes_goes_through_a_request_and_back(name: str) -> None:
+    path = Path("/tmp") / name
+    request = Open(request_id="1", path=path_text(path))
+    read = requests.decode(requests.encode(request))
+    assert isinstance(read, Open) and path_of(read.path) == path
