@@ -3,28 +3,32 @@ adapters.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from dlm_core.adapters.bank import NEGLIGIBLE, Bank
-from dlm_core.adapters.openness import per_rank
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.bases.load import Base
 from dlm_core.errors import UsageError
-from dlm_core.events import AdapterOpenness, Neighbour, Reply, Routed, Timing, Token, Why
+from dlm_core.events import Neighbour, Reply, Routed, Token, Why
 from dlm_core.inference.decoders import Decoders, RoutedDecoder
 from dlm_core.inference.draft import Drafter, Passages
 from dlm_core.inference.generate import Finish, KeyValueCache, Stopwatch, generate
-from dlm_core.inference.heat import Heat
 from dlm_core.inference.sampling import Sampler
 from dlm_core.inference.stream import TextStream
+from dlm_core.inference.together import Together
+from dlm_core.inference.under_way import UnderWay
 from dlm_core.llama.decode_forward import LeanBase
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate
 from dlm_core.routing.modes import decide
+
+AT_ONCE = 8
+"""Replies under way at a time: more of them cost nearly as much as they give."""
 
 
 def _no_passages() -> Passages:
@@ -42,6 +46,15 @@ class ServingSet:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(a.spec.name for a in self.adapters)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A conversation that is to be answered, how it is routed, and how tokens are drawn."""
+
+    messages: Sequence[Message]
+    choice: RoutingChoice
+    sampling: Sampling
 
 
 class Chat:
@@ -129,30 +142,32 @@ class Chat:
         self, messages: Sequence[Message], choice: RoutingChoice, sampling: Sampling, stop: Callable[[], bool]
     ) -> Iterator[Routed | Token | Reply]:
         """One Routed, Tokens as they come, one Reply. Raises UsageError for an empty or too long prompt."""
-        if not messages or messages[-1].role != "user":
-            raise UsageError("there is nothing to answer: the last message is not the user's")
+        _need_question(messages)
         watch = Stopwatch(self._clock)
         routed = self.route(messages, choice)
         yield routed
         ids, dropped = self._prompt(messages, sampling)
         weights = routed.routing.weights
-        chat = self.base.chat
-        sampler, text = Sampler(sampling), TextStream(chat.encoding.decode, chat.reply_lead)
-        limit = min(sampling.max_tokens, self.base.context_length - len(ids))
         draft = self._draft(ids)
-        key = (self.serving.version, tuple(sorted(weights.items())))
         finish: Finish = "interrupted"
         decoder = self.decoder(weights)
-        used = [a for a in self.serving.adapters if abs(weights.get(a.spec.name, 0.0)) > NEGLIGIBLE]
-        heat = Heat(decoder.layout, [a.spec.name for a in used])
+        reply = UnderWay(
+            routed,
+            self._used(weights),
+            decoder.layout,
+            self._text_stream(),
+            watch,
+            prompt_tokens=len(ids),
+            dropped=dropped,
+        )
         steps = generate(
             decoder,
             ids,
-            sampler,
-            limit=limit,
+            Sampler(sampling),
+            limit=min(sampling.max_tokens, self.base.context_length - len(ids)),
             end_tokens=self.base.end_token_ids,
             cache=self._cache,
-            key=key,
+            key=(self.serving.version, tuple(sorted(weights.items()))),
             stop=stop,
             draft=draft,
         )
@@ -161,34 +176,74 @@ class Chat:
                 if step.finish is not None:
                     finish = step.finish
                 elif step.token is not None:
-                    watch.token()
-                    if decoder.layout is not None:
-                        heat.token(decoder.openness(step.first, step.last))
-                    yield Token(text=text.push(step.token), openness=heat.shares)
+                    gated = decoder.layout is not None
+                    open_now = decoder.openness(step.first, step.last) if gated else None
+                    yield reply.token(step.token, open_now)
         finally:
             steps.close()
             decoder.close()
-        rest = text.finish()
-        if rest:
-            yield Token(text=rest, openness=heat.shares)
-        yield Reply(
-            reply=text.text,
-            finish_reason=finish,
-            routing=routed.routing,
-            openness=self._openness(used, heat),
-            timing=Timing(
-                load_s=self.load_s,
-                route_s=routed.route_s,
-                first_token_s=watch.first_token_s,
-                tokens_per_s=watch.tokens_per_s,
-                tokens=watch.tokens,
-                drafted=draft.proposed if draft is not None else 0,
-                accepted=draft.accepted if draft is not None else 0,
-            ),
-            version=self.serving.version,
+        if rest := reply.rest():
+            yield rest
+        yield reply.reply(finish, self.serving.version, self.load_s, draft)
+
+    def replies(
+        self, asked: Sequence[Asked], stop: Callable[[], bool], *, at_once: int = AT_ONCE
+    ) -> Iterator[tuple[int, Reply]]:
+        """Replies to many conversations, up to `at_once` under way at a time, each under its own routing.
+
+        Each comes with its place in `asked`, in the order in which they end; they are what `generate` would
+        say. Where `stop` becomes true, those under way come as they are, `interrupted`, and no others.
+        Raises UsageError as `generate` does.
+        """
+        if self.lean is None:
+            for place, one in enumerate(asked):
+                if stop():
+                    return
+                for event in self.generate(one.messages, one.choice, one.sampling, stop):
+                    if isinstance(event, Reply):
+                        yield place, event
+            return
+        together = Together(self.lean, self._decoders.all_stacks(), self.base.end_token_ids, at_once)
+        waiting, under_way = deque(enumerate(asked)), dict[int, UnderWay]()
+        while (waiting or under_way) and not stop():
+            while waiting and len(together) < at_once:
+                place, one = waiting.popleft()
+                under_way[place] = self._join(together, place, one)
+            for said in together.step():
+                reply = under_way[said.name]
+                if said.token is not None:
+                    reply.token(said.token, said.openness)
+                if said.finish is not None:
+                    reply.rest()
+                    del under_way[said.name]
+                    yield said.name, reply.reply(said.finish, self.serving.version, self.load_s)
+        for place, reply in under_way.items():
+            reply.rest()
+            yield place, reply.reply("interrupted", self.serving.version, self.load_s)
+
+    def _join(self, together: Together, place: int, one: Asked) -> UnderWay:
+        _need_question(one.messages)
+        watch = Stopwatch(self._clock)
+        routed = self.route(one.messages, one.choice)
+        ids, dropped = self._prompt(one.messages, one.sampling)
+        weights = routed.routing.weights
+        limit = min(one.sampling.max_tokens, self.base.context_length - len(ids))
+        layout = together.join(place, ids, weights, Sampler(one.sampling), limit)
+        return UnderWay(
+            routed,
+            self._used(weights),
+            layout,
+            self._text_stream(),
+            watch,
             prompt_tokens=len(ids),
-            dropped_turns=dropped,
+            dropped=dropped,
         )
+
+    def _text_stream(self) -> TextStream:
+        return TextStream(self.base.chat.encoding.decode, self.base.chat.reply_lead)
+
+    def _used(self, weights: Mapping[str, float]) -> list[AdapterWeights]:
+        return [a for a in self.serving.adapters if abs(weights.get(a.spec.name, 0.0)) > NEGLIGIBLE]
 
     def decoder(self, weights: Mapping[str, float]) -> RoutedDecoder:
         """The serving set under one routing, for one reply; the caller closes it."""
@@ -224,22 +279,7 @@ class Chat:
             while dropped + 1 < len(turns) and turns[dropped].role != "user":
                 dropped += 1
 
-    def _openness(self, used: Sequence[AdapterWeights], heat: Heat) -> dict[str, AdapterOpenness]:
-        found: dict[str, AdapterOpenness] = {}
-        for adapter in used:
-            name = adapter.spec.name
-            if heat.layout is None or adapter.spec.gate is None:
-                found[name] = AdapterOpenness(mean=1.0, per_layer=())
-                continue
-            layers = per_rank(heat.layout, heat.mean(), name)
-            ranks = {
-                i: [sum(r) / len(r) for r in zip(*modules, strict=True)] for i, modules in layers.items()
-            }
-            per_layer = tuple(sum(r) / len(r) for r in ranks.values())
-            found[name] = AdapterOpenness(
-                mean=sum(per_layer) / len(per_layer),
-                per_layer=per_layer,
-                per_rank=tuple(tuple(round(v, 4) for v in r) for r in ranks.values()),
-                layers=tuple(ranks),
-            )
-        return found
+
+def _need_question(messages: Sequence[Message]) -> None:
+    if not messages or messages[-1].role != "user":
+        raise UsageError("there is nothing to answer: the last message is not the user's")

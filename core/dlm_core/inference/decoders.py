@@ -130,14 +130,23 @@ class Decoders:
             assert not isinstance(made, Routed)
             return TransformersDecoder(self._model, self._bank, made)
         if made is None and adapters:
-            names = tuple(a.spec.name for a in adapters)
-            if names not in self._stacks:
-                while len(self._stacks) >= self._KEPT:
-                    self._stacks.pop(next(iter(self._stacks)))
-                self._stacks[names] = Stacks(self._lean.shape, adapters, self._lean.precision)
-            made = self._keep(key, self._stacks[names].routed(weights))
+            made = self._keep(key, self._stacked(self._lean, adapters).routed(weights))
         assert not isinstance(made, ServingPlan)
         return LeanDecoder(self._lean, made)
+
+    def all_stacks(self) -> Stacks | None:
+        """All adapters of the serving set, for routings of any kind on the lean forward; None without any."""
+        return (
+            self._stacked(self._lean, self._adapters) if self._lean is not None and self._adapters else None
+        )
+
+    def _stacked(self, lean: LeanBase, adapters: Sequence[AdapterWeights]) -> Stacks:
+        names = tuple(a.spec.name for a in adapters)
+        if names not in self._stacks:
+            while len(self._stacks) >= self._KEPT:
+                self._stacks.pop(next(iter(self._stacks)))
+            self._stacks[names] = Stacks(lean.shape, adapters, lean.precision)
+        return self._stacks[names]
 
     def _keep(self, key: tuple[tuple[str, float], ...], made: _Made) -> _Made:
         while len(self._routed) >= self._KEPT:

@@ -22,7 +22,8 @@ from dlm_core.inference.sampling import Sampler
 from dlm_core.llama.keys_values import shared_beginning
 
 Finish = Literal["stop", "length", "interrupted"]
-_PREFILL_CHUNK = 512
+PREFILL_CHUNK = 512
+"""Ids of a prompt that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,10 @@ def generate(
     alone = False  # the next token is to be read by itself
     try:
         while True:
-            while len(pending) > _PREFILL_CHUNK and not stop():
-                decoder.forward(pending[:_PREFILL_CHUNK], 1)
-                done += pending[:_PREFILL_CHUNK]
-                del pending[:_PREFILL_CHUNK]
+            while len(pending) > PREFILL_CHUNK and not stop():
+                decoder.forward(pending[:PREFILL_CHUNK], 1)
+                done += pending[:PREFILL_CHUNK]
+                del pending[:PREFILL_CHUNK]
             if stop():
                 yield Step(None, "interrupted")
                 return

@@ -81,22 +81,35 @@ class Stacks:
         order = [i for found in places.values() for ranks in found.values() for i in ranks]
         return OpennessLayout(layout), torch.tensor(order, dtype=torch.long)
 
-    def routed(self, weights: Mapping[str, float]) -> "Routed":
-        """These adapters under one routing."""
-        return Routed(self, weights)
+    def routed(self, *weights: Mapping[str, float]) -> "Routed":
+        """These adapters under one routing, or under one for each row of a forward."""
+        return Routed(self, *weights)
 
 
 class Routed:
-    """Stacks under routing weights: what a lean forward adds. Keeps the gates of the last forward."""
+    """Stacks under routing weights: what a lean forward adds. Keeps the gates of the last forward.
 
-    def __init__(self, stacks: Stacks, weights: Mapping[str, float]) -> None:
+    Args:
+        weights: of one routing for all rows of a forward, or of as many routings as it has rows.
+    """
+
+    def __init__(self, stacks: Stacks, *weights: Mapping[str, float]) -> None:
         self._order, self.layout = stacks.order, stacks.layout
         self._read: list[Tensor] = []  # what the last forward read, [rows, 2R] for each group
+        names = {adapter.spec.name: i for i, adapter in enumerate(stacks.adapters)}
+        rows = torch.tensor([[row.get(n, 0.0) for n in names] for row in weights], dtype=torch.float64)
+        known: dict[tuple[tuple[str, float], ...], Tensor] = {}  # most blocks have columns alike
+
+        def factors(columns: Sequence[Column]) -> Tensor:
+            """[rows, R]"""
+            key = tuple((c.adapter, c.factor) for c in columns)
+            if key not in known:
+                scales = torch.tensor([c.factor for c in columns], dtype=torch.float64)
+                known[key] = (rows[:, [names[c.adapter] for c in columns]] * scales).float()
+            return known[key]
+
         self._groups = [
-            {
-                part: (stack, torch.tensor([c.factor * weights[c.adapter] for c in stack.columns]))
-                for part, stack in group.items()
-            }
+            {part: (stack, factors(stack.columns)) for part, stack in group.items()}
             for group in stacks.groups
         ]
 

@@ -13,7 +13,7 @@ trusts them.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlm_core.bases.pages import let_go, trim_heap
-from dlm_core.llama.keys_values import KeysValues, shared_beginning
+from dlm_core.llama.keys_values import KeysValues, RowsKeysValues, shared_beginning
 from dlm_core.llama.packed_linear import LEAD, Precision, Product, product
 from dlm_core.llama.prefetch import PackedAhead
 from dlm_core.llama.shape import Block, LlamaShape, find
@@ -60,6 +60,12 @@ class Layer:
     k_norm: Tensor | None
 
 
+Attend = Callable[[int, Tensor, Tensor], Tensor]
+"""Takes a layer's number, queries [T, heads, d], and keys and values [T, 2 * kv_heads, d], to be remembered;
+gives what the heads read [T, heads * d].
+"""
+
+
 class LeanBase:
     """The base's weights as products, and the forward over them."""
 
@@ -74,29 +80,82 @@ class LeanBase:
         """Empty memory for one sequence."""
         return KeysValues(len(self._layers), 2 * self.shape.kv_heads, self.shape.head_dim)
 
+    def rows(self, most: int) -> RowsKeysValues:
+        """Empty memory for up to `most` sequences."""
+        return RowsKeysValues(len(self._layers), most, 2 * self.shape.kv_heads, self.shape.head_dim)
+
     @torch.inference_mode()
     def logits(self, ids: Sequence[int], memory: KeysValues, adapters: Additions | None, read: int) -> Tensor:
         """Logits [read, vocabulary] of the last `read` of `ids`, which follow what `memory` holds.
 
         Keys and values of all `ids` are added to the memory.
         """
-        return self._head(self._norm(self._run(ids, memory, adapters)[len(ids) - read :], self.shape.norm))
+        h = self._one(ids, memory, adapters)[len(ids) - read :]
+        return self._head(self._norm(h, self.shape.norm))
 
     @torch.inference_mode()
     def states(self, ids: Sequence[int], memory: KeysValues) -> Tensor:
         """The state [hidden] at the last id after the final norm, as transformers' decoder gives it."""
-        return self._norm(self._run(ids, memory, None)[-1:], self.shape.norm)[0].clone()
+        return self._norm(self._one(ids, memory, None)[-1:], self.shape.norm)[0].clone()
 
-    def _run(self, ids: Sequence[int], memory: KeysValues, adapters: Additions | None) -> Tensor:
+    @torch.inference_mode()
+    def next_logits(self, ids: Sequence[int], memory: RowsKeysValues, adapters: Additions | None) -> Tensor:
+        """Logits [rows, vocabulary] after one more id of each of the memory's first rows.
+
+        Every row attends to its own keys and values alone, to which those of its id are added; `adapters`
+        hold one routing for each row.
+        """
+        rows, heads, size = len(ids), self.shape.kv_heads, self.shape.head_dim
+        lengths = torch.tensor(memory.lengths[:rows])
+        end = int(lengths.max()) + 1
+        memory.reserve(end)
+        every = torch.arange(rows)
+        beyond = torch.arange(end) > lengths[:, None]
+        mask = torch.zeros(rows, 1, 1, end).masked_fill_(beyond[:, None, None], float("-inf"))
+        mask = mask.expand(rows, 1, self.shape.heads // heads, end)
+
+        def attend(number: int, asked: Tensor, said: Tensor) -> Tensor:
+            past = memory.memory[number, :rows]
+            past[every, :, lengths] = said
+            seen = past[:, :, :end]
+            q = asked.view(rows, heads, -1, size)
+            mixed = functional.scaled_dot_product_attention(
+                q, seen[:, :heads], seen[:, heads:], attn_mask=mask
+            )
+            return mixed.reshape(rows, -1)
+
+        h = self._run(ids, lengths, attend, adapters)
+        memory.grow(rows)
+        return self._head(self._norm(h, self.shape.norm))
+
+    def _one(self, ids: Sequence[int], memory: KeysValues, adapters: Additions | None) -> Tensor:
+        """The residual stream [len(ids), hidden] of one sequence after all layers."""
         shape, rows, start = self.shape, len(ids), memory.length
         end = start + rows
         memory.reserve(end)
         kv, group, size = shape.kv_heads, shape.heads // shape.kv_heads, shape.head_dim
-        rotated = shape.heads + kv
-        h = functional.embedding(torch.tensor(ids), shape.embedding)
-        cosine, sine = self._rope(h, start, end)
         # Heads that share keys and values are so many rows of one head.
         mask = None if rows == 1 else torch.ones(rows, end, dtype=torch.bool).tril_(start).repeat(group, 1)
+
+        def attend(number: int, asked: Tensor, said: Tensor) -> Tensor:
+            past = memory.memory[number]
+            past[:, start:end] = said.transpose(0, 1)
+            seen = past[:, :end].view(2, 1, kv, end, size)
+            q = asked.view(rows, kv, group, size).permute(1, 2, 0, 3).reshape(1, kv, group * rows, size)
+            mixed = functional.scaled_dot_product_attention(q, seen[0], seen[1], attn_mask=mask)
+            return mixed.view(kv, group, rows, size).permute(2, 0, 1, 3).reshape(rows, shape.heads * size)
+
+        h = self._run(ids, torch.arange(start, end), attend, adapters)
+        memory.length = end
+        return h
+
+    def _run(self, ids: Sequence[int], places: Tensor, attend: Attend, adapters: Additions | None) -> Tensor:
+        """The residual stream [T, hidden] of `ids` at `places` [T] in their sequences after all layers."""
+        shape, rows = self.shape, len(ids)
+        kv, size = shape.kv_heads, shape.head_dim
+        rotated = shape.heads + kv
+        h = functional.embedding(torch.tensor(ids), shape.embedding)
+        cosine, sine = self._rope(h, places)
         for number, layer in enumerate(self._layers):
             n = self._norm(h, layer.input_norm)
             y = layer.qkv(n)
@@ -108,13 +167,7 @@ class LeanBase:
                 heads[:, shape.heads : rotated] = self._norm(heads[:, shape.heads : rotated], layer.k_norm)
             halves = heads[:, :rotated].view(rows, rotated, 2, size // 2)
             torch.addcmul(halves * cosine, halves.flip(2), sine, out=halves)
-            past = memory.memory[number]
-            past[:, start:end] = heads[:, shape.heads :].transpose(0, 1)
-            seen = past[:, :end].view(2, 1, kv, end, size)
-            asked = heads[:, : shape.heads].view(rows, kv, group, size).permute(1, 2, 0, 3)
-            asked = asked.reshape(1, kv, group * rows, size)
-            mixed = functional.scaled_dot_product_attention(asked, seen[0], seen[1], attn_mask=mask)
-            mixed = mixed.view(kv, group, rows, size).permute(2, 0, 1, 3).reshape(rows, shape.heads * size)
+            mixed = attend(number, heads[:, : shape.heads], heads[:, shape.heads :])
             y = layer.o(mixed)
             if adapters is not None:
                 adapters.o(number, mixed, y)
@@ -129,7 +182,6 @@ class LeanBase:
             if adapters is not None:
                 adapters.down(number, wide, y)
             h += y
-        memory.length = end
         return h
 
     def _norm(self, h: Tensor, weight: Tensor) -> Tensor:
@@ -140,10 +192,10 @@ class LeanBase:
         length = torch.linalg.vector_norm(h, dim=-1, keepdim=True)
         return (h * weight).mul_(length.square_().div_(h.shape[-1]).add_(self.shape.eps).rsqrt_())
 
-    def _rope(self, h: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
-        """Cosines and signed sines [rows, 1, 2, head_dim / 2], so that rope(x) = x · cos + swap(x) · sin."""
-        cosine, sine = self.shape.rope(h, torch.arange(start, end).unsqueeze(0))
-        rows, half = end - start, self.shape.head_dim // 2
+    def _rope(self, h: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines [T, 1, 2, head_dim / 2], so that rope(x) = x · cos + swap(x) · sin."""
+        cosine, sine = self.shape.rope(h, places.unsqueeze(0))
+        rows, half = len(places), self.shape.head_dim // 2
         sine = sine.view(rows, 1, 2, half) * torch.tensor([-1.0, 1.0]).view(1, 1, 2, 1)
         return cosine.view(rows, 1, 2, half), sine
 
