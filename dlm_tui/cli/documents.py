@@ -20,7 +20,7 @@ from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import FAILED
 from dlm_tui.flags import document_argument, json_option
-from dlm_tui.panes import drafts as files
+from dlm_tui.session import drafts as files
 from dlm_tui.session.copies import with_copies
 
 

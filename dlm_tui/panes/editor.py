@@ -20,14 +20,14 @@ from dlm_core.events import MaskedRow
 from dlm_core.safetext import visible_line
 from dlm_core.store import SectionRecord
 from dlm_tui.actions import bindings
-from dlm_tui.panes import drafts
 from dlm_tui.panes.completion import Completer
-from dlm_tui.panes.drafts import Draft, Drafts, OnDisk
 from dlm_tui.panes.editing import append_section, insert_section, put_right, section_choices, toggle_comment
 from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.loss_preview import laid_over, place_text
 from dlm_tui.panes.pane import Pane
+from dlm_tui.session import drafts
 from dlm_tui.session.copies import with_copies
+from dlm_tui.session.drafts import Draft, Drafts, OnDisk
 from dlm_tui.session.section_states import SectionState, section_states
 from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, LineScreen

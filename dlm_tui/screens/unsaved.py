@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from dlm_tui.panes.drafts import Draft
 from dlm_tui.panes.editor import EditorPane
+from dlm_tui.session.drafts import Draft
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen
 
 

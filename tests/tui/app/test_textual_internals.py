@@ -14,6 +14,7 @@ from types import ModuleType
 
 import pytest
 from textual.app import App
+from textual.command import CommandPalette
 from textual.document._document import Document
 from textual.document._wrapped_document import WrappedDocument
 from textual.widgets import TextArea
@@ -26,10 +27,22 @@ INTERNALS: dict[type, dict[str, tuple[str, ...] | None]] = {
     TextArea: {
         "_has_cursor": None,
         "_on_key": ("self", "event"),
+        "_on_paste": ("self", "event"),
         "_render_line": ("self", "y"),
+        "_rewrap_and_refresh_virtual_size": ("self",),
+        "_set_document": ("self", "text", "language"),
         "_theme": None,
     },
-    WrappedDocument: {"_offset_to_line_info": None, "_wrap_offsets": None},
+    WrappedDocument: {
+        "_offset_to_line_info": None,
+        "_tab_width": None,
+        "_width": None,
+        "_wrap_offsets": None,
+    },
+    CommandPalette: {
+        "_GATHER_COMMANDS_GROUP": None,
+        "_gather_commands": ("self", "search_value"),
+    },
     App: {"_fatal_error": ("self",)},
 }
 

@@ -211,7 +211,7 @@ def by_hand(desk: Desk, adapter: str, ids: list[int], first: int) -> float:
 def test_openness_is_that_of_the_replys_tokens(
     talker: Desk, length: int, question: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generating, "_PREFILL_CHUNK", 128)
+    monkeypatch.setattr(generating, "PREFILL_CHUNK", 128)
     base = talker.engine._base
     assert base is not None
     drawn: list[int] = []
