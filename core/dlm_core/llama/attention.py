@@ -63,7 +63,10 @@ def causal_mask(width: int, groups: int, device: torch.device) -> Tensor:
 
 
 def turn(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor) -> None:
-    """Rotary embedding of x [T, heads, d] into `out` (RoFormer, arXiv 2104.09864); -sin turns it back."""
+    """Rotary embedding of x [T, heads, d] into `out` (RoFormer, arXiv 2104.09864, equation 34, in the two
+    halves that transformers uses): each pair (l, r) becomes (l cos − r sin, r cos + l sin). As that is a
+    rotation, the same with −sin is its backward.
+    """
     half = x.shape[-1] // 2
     left, right = x[..., :half], x[..., half:]
     torch.mul(left, cos, out=out[..., :half]).addcmul_(right, sin, value=-1)
@@ -71,13 +74,19 @@ def turn(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor) -> None:
 
 
 def norm(h: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """RMS norm of h [.., d] in float32, given out as `dtype`, and the reciprocal root mean square [.., 1]."""
+    """RMS norm of h [.., d] in float32, given out as `dtype`, and the reciprocal root mean square [.., 1].
+
+    n = r h ⊙ w  with  r = (mean(h²) + eps)^(−1/2)  (RMSNorm, arXiv 1910.07467, equation 4)
+    """
     rstd = torch.rsqrt(h.pow(2).mean(-1, keepdim=True).add_(eps))
     return (h * rstd).mul_(weight).to(dtype), rstd
 
 
 def norm_backward(dn: Tensor, h: Tensor, rstd: Tensor, weight: Tensor) -> Tensor:
-    """dh [.., d] for the gradient dn of a norm's output."""
+    """dh [.., d] for the gradient dn of a norm's output.
+
+    With g = dn ⊙ w and x = r h, dh = r (g − x mean(g ⊙ x)): what moves h along itself changes nothing.
+    """
     g, n = dn.float() * weight, h * rstd
     return g.sub_(n.mul_((g * n).mean(-1, keepdim=True))).mul_(rstd)
 
@@ -85,6 +94,10 @@ def norm_backward(dn: Tensor, h: Tensor, rstd: Tensor, weight: Tensor) -> Tensor
 def attend(y: Tensor, heads: Heads, places: Places, keep: bool) -> tuple[Tensor, AttentionKept | None]:
     """Attention's output [T, heads * d] for the product y [T, (heads + 2 kv) * d], in y's type; its own
     products too are in that type.
+
+    O = P V,  P = softmax(Q Kᵀ / √d + causal)  (arXiv 1706.03762, equation 1), for each row and each of the kv
+    heads. The g = heads / kv query heads that share keys and values (arXiv 2305.13245) lie one under the
+    other, so Q is [g * width, d] and P [g * width, width]: one product for the group.
     """
     packed, d, kv = places.packed, heads.d, heads.kv_heads
     total, turned = y.shape[0], heads.turned
@@ -112,12 +125,17 @@ def attend(y: Tensor, heads: Heads, places: Places, keep: bool) -> tuple[Tensor,
 
 
 def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Places) -> Tensor:
-    """dy [T, (heads + 2 kv) * d] for the gradient [T, heads * d] of attention's output."""
+    """dy [T, (heads + 2 kv) * d] for the gradient [T, heads * d] of attention's output.
+
+    dV = Pᵀ dO;  dP = dO Vᵀ;  dS = P ⊙ (dP − rowsum(P ⊙ dP)) / √d;  dQ = dS K;  dK = dSᵀ Q  (FlashAttention,
+    arXiv 2205.14135, appendix B.2). As query heads lie one under the other, Pᵀ and dSᵀ sum over a group's.
+    """
     packed, d, kv, turned = places.packed, heads.d, heads.kv_heads, heads.turned
     total, rows, width = d_out.shape[0], packed.rows, packed.width
     weights = kept.weights
     if weights is None:
         weights = _weights(kept.q, kept.k, places.mask, d)
+    # dO [rows * kv, g * width, d]: a row's copy of a shared beginning was read and thrown away, so it gets 0.
     do = d_out.index_select(0, packed.side_by_side).mul_(packed.own.to(d_out.dtype)[:, None])
     do = do.view(rows, width, kv, -1, d)
     do = do.permute(0, 2, 3, 1, 4).reshape(rows * kv, -1, d)
@@ -130,10 +148,11 @@ def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Pl
     side = side.view(rows * width, heads.all, d)
     full = side.index_select(0, packed.end_to_end)
     if len(packed.common):
+        # Keys and values of a shared beginning serve several rows: their gradients add up, [S, all * d].
         others = side.index_select(0, packed.copies.flatten()).view(*packed.copies.shape, heads.all * d)
         others = torch.einsum("skn,sk->sn", others, packed.copied.to(others.dtype))
         full[packed.common] += others.view(-1, heads.all, d)
-    full[packed.real :] = 0
+    full[packed.real :] = 0  # the token of no row
     dqk = torch.empty(total, turned, d, device=d_out.device)
     turn(full[:, :turned].float(), places.cos, -places.sin, dqk)
     if heads.norms is not None:

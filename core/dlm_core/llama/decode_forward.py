@@ -165,6 +165,7 @@ class LeanBase:
             if layer.q_norm is not None and layer.k_norm is not None:
                 heads[:, : shape.heads] = self._norm(heads[:, : shape.heads], layer.q_norm)
                 heads[:, shape.heads : rotated] = self._norm(heads[:, shape.heads : rotated], layer.k_norm)
+            # Queries and keys, [T, heads + kv, 2, d / 2]: x cos + swap(x) (−sin, sin), arXiv 2104.09864.
             halves = heads[:, :rotated].view(rows, rotated, 2, size // 2)
             torch.addcmul(halves * cosine, halves.flip(2), sine, out=halves)
             mixed = attend(number, heads[:, : shape.heads], heads[:, shape.heads :])

@@ -93,6 +93,8 @@ class OutputHead:
 def _answered(logits: Tensor, targets: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
     """Losses of `targets` [n] at logits [n, vocabulary], and whether each was the likeliest. The logits
     become the gradient of the losses times `scales` [n].
+
+    L = log Σ_j e^(z_j) − z_t,  dL/dz = softmax(z) − onehot(t); the largest logit is taken off first.
     """
     best, where = logits.max(-1, keepdim=True)
     right = logits.gather(-1, targets[:, None])
@@ -106,6 +108,9 @@ def _answered(logits: Tensor, targets: Tensor, scales: Tensor) -> tuple[Tensor, 
 def _diverged(logits: Tensor, base: Tensor, scale: float) -> Tensor:
     """KL(adapted ‖ base) per place [m] in nats for logits and the base's log-probabilities [m, vocabulary].
     The logits become the gradient of the sum over places times `scale`.
+
+    With p = softmax(z) and q the base's, KL = Σ_j p_j (log p_j − log q_j) and
+    dKL/dz_j = p_j (log p_j − log q_j − KL).
     """
     adapted = torch.log_softmax(logits, -1)
     weights = torch.exp(adapted, out=logits)

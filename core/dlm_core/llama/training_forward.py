@@ -279,6 +279,8 @@ class LeanForward:
         ):
             layer, lowest = self.layers[number], number == self._lowest
             d = layer.down.backward(dh.to(self.dtype), fed.down, weights[layer.down.columns], gradients)
+            # d [T, d_ff] is that of w = silu(gate) ⊙ up (SwiGLU, arXiv 2002.05202): dup = d ⊙ silu(gate),
+            # dgate = d ⊙ up ⊙ silu'(gate), silu'(z) = σ(z) (1 + z (1 − σ(z))).
             gate, up = fed.projected.chunk(2, -1)
             d_projected = torch.empty_like(fed.projected)
             d_gate, d_up = d_projected.chunk(2, -1)

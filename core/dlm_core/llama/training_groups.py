@@ -141,7 +141,10 @@ class Group:
         ]
 
     def forward(self, x: Tensor, weights: Tensor, record: Record | None) -> tuple[Tensor, Kept | None]:
-        """y [T, sum of d_out] for x [T, d_in]; `weights` [T, R] are routing weights times alpha / r."""
+        """y [T, sum of d_out] for x [T, d_in]; `weights` [T, R] are routing weights times alpha / r.
+
+        [a | z] = x [A; W_g]ᵀ      s = σ((z + b) · scale)      h = a ⊙ weights ⊙ [s | 1]      y = x Wᵀ + h Bᵀ
+        """
         y = x @ self.turned if self.bias is None else torch.addmm(self.bias, x, self.turned)
         if not self.rank:
             return y, None
@@ -160,7 +163,10 @@ class Group:
         return y, Kept(x, a, openness, hidden)
 
     def backward(self, dy: Tensor, kept: Kept | None, weights: Tensor, gradients: "Gradients") -> Tensor:
-        """dx [T, d_in] for dy [T, sum of d_out]; hands the adapters' gradients to `gradients`."""
+        """dx [T, d_in] for dy [T, sum of d_out]; hands the adapters' gradients to `gradients`.
+
+        dx = dy W + [da | dz] [A; W_g]
+        """
         dx = dy @ self.weight
         dproduct = self.learn(dy, kept, weights, gradients)
         return dx if dproduct is None else dx.addmm_(dproduct, self.read)
@@ -168,6 +174,9 @@ class Group:
     def learn(self, dy: Tensor, kept: Kept | None, weights: Tensor, gradients: "Gradients") -> Tensor | None:
         """The backward without dx, for where nothing below learns. Gives the gradient [T, R + G] of what
         `read` gave, None where no adapter sits here.
+
+            dh = dy B ⊙ weights      da = dh ⊙ [s | 1]      dz = dh ⊙ a ⊙ s (1 − s) · scale
+            d[A; W_g] = [da | dz]ᵀ x      db = Σ_T dz      dBᵀ = hᵀ dy
         """
         if kept is None:
             return None
