@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_core.safetext import visible, visible_line
+from dlm_core.safetext import visible, visible_line, whole
 
 
 def test_an_escape_sequence_is_shown_and_not_obeyed() -> None:
@@ -47,3 +47,17 @@ def test_no_control_character_survives(text: str) -> None:
 def test_a_stream_may_be_cut_anywhere(text: str, cut: int) -> None:
     at = cut % (len(text) + 1)
     assert visible(text[:at]) + visible(text[at:]) == visible(text)
+
+
+@given(
+    st.text(st.characters(), max_size=20)
+    | st.binary(max_size=20).map(lambda b: b.decode(errors="surrogateescape"))
+)
+def test_whole_text_can_always_be_encoded_and_good_text_stays(text: str) -> None:
+    whole(text).encode("utf-8")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        assert "\ufffd" in whole(text)
+    else:
+        assert whole(text) == text

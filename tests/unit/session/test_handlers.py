@@ -262,3 +262,18 @@ async def test_a_dead_engine_fails_a_reply_with_the_way_back_and_restart_is_it(t
         await stage.do("/restart")
         await stage.do("hello")
         assert stage.front.replies[-1].answer is not None
+
+
+@pytest.mark.parametrize(
+    "line", ["caf\udce9 au lait", "/system caf\udce9", "half \ud83d and a pair \ud83d\ude00"]
+)
+async def test_bytes_that_are_no_text_are_asked_as_replacement_characters(tmp_path: Path, line: str) -> None:
+    async with open_session(tmp_path) as stage:
+        stage.session.typed(line)
+        for said in await stage.do(line):
+            assert not isinstance(said, Failed)
+        await stage.do("hi")
+        texts = [message.content for request in generated(stage) for message in request.messages]
+        assert any("\ufffd" in text for text in texts)
+        assert not any("\ud800" <= character <= "\udfff" for text in texts for character in text)
+        assert "pair" not in line or any("pair \U0001f600" in text for text in texts)
