@@ -1,6 +1,6 @@
 """The editor keeps the bytes of what it opens, and treats what a reader sees as one character as one."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -9,12 +9,21 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
 from textual._cells import cell_width_to_column_index
+from wcwidth import iter_graphemes
 
 from dlm_core.document.lines import Lines, normalised
 from dlm_tui.session import drafts
 from dlm_tui.widgets.area_document import AreaDocument
 from dlm_tui.widgets.area_rows import RowPlaces
-from dlm_tui.widgets.graphemes import ClusterText, after, before, column_at, in_cells, shown, snapped
+from dlm_tui.widgets.graphemes import (
+    ClusterText,
+    after,
+    before,
+    column_at,
+    in_cells,
+    shown,
+    snapped,
+)
 from tests.tui.app.conftest import DOCUMENT, Open
 
 FAMILY, SKIN, HEART, FLAG = "👨‍👩‍👧‍👦", "👩🏽", "❤️", "🇩🇪"
@@ -157,6 +166,19 @@ def test_a_cluster_is_one_character_of_its_own_width(cluster: str) -> None:
     assert column_at(line, 1, 2, cell_width_to_column_index) == 1
     assert column_at(line, 1 + width, 2, cell_width_to_column_index) == 1 + len(cluster)
     assert shown(line) == line
+
+
+@given(
+    st.text(
+        st.sampled_from("ab ❤中각\u1100\u11a8\u0301\u200d\ufe0f👩🏽🇩🇪☕\u0600\u0915\u093f\r\t\xa9"),
+        max_size=30,
+    )
+)
+def test_clusters_are_those_of_the_library_wherever_they_are_looked_for(line: str) -> None:
+    clusters = list(iter_graphemes(line))
+    cells = in_cells(line)
+    assert len(cells.text) == len(clusters)
+    assert [cells.column(i) for i in range(len(clusters) + 1)] == [*accumulate(map(len, clusters), initial=0)]
 
 
 def test_a_joiner_alone_is_shown_as_a_sign_and_columns_stay() -> None:
