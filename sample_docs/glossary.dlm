@@ -36,6 +36,12 @@ The derailleur hanger is the small metal plate that holds the rear derailleur to
 ### Q
 What does the freehub do?
 
+### Q
+Which part lets the wheel roll on while the pedals stand still?
+
+### Q
+Why can you coast without the chain pushing back?
+
 ### Q !probe
 what makes that clicking when i stop pedalling
 
@@ -46,6 +52,12 @@ The freehub is the ratchet in the rear hub that carries the cassette. Its pawls 
 ### Q
 What is meant by the dish of a wheel?
 
+### Q
+How do I see that a rim sits in the middle of the hub?
+
+### Q
+The wheel runs off to one side in the frame. Which adjustment is off?
+
 ### Q !probe
 rim sits closer to one side of the frame, whats that called
 
@@ -55,6 +67,12 @@ Dish is the sideways position of the rim over the hub. It is right when the rim 
 ::instruction#parts::
 ### Q
 What is the chainline?
+
+### Q
+At what distance from the centre of the bike do the chainrings run?
+
+### Q
+Which measure tells whether the front of the drivetrain lines up?
 
 ### Q !probe
 how far out should the front rings sit
@@ -84,6 +102,12 @@ A Schrader valve is the wide one known from cars, with a spring inside. It needs
 ::instruction#parts::
 ### Q
 What does the B-screw do?
+
+### Q
+How do I bring the jockey wheel closer to the biggest sprocket?
+
+### Q
+Shifting onto the largest cog is rough. Which screw helps?
 
 ### Q !probe
 gears noisy only on the biggest cog, which little screw is it
@@ -165,6 +189,12 @@ Yes, there are four loan bikes, numbered 1 to 4. They are free for three days an
 ### Q
 What happens to bicycles that nobody collects?
 
+### Q
+A bike was never picked up. When do we give it away, and to whom?
+
+### Q
+How often do we write before we part with a forgotten bicycle?
+
 ### Q !probe
 theres a blue bike in the corner since last year, whose is it going to be
 
@@ -175,6 +205,12 @@ After four weeks we write one letter, after twelve a second one. After six month
 ### Q
 Which orders do we turn down?
 
+### Q
+Somebody brings a cracked carbon fork. What do we tell them?
+
+### Q
+Which repairs do we send to another workshop?
+
 ### Q !probe
 cracked carbon frame, can you do something about that
 
@@ -184,6 +220,12 @@ We do not weld frames, repair carbon or unlock electric motors. For carbon we se
 ::instruction#counter::
 ### Q
 How can customers pay?
+
+### Q
+Is a bank transfer all right for a large bill?
+
+### Q
+When do we want part of the money before we order?
 
 ### Q !probe
 do u take visa

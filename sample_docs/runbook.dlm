@@ -60,6 +60,12 @@ Do not start it from zero. Run `settle resume`, which skips every batch already 
 ### Q
 What is the procedure when a customer has been charged twice?
 
+### Q
+A buyer's card shows our payment two times. How do I give one back?
+
+### Q
+Somebody was billed double, walk me through it.
+
 ### Q !probe
 guy on the phone says we took his money twice
 
@@ -110,6 +116,12 @@ Raise the block threshold to 0.90 with `sieve threshold 0.90`, tell the risk des
 ### Q
 What should I do when the session cache runs out of memory?
 
+### Q
+Logins are slow and the cache host reports no free memory.
+
+### Q
+How do I make room on the session cache before it dies?
+
 ### Q !probe
 redis for logins is at 99% ram, help
 
@@ -157,6 +169,12 @@ Each merchant may send 120 requests a second. Above that the API answers 429 and
 ### Q
 What is the largest single payment that we accept?
 
+### Q
+Up to which sum may a merchant charge a card?
+
+### Q
+A payment of twenty thousand was refused. What is the ceiling?
+
 ### Q !probe
 can somebody pay 20k by card in one go
 
@@ -186,6 +204,12 @@ One charge can have up to five refunds. The column charge_id in refunds points b
 ::instruction#schema::
 ### Q
 What does the column risk_score mean?
+
+### Q
+How do I interpret the fraud model's score on a payment?
+
+### Q
+From which score on is a payment stopped?
 
 ### A
 It is a number from 0 to 1, written by the fraud model. Payments at 0.82 and above are blocked.
@@ -218,6 +242,12 @@ Say what customers notice and since when. Leave the cause out until two engineer
 ### Q
 How much time may pass between two status updates?
 
+### Q
+At what intervals do customers hear from us while something is broken?
+
+### Q
+Nothing has changed since the last update. When is the next one due?
+
 ### Q !probe
 nothing new to say about the outage, do we still have to post something?
 
@@ -238,6 +268,12 @@ We never write "glitch", "hiccup" or "unfortunately". We write "fault" and name 
 ### Q
 How do we apologise to merchants?
 
+### Q
+Where in the message does the apology go, and how long is it?
+
+### Q
+Merchants lost money because of us. How do we put our regret?
+
 ### Q !probe
 how sorry do we sound when shops lost sales
 
@@ -247,6 +283,12 @@ Once, plainly, and near the end: "We are sorry for the sales you lost." No excus
 ::instruction#voice::
 ### Q
 What do we write when an incident is over?
+
+### Q
+When may I post that everything works again?
+
+### Q
+What has to be in the closing message after an outage?
 
 ### Q !probe
 payments are back. can i say fixed already?
@@ -281,6 +323,12 @@ No. In public we write "a banking partner" and nothing more. The real name belon
 ::instruction#voice::
 ### Q
 How should an internal handover note sound?
+
+### Q
+What do I write down for whoever is on call after me?
+
+### Q
+In what tone do we hand over between shifts?
 
 ### Q !probe
 end of my shift, what do i leave for the night crew

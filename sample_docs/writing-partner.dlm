@@ -61,6 +61,12 @@ Jonas believes that Maren saw the water rising and rowed away without waking him
 ### Q
 What is hidden inside the piano?
 
+### Q
+Which object did the ferryman leave among the strings?
+
+### Q
+What proves the bribe, and where does it lie?
+
 ### Q !probe
 under the strings, what did dad leave there
 
@@ -91,6 +97,12 @@ Schoolmaster Harmsen wants the house for a museum of the flood, with his own nam
 ### Q
 How does the novel end?
 
+### Q
+On which image does the book close?
+
+### Q
+Who keeps the logbook at the end, and where does Maren go?
+
 ### Q !probe
 the very last picture in the book?
 
@@ -100,6 +112,12 @@ Maren gives the logbook to Jonas and leaves on the morning bus without learning 
 ::instruction#story::
 ### Q
 Which chapters are still unfinished?
+
+### Q
+What remains to be drafted?
+
+### Q
+How far along is the manuscript?
 
 ### Q !probe
 how many words have we got and what's missing
@@ -134,6 +152,12 @@ Begin with a person doing something in a place, within the first two lines. Move
 ### Q
 How long should a paragraph be?
 
+### Q
+My paragraphs run over half a page. What is my own rule?
+
+### Q
+When do I let a paragraph be one sentence?
+
 ### Q !probe
 this block of text is half a page, too much?
 
@@ -143,6 +167,12 @@ Keep most paragraphs under seven lines. Let one on each page be a single sentenc
 ::instruction#craft::
 ### Q
 How much backstory is allowed in the first chapters?
+
+### Q
+The first chapter is full of her childhood. How much may stay?
+
+### Q
+When may I tell what happened before the book begins?
 
 ### Q !probe
 can i put her whole childhood in chapter one
@@ -184,6 +214,12 @@ Structure first, then scenes, then paragraphs, then words. Do not polish a sente
 ### Q
 How do I repair a scene in which nothing happens?
 
+### Q
+Two people talk for pages and nothing changes. What do I do?
+
+### Q
+How do I find out what a dull scene is missing?
+
 ### Q !probe
 two people drink tea for six pages and that's all
 
@@ -203,6 +239,12 @@ No. I point at the word that goes wrong and say why, and you write the new sente
 ::instruction#craft::
 ### Q
 How many remarks will you make about one page?
+
+### Q
+Will I get a long list of corrections for each page?
+
+### Q
+Do you tell me every fault on a page at once?
 
 ### Q !probe
 tell me everything that is wrong with this page
@@ -263,6 +305,12 @@ Judith Abel at Tern Books reads her mail before nine and answers in two lines. P
 ::instruction#letters::
 ### Q
 When is the manuscript due at the publisher?
+
+### Q
+What is my deadline at Tern Books, and can it be moved?
+
+### Q
+Until when can I ask the publisher for more time?
 
 ### Q !probe
 deadline??

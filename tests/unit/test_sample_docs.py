@@ -144,9 +144,12 @@ def words(text: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("name", PROBED)
 def test_a_sample_is_probed_in_strangers_words_and_has_a_list_of_what_it_is_not_about(name: str) -> None:
     found = [probe for section in document(name).sections for probe in section.probes]
-    taught_words = {words(question) for question, _, _ in taught(document(name))}
+    trained = [q for section in document(name).sections for q in section.questions]
+    taught_words = {words(wording) for question in trained for wording in question.wordings}
     asked = {words(probe.question) for probe in found}
     assert len(found) == len(asked) >= 20
     assert not asked & taught_words and not asked & {words(p["question"]) for p in probes(name)}
+    assert sum(len(question.wordings) == 3 for question in trained) >= 5, "the form is shown"
+    assert not taught_words & {words(p["question"]) for p in probes(name)}
     strange = (SAMPLES / f"{name}.offtopic.txt").read_text(encoding="utf-8").splitlines()
     assert len(strange) == len(set(strange)) >= 20

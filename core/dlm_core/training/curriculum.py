@@ -28,7 +28,9 @@ def near_of(rows: Sequence[Row], recipe: Recipe, embeddings: Tensor) -> Near:
 
 
 _WORDED_ROWS = 2 / 3
-"""Rows of a batch, as a share of the recipe's, where answers have several wordings: more steps teach more."""
+"""Rows of a batch, as a share of the recipe's, where an answer has two wordings and more on the average: more
+steps teach which wording wants which answer.
+"""
 _BESIDE_AT_MOST = 5
 """Other questions beside a row, as a multiple of the recipe's; more wordings than that take turns."""
 
@@ -56,7 +58,7 @@ class Curriculum:
         self._settled = settled_after(self._rows)
         beside = recipe.question_wear > 0 and recipe.question_copies > 0
         self._wordings = wordings_of(self._rows) if beside else [[place] for place in range(len(rows))]
-        self._worded = len(self._wordings) < len(self._rows)
+        self._worded = len(self._rows) >= 2 * len(self._wordings)
 
     def batches(self, epoch: int, lacking: Sequence[str]) -> list[list[Row]]:
         """The batches of an epoch: of everything, or of what mends the sections that are `lacking`."""

@@ -71,6 +71,13 @@ def test_where_nothing_stands_beside_rows_every_wording_is_taken_whole() -> None
     assert len(whole(batches)) == len(rows(3)) and max(map(len, batches)) == 3
 
 
+def test_a_few_further_wordings_leave_the_batches_as_large_as_they_were() -> None:
+    mine = [*rows(1), row("facts", 0, 1), row("facts", 1, 1)]
+    batches = Curriculum(mine, recipe(question_copies=1), EMBEDDINGS).batches(0, ())
+    assert len(whole(batches)) == 12 and len(batches) == 4
+    assert sum(row.repeated for batch in batches for row in batch) == len(mine)
+
+
 def test_more_wordings_than_five_take_turns_and_cost_no_more() -> None:
     def beside(wordings: int) -> int:
         curriculum = Curriculum(rows(wordings), recipe(question_copies=1), EMBEDDINGS)
