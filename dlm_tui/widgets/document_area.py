@@ -419,12 +419,9 @@ class DocumentArea(ClusterArea):
 
     def _wording_mark(self, line: int) -> Segment:
         """A quiet sign at an answer that is asked for in one wording alone."""
-        if line < 0:
-            return Segment(" ")
-        raw = self.document.get_line(line)
-        after, _ = read_line(raw, self.state_at(line), self._adapters)
-        once = asks_once(raw, after)
-        return Segment("·", Style(color=self._looks.theme.spec.colors.secondary)) if once else Segment(" ")
+        raw = self.document.get_line(max(line, 0))
+        once = line >= 0 and asks_once(raw, read_line(raw, self.state_at(line), self._adapters)[0])
+        return Segment("·" if once else " ", Style(color=self._looks.theme.spec.colors.secondary))
 
     def _section_mark(self, line: int) -> Segment:
         raw, state = self.document.get_line(line), self.state_at(line)
