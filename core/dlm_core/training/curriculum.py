@@ -27,10 +27,6 @@ def near_of(rows: Sequence[Row], recipe: Recipe, embeddings: Tensor) -> Near:
     return near_tokens(embeddings, [t for row in rows for t in row.ids[slice(*row.question)]])
 
 
-_WORDED_ROWS = 2 / 3
-"""Rows of a batch, as a share of the recipe's, where an answer has two wordings and more on the average: more
-steps teach which wording wants which answer.
-"""
 _BESIDE_AT_MOST = 5
 """Other questions beside a row, as a multiple of the recipe's; more wordings than that take turns."""
 
@@ -58,7 +54,6 @@ class Curriculum:
         self._settled = settled_after(self._rows)
         beside = recipe.question_wear > 0 and recipe.question_copies > 0
         self._wordings = wordings_of(self._rows) if beside else [[place] for place in range(len(rows))]
-        self._worded = len(self._rows) >= 2 * len(self._wordings)
 
     def batches(self, epoch: int, lacking: Sequence[str]) -> list[list[Row]]:
         """The batches of an epoch: of everything, or of what mends the sections that are `lacking`."""
@@ -88,12 +83,11 @@ class Curriculum:
 
     def _whole(self, worn: Sequence[Row], epoch: int) -> list[list[int]]:
         """Batches of an epoch that takes every answer, by the rows' places."""
-        rows = self._recipe.max_rows
         return plan_epoch(
             sorted(places[(epoch + turn) % len(places)] for turn, places in enumerate(self._wordings)),
             lambda i: len(worn[i].ids),
             token_budget=self._recipe.token_budget,
-            max_rows=max(1, round(rows * _WORDED_ROWS)) if self._worded else rows,
+            max_rows=self._recipe.max_rows,
             seed=self._recipe.seed,
             epoch=epoch,
             owner=lambda i: worn[i].adapter,

@@ -63,7 +63,7 @@ def test_every_wording_comes_up_in_every_epoch_beside_others_up_to_where_its_ans
     assert len(beside) == len(rows(3))
     assert {sum(row.loss) for row in beside} == {3}
     assert set(Counter(map(answer, beside)).values()) <= {2, 3, 4}
-    assert len(batches) == 6, "two answers a step instead of three"
+    assert len(batches) == 4, "three answers a step, as ever"
 
 
 def test_where_nothing_stands_beside_rows_every_wording_is_taken_whole() -> None:
