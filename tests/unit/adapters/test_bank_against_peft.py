@@ -103,6 +103,7 @@ def test_lora_adapters_give_the_logits_of_peft(architecture: str, tmp_path: Path
     ],
     ids=lambda g: "-".join(g) or "plain",
 )
+@pytest.mark.slow
 def test_disel_adapters_give_the_logits_of_the_disel_package(
     architecture: str, gate: dict[str, Any], tmp_path: Path
 ) -> None:

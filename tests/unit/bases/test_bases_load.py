@@ -135,6 +135,7 @@ def drop_tokenizer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [truncate, drop_weights, spoil_config, make_encoder, drop_tokenizer])
+@pytest.mark.slow
 def test_a_folder_that_is_no_base_is_an_error_for_a_person(
     make_base_folder: MakeFolder, spoil: Callable[[Path], None]
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_wrong_method_or_rate_is_a_misuse(
     assert refused.exit_code == 2 and "Error:" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_report_is_written_where_it_is_asked_for(
     run: Run, document: Path, tmp_path: Path, comparing: Comparing
 ) -> None:

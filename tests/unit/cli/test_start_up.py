@@ -40,6 +40,7 @@ print("\\n" + json.dumps([name for name in HEAVY if name in sys.modules]))
     ],
     ids=lambda command: command[0],
 )
+@pytest.mark.slow
 def test_no_heavy_library_is_imported(command: list[str], document: Path, tmp_path: Path) -> None:
     words = [word.format(document=document, folder=tmp_path) for word in command]
     program = PROGRAM.replace("HEAVY", repr(HEAVY))

@@ -161,6 +161,7 @@ main()
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])
+@pytest.mark.slow
 def test_a_terminal_gets_a_bar_with_eta_and_figures(document: Path, no_color: str) -> None:
     program = """
 import sys

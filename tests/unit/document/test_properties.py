@@ -62,6 +62,7 @@ def test_any_text_gives_a_document_or_diagnostics(text: str) -> None:
 
 @given(lines, lines)
 @settings(max_examples=300)
+@pytest.mark.slow
 def test_any_frontmatter_and_body_give_a_document_or_diagnostics(front: list[str], body: list[str]) -> None:
     text = "\n".join(["---", *front, "---", *body])
     check(parse_text(text), text)
@@ -74,6 +75,7 @@ def test_any_body_gives_a_document_or_diagnostics(body: str) -> None:
 
 
 @given(bodies)
+@pytest.mark.slow
 def test_line_ends_do_not_change_what_is_read(body: str) -> None:
     unix = (TWO + body).replace("\r", "")
     assert parse_text(unix) == parse_text(unix.replace("\n", "\r\n"))
@@ -108,6 +110,7 @@ good_sections = st.one_of(
 
 
 @given(st.lists(good_sections, max_size=6))
+@pytest.mark.slow
 def test_rendering_a_document_gives_the_same_document(sections: list[str]) -> None:
     text = TWO + "\n".join(["intro", *sections])
     document = parse_text(text).document
@@ -133,6 +136,7 @@ def test_any_system_prompt_survives_rendering(prompt: str) -> None:
 
 @given(bodies)
 @settings(max_examples=200)
+@pytest.mark.slow
 def test_the_highlighter_takes_any_text_and_its_spans_are_in_order(text: str) -> None:
     state = START
     for line in (TWO + text).split("\n"):
@@ -167,6 +171,7 @@ def test_migrating_anything_gives_bytes_or_a_document_error(raw: bytes) -> None:
         "\t::prose::\n",
     ],
 )
+@pytest.mark.slow
 def test_time_grows_no_faster_than_the_text(line: str) -> None:
     def seconds(size: int) -> float:
         text = FRONT + "---\n::instruction::\n" + line * (size // len(line))

@@ -31,6 +31,7 @@ def gate_files(desk: Desk) -> set[str]:
     return set() if folder is None else {p.name for p in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_trained_gate_routes_by_the_prompt(desk: Desk) -> None:
     desk.open(gate=GATE).train()
     found = desk.of(GateTrained)[0]
@@ -48,6 +49,7 @@ def test_a_trained_gate_routes_by_the_prompt(desk: Desk) -> None:
         assert sum(routing.weights.values()) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_a_cold_start_is_uniform_said_and_recorded(desk: Desk) -> None:
     desk.open(gate=GATE | {"cold_start_floor": 3}).train()
     said = [e for e in desk.of(Log) if e.code == "cold_start"]
@@ -72,6 +74,7 @@ def test_more_sections_end_a_cold_start(desk: Desk) -> None:
     assert desk.ask("What is the port?")[0].routing.mode == "auto"
 
 
+@pytest.mark.slow
 def test_a_gate_that_fails_leaves_the_adapters_committed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise GateTrainingError("the adapter gate's loss is not finite at step 3", "lower `training.gate.lr`")
@@ -89,6 +92,7 @@ def test_a_gate_that_fails_leaves_the_adapters_committed(desk: Desk, monkeypatch
     assert desk.of(GateTrained)[-1].mode == "trained" and desk.hashes() == before
 
 
+@pytest.mark.slow
 def test_new_questions_train_the_gate_and_answers_alone_do_not(desk: Desk) -> None:
     desk.open(gate=GATE).train()
     desk.write(BODY.replace("8443.", "9090."), gate=GATE)
@@ -99,6 +103,7 @@ def test_new_questions_train_the_gate_and_answers_alone_do_not(desk: Desk) -> No
     assert len(desk.of(GateTrained)) == 2
 
 
+@pytest.mark.slow
 def test_a_gate_switched_on_later_trains_alone(desk: Desk) -> None:
     desk.open().train()
     before = desk.hashes()
@@ -111,6 +116,7 @@ def test_a_gate_switched_on_later_trains_alone(desk: Desk) -> None:
     assert desk.ask("What is the port?")[0].routing.mode == "uniform"
 
 
+@pytest.mark.slow
 def test_a_damaged_gate_is_uniform_with_a_warning(desk: Desk) -> None:
     desk.open(gate=GATE).train()
     folder = Store.open(DLM_ID, desk.home, create=False).snapshot().gate_dir()
@@ -123,6 +129,7 @@ def test_a_damaged_gate_is_uniform_with_a_warning(desk: Desk) -> None:
     assert reply.finish_reason in ("stop", "length")
 
 
+@pytest.mark.slow
 def test_a_damaged_adapter_leaves_the_rest_answering(desk: Desk) -> None:
     desk.open(gate=GATE).train()
     before = desk.hashes()
@@ -152,6 +159,7 @@ def test_another_base_is_told_and_answers_bare(desk: Desk, tmp_path: Any) -> Non
     assert desk.ask("What is the port?")[0].routing.mode == "auto"
 
 
+@pytest.mark.slow
 def test_explaining_names_the_nearest_trained_question(desk: Desk) -> None:
     from dlm_core.requests import Message, RoutingChoice
 
@@ -162,6 +170,7 @@ def test_explaining_names_the_nearest_trained_question(desk: Desk) -> None:
     assert len(why.neighbours) == 3 and why.routing.mode == "auto"
 
 
+@pytest.mark.slow
 def test_collapse_is_warned_about(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.open(gate=GATE | {"entropy_lambda": 10.0, "lr": 0.05})
     desk.train()

@@ -74,6 +74,7 @@ def test_a_question_that_fills_the_row_is_left_out(desk: Desk) -> None:
     assert lost(desk) == ["", "left_out"] and "left out" in ended.reason
 
 
+@pytest.mark.slow
 def test_preferences_are_counted_and_named_as_what_they_are(desk: Desk) -> None:
     settings = {"preference": {"hyperparams": {"learning_rate": 0.0000001, "num_epochs": 2}}}
     ended = desk.open(PAIR, **FLAT, **settings).train()

@@ -62,6 +62,7 @@ def test_training_lowers_the_loss_and_learns_the_answers(desk: Desk) -> None:
         assert desk.ask(question)[2].reply == answer
 
 
+@pytest.mark.slow
 def test_training_goes_on_to_the_least_number_of_epochs_and_mends_nothing_before(desk: Desk) -> None:
     body = BODY
     for long, short in (("8443.", "a"), ("Team Ada.", "b"), ("Ahoy!", "c"), ("Fair winds!", "d")):
@@ -167,6 +168,7 @@ def test_a_run_stopped_among_its_preferences_resumes_too(desk: Desk, after: int)
     assert snapshot(broken).extra["recall"] == snapshot(desk).extra["recall"]
 
 
+@pytest.mark.slow
 def test_stopping_leaves_the_version_before(desk: Desk) -> None:
     desk.open().train()
     before = desk.hashes()
@@ -176,6 +178,7 @@ def test_stopping_leaves_the_version_before(desk: Desk) -> None:
     assert ended.versions == {"facts": "v0001", "tone": "v0001"}
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_adapters_on_other_layers_is_not_resumed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +190,7 @@ def test_a_checkpoint_of_adapters_on_other_layers_is_not_resumed(
     assert desk.train().status == "done"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_document_is_not_resumed(desk: Desk) -> None:
     with pytest.raises(TrainingError, match="no run was stopped"):
         desk.open().train(resume=True)
@@ -200,6 +204,7 @@ def test_a_checkpoint_of_another_document_is_not_resumed(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("gate", [True, False])
+@pytest.mark.slow
 def test_without_a_change_nothing_runs(desk: Desk, gate: bool) -> None:
     desk.open(gate={"enabled": gate, "cold_start_floor": 2, "steps": 5}).train()
     before = snapshot(desk)
@@ -210,6 +215,7 @@ def test_without_a_change_nothing_runs(desk: Desk, gate: bool) -> None:
     assert not desk.of(TrainStep) and not desk.of(GateTrained)
 
 
+@pytest.mark.slow
 def test_one_adapter_alone_has_no_gate_and_nothing_left_to_do(desk: Desk) -> None:
     body = "::instruction::\n### Q\nWhat is the port?\n### A\n8443.\n"
     desk.open(body, adapters={}).train()
@@ -230,6 +236,7 @@ def test_an_edit_trains_its_adapter_alone(desk: Desk) -> None:
     assert desk.of(RunPlanned)[-1].rows == {"tone": 2}, "the edited row and one replayed"
 
 
+@pytest.mark.slow
 def test_a_removed_section_alone_trains_nothing(desk: Desk) -> None:
     desk.open().train()
     before = desk.hashes()
@@ -244,6 +251,7 @@ def test_a_removed_section_alone_trains_nothing(desk: Desk) -> None:
     [{"warmup_ratio": 0.5}, {"system_prompt": "Be brief."}, {"seed": 7}],
     ids=lambda c: next(iter(c)),
 )
+@pytest.mark.slow
 def test_a_changed_recipe_trains_everything_anew(desk: Desk, change: dict[str, Any]) -> None:
     desk.open().train()
     desk.write(BODY, **change)
@@ -276,18 +284,21 @@ def test_fresh_starts_over(desk: Desk) -> None:
     assert desk.hashes() == before and ended.versions == {"facts": "v0002", "tone": "v0003"}
 
 
+@pytest.mark.slow
 def test_prose_alone_is_learned_by_every_adapter(desk: Desk) -> None:
     desk.open(PROSE).train()
     assert desk.of(RunPlanned)[0].rows == {"facts": 1, "tone": 1}
     assert desk.of(TrainEpoch)[-1].loss < desk.of(TrainEpoch)[0].loss
 
 
+@pytest.mark.slow
 def test_preferences_alone_train_their_adapter(desk: Desk) -> None:
     ended = desk.open(PREFERENCE).train()
     assert ended.status == "done" and desk.of(RunPlanned)[0].rows == {"facts": 0, "tone": 1}
     assert {s.phase for s in desk.of(TrainStep)} == {"preference"}
 
 
+@pytest.mark.slow
 def test_prose_answers_and_preferences_train_together(desk: Desk) -> None:
     desk.open(PROSE + BODY + PREFERENCE).train()
     assert desk.of(RunPlanned)[0].rows == {"facts": 3, "tone": 4}
@@ -295,6 +306,7 @@ def test_prose_answers_and_preferences_train_together(desk: Desk) -> None:
     assert desk.train().reason == "nothing changed since the last run"
 
 
+@pytest.mark.slow
 def test_preferences_that_are_switched_off_do_not_train(desk: Desk) -> None:
     desk.open(BODY + PREFERENCE, preference={"enabled": False}).train()
     assert {s.phase for s in desk.of(TrainStep)} == {"sft"}
@@ -302,6 +314,7 @@ def test_preferences_that_are_switched_off_do_not_train(desk: Desk) -> None:
         desk.another("only").open(PREFERENCE, preference={"enabled": False}).train()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_commits_nothing(desk: Desk) -> None:
     desk.open().train()
     before = desk.hashes()
@@ -349,6 +362,7 @@ def test_validation_keeps_the_best_weights_not_the_last(desk: Desk) -> None:
     assert shorter.hashes() == desk.hashes()
 
 
+@pytest.mark.slow
 def test_a_row_longer_than_the_base_reads_is_cut_and_said(tmp_path: Path) -> None:
     from tests.tiny import make_base_folder
 
@@ -360,6 +374,7 @@ def test_a_row_longer_than_the_base_reads_is_cut_and_said(tmp_path: Path) -> Non
     desk.ask("Who?")
 
 
+@pytest.mark.slow
 def test_chat_works_between_steps_and_changes_nothing(desk: Desk) -> None:
     settings: dict[str, Any] = {"num_epochs": 3, "adapters": {"facts": {"lora_dropout": 0.1}, "tone": {}}}
     desk.open(**settings).train()
@@ -372,6 +387,7 @@ def test_chat_works_between_steps_and_changes_nothing(desk: Desk) -> None:
     assert talking.ask("Hello?")[2].during_run is None
 
 
+@pytest.mark.slow
 def test_the_run_ends_with_what_it_said(desk: Desk) -> None:
     ended = desk.open().train()
     assert isinstance(ended, RunEnded) and ended.recall == desk.of(TrainEpoch)[-1].recall

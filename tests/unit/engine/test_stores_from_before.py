@@ -60,6 +60,7 @@ def test_adapters_and_gate_load_and_reply_as_they_did(before: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes(before: Path) -> None:
     events: list[Event] = []
     engine = an_engine(before, "stopped.dlm", events)

@@ -10,6 +10,7 @@ from dlm_core.store import Store
 from tests.tiny import DLM_ID, Desk
 
 
+@pytest.mark.slow
 def test_the_second_training_leaves_and_names_the_first(desk: Desk) -> None:
     desk.open(num_epochs=1)
     second = desk.new_engine()

@@ -149,6 +149,7 @@ def test_a_rate_at_which_the_loss_runs_away_is_left_out(desk: Desk, monkeypatch:
     assert all(t.learning_rate < 1 for t in found.trials) and "rate_left_out" in desk.codes()
 
 
+@pytest.mark.slow
 def test_a_document_without_answers_or_prose_is_refused(desk: Desk) -> None:
     pair = "::preference#tone::\n### Prompt\nHi?\n### Chosen\nAhoy.\n### Rejected\nHello.\n"
     desk.write(pair)

@@ -46,6 +46,7 @@ def evaluate(desk: Desk, options: EvalOptions | None = None) -> Evaluated:
     return desk.engine.evaluate(options or EvalOptions(), desk.events.append, lambda: False)
 
 
+@pytest.mark.slow
 def test_every_figure_stands_beside_the_base_and_is_kept(trained: Desk, tmp_path: Path) -> None:
     own = tmp_path / "own.txt"
     own.write_text("A page of one's own, with enough words. " * 10)
@@ -87,6 +88,7 @@ def test_the_json_has_the_promised_keys(trained: Desk) -> None:
     assert set(found["openness"]) == {"facts", "tone"}
 
 
+@pytest.mark.slow
 def test_without_probes_what_they_measure_is_left_out_and_said(trained: Desk) -> None:
     trained.path.with_name("doc.probes.yaml").unlink()
     found = evaluate(trained).evaluation
@@ -95,6 +97,7 @@ def test_without_probes_what_they_measure_is_left_out_and_said(trained: Desk) ->
     assert "no_probes" in trained.codes()
 
 
+@pytest.mark.slow
 def test_sections_that_are_not_learned_yet_are_counted(trained: Desk) -> None:
     trained.path.write_text(trained.path.read_text() + "\n::instruction#tone::\n### Q\nNew?\n### A\nYes.\n")
     trained.engine.reload()

@@ -54,6 +54,7 @@ def test_whole_peft_folders_load_in_the_disel_package(trained: Desk, tmp_path: P
     assert (record.rank_gate_mode, record.fidelity, record.coefficients.ranks) == ("dynamic", None, None)
 
 
+@pytest.mark.slow
 def test_a_folded_adapter_loads_in_plain_peft_and_is_what_was_measured(trained: Desk, tmp_path: Path) -> None:
     done = export(trained, tmp_path, "peft", fold=True, choice=PIN)
     theirs = PeftModel.from_pretrained(tiny_model("llama_tied"), done.folder / "facts").eval()
@@ -68,6 +69,7 @@ def test_a_folded_adapter_loads_in_plain_peft_and_is_what_was_measured(trained: 
     assert list(record.adapters) == ["facts"]
 
 
+@pytest.mark.slow
 def test_a_merged_folder_loads_with_its_tokenizer_and_template(trained: Desk, tmp_path: Path) -> None:
     before = engine_logits(trained, {"facts": 0.7, "tone": 0.3})
     done = export(trained, tmp_path, "hf", choice=MIX, quant="f16")
@@ -85,6 +87,7 @@ def test_a_merged_folder_loads_with_its_tokenizer_and_template(trained: Desk, tm
 
 
 @pytest.mark.parametrize("merge", [False, True])
+@pytest.mark.slow
 def test_llama_cpp_says_what_was_exported(trained: Desk, tmp_path: Path, merge: bool) -> None:
     done = export(trained, tmp_path, "gguf", choice=PIN, quant="f32", merge=merge)
     hf = export(trained, tmp_path / "hf", "hf", choice=PIN)
@@ -98,6 +101,7 @@ def test_llama_cpp_says_what_was_exported(trained: Desk, tmp_path: Path, merge: 
         assert runtime.greedy(ids, 12) == greedy(model, ids, 12, chat.base.end_token_ids)
 
 
+@pytest.mark.slow
 def test_an_ollama_folder_has_a_modelfile(
     trained: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +213,7 @@ def test_text_that_became_less_likely_is_warned_about() -> None:
     assert "40.0" in message and not figures(perplexity_export=40.0).faithful
 
 
+@pytest.mark.slow
 def test_beside_coarsely_rounded_weights_b_is_fitted_to_them(
     trained: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def test_llama_cpp_says_what_torch_says(architecture: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("architecture", ["llama_tied", "gemma3"])
+@pytest.mark.slow
 def test_llama_cpp_cuts_text_into_the_same_tokens(architecture: str, tmp_path: Path) -> None:
     written = Written(tmp_path, architecture)
     runtime = LlamaCpp(written.plain)
@@ -125,6 +126,7 @@ def test_what_is_read_back_is_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number_format", ["f16", "bf16", "q8_0", "q4_0", "q5_1"])
+@pytest.mark.slow
 def test_weights_are_stored_in_the_format_asked_for(number_format: str, tmp_path: Path) -> None:
     written = Written(tmp_path, "llama_tied", number_format)
     found = {t.name: t.tensor_type.name.lower() for t in gguf.GGUFReader(written.plain).tensors}

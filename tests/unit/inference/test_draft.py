@@ -98,6 +98,7 @@ def test_a_close_call_is_decided_by_a_step_of_its_own(base: Any, monkeypatch: py
     assert drafted == plain and forwards > 40
 
 
+@pytest.mark.slow
 def test_tokens_drawn_by_chance_keep_their_chances_under_a_draft() -> None:
     """Two tokens from known distributions over a vocabulary of four, a draft that is often wrong."""
     first = torch.tensor([0.1, 0.2, 0.3, 0.4])

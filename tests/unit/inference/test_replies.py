@@ -78,6 +78,7 @@ def test_memory_is_never_reused_under_other_weights(fresh: Desk, forwards: list[
     assert forwards[-1] > 0
 
 
+@pytest.mark.slow
 def test_memory_is_never_reused_under_other_versions(desk: Desk, forwards: list[int]) -> None:
     desk.open().train()
     desk.ask("Say hello.", choice=PIN_TONE)
@@ -244,6 +245,7 @@ def test_a_lora_adapter_counts_as_open(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "gemma3", "gpt2", "opt"])
+@pytest.mark.slow
 def test_other_architectures_train_and_talk_over_two_turns(architecture: str, tmp_path: Path) -> None:
     from tests.tiny import CHATML, make_base_folder
 

@@ -109,6 +109,7 @@ def test_stopping_gives_what_there_is(chat: Chat) -> None:
     assert all(r.timing.tokens for r in found.values()) and len(found) < 5
 
 
+@pytest.mark.slow
 def test_other_shapes_answer_one_by_one(tmp_path: Path) -> None:
     desk = Desk(tmp_path, make_base_folder(tmp_path, "gemma3"))
     chat = chat_of(desk)

@@ -258,6 +258,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 @given(st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
 def test_a_pack_that_was_changed_anywhere_is_refused(
     genuine: bytes, tmp_path: Path, data: st.DataObject
 ) -> None:

@@ -82,6 +82,7 @@ def test_inputs_are_standardised_inside_the_gate() -> None:
     torch.testing.assert_close(standard.std(0, unbiased=False), torch.ones(HIDDEN))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_gate_and_folds_do_not_change_it() -> None:
     x, labels = clouds()
     first, again = fit(x, labels)[0], fit(x, labels)[0]
@@ -159,6 +160,7 @@ def test_a_gate_of_other_adapters_is_uniform_and_of_another_base_refused(tmp_pat
 
 
 @pytest.mark.parametrize("damage", ["torn", "empty", "missing", "config", "keys"])
+@pytest.mark.slow
 def test_a_damaged_gate_is_an_error_in_words(tmp_path: Path, damage: str) -> None:
     x, labels = clouds()
     gate, meta = fit(x, labels)

@@ -105,6 +105,7 @@ def test_the_forward_runs_in_the_number_formats_that_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("settings", "times"), [({}, 1), ({"validation_share": 0.3}, 2)])
+@pytest.mark.slow
 def test_what_the_last_epoch_measured_is_not_measured_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, settings: dict[str, float], times: int
 ) -> None:

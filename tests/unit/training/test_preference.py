@@ -98,6 +98,7 @@ def test_the_chosen_answer_rises_over_the_rejected(desk: Desk, preference: dict[
         assert first.loss > math.log(2)
 
 
+@pytest.mark.slow
 def test_another_adapter_is_not_touched_by_preferences(desk: Desk) -> None:
     body = "::instruction#facts::\n### Q\nWhat?\n### A\nThat.\n\n"
     desk.open(body).train()

@@ -57,6 +57,7 @@ def test_a_plan_says_what_a_run_then_does_and_writes_nothing(desk: Desk) -> None
     assert desk.engine.plan(desk.path, TrainOptions()).adapters == ()
 
 
+@pytest.mark.slow
 def test_a_plan_reads_no_weights(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.open().train()
     desk.write(BODY.replace("Ahoy!", "Ahoy there!"))
@@ -71,6 +72,7 @@ def test_a_plan_reads_no_weights(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     assert planned.changed == {"tone": 1} and planned.memory == known.memory
 
 
+@pytest.mark.slow
 def test_an_adapter_with_another_rank_starts_over_alone(desk: Desk) -> None:
     desk.open().train()
     before = desk.hashes()
@@ -82,6 +84,7 @@ def test_an_adapter_with_another_rank_starts_over_alone(desk: Desk) -> None:
     assert planned.fresh == ("facts",) and "`adapters.facts.lora_r` was 8 and is 4" in planned.reason
 
 
+@pytest.mark.slow
 def test_adapters_come_and_go_without_the_others(desk: Desk) -> None:
     gate: dict[str, Any] = {"gate": GATE}
     desk.open(**gate).train()
@@ -111,6 +114,7 @@ def test_a_new_adapter_and_an_edit_train_in_one_run(desk: Desk) -> None:
     assert broken.of(RunPlanned)[0].fresh == ("extra",)
 
 
+@pytest.mark.slow
 def test_gone_sections_are_replayed_only_where_they_are_kept(desk: Desk) -> None:
     desk.open().train()
     less = BODY.rsplit("::instruction#tone::", 1)[0]
@@ -158,6 +162,7 @@ def test_prose_that_changed_is_gone_through_a_few_times(desk: Desk) -> None:
     assert 0 < desk.of(TrainStep)[-1].step <= MOST_ROUNDS
 
 
+@pytest.mark.slow
 def test_a_version_knows_what_it_came_from(desk: Desk) -> None:
     ended: RunEnded = desk.open().train()
     now = store(desk).snapshot()

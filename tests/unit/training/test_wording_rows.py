@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from dlm_core.document import load
 from dlm_core.events import RunPlanned
 from dlm_core.training.examples import build_rows
@@ -68,6 +70,7 @@ def test_a_probe_put_in_later_leaves_nothing_to_train(desk: Desk) -> None:
     assert desk.hashes() == before
 
 
+@pytest.mark.slow
 def test_a_new_wording_trains_its_section_and_its_adapter_alone(desk: Desk) -> None:
     desk.open(BODY)
     desk.train()
