@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dlm_core.document import Document, Parsed, parse_text
@@ -33,7 +33,7 @@ bodies = lines.map("\n".join)
 
 
 def check(parsed: Parsed, text: str) -> None:
-    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    rows = [row.rstrip("\r") for row in text.removeprefix("\ufeff").split("\n")]
     for diagnostic in parsed.diagnostics:
         span = diagnostic.span
         assert 1 <= span.line <= span.end_line <= len(rows)
@@ -69,6 +69,8 @@ def test_any_frontmatter_and_body_give_a_document_or_diagnostics(front: list[str
 
 
 @given(bodies)
+@example("0\r")
+@example("0\r\r\n")
 @settings(max_examples=300)
 def test_any_body_gives_a_document_or_diagnostics(body: str) -> None:
     check(parse_text(TWO + body), TWO + body)
