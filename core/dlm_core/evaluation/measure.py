@@ -18,7 +18,7 @@ from dlm_core.evaluation.probes import Probe
 from dlm_core.evaluation.search import DocumentSearch
 from dlm_core.evaluation.tally import Tally
 from dlm_core.events import Event, Reply
-from dlm_core.inference.chat import Chat
+from dlm_core.inference.chat import Asked, Chat
 from dlm_core.reports import (
     AdapterRecall,
     Answers,
@@ -98,15 +98,20 @@ class Examiner:
         questions = trained_questions(document)
         asked = len(questions) + len(probes) + len(offtopic)
         tally = Tally(self._emit, 2 * asked + len(texts) + len(own))
-        told = [self._ask_probe(q, tally, "asking the document's questions") for q in questions]
-        retold = [self._ask_probe(p, tally, "asking the probes") for p in probes]
-        strange = {
-            prompt: (
-                self._ask(prompt, REPLY_TOKENS, BASE, tally, "asking off-topic prompts"),
-                self._ask(prompt, REPLY_TOKENS, AUTO, tally, "asking off-topic prompts"),
+        told = self._ask([self._probe(q, AUTO) for q in questions], tally, "asking the document's questions")
+        retold = self._ask([self._probe(p, AUTO) for p in probes], tally, "asking the probes")
+        foreign = self._ask(
+            [_asked(prompt, REPLY_TOKENS, choice) for choice in (BASE, AUTO) for prompt in offtopic],
+            tally,
+            "asking off-topic prompts",
+        )
+        strange = dict(
+            zip(
+                offtopic,
+                zip(foreign[: len(offtopic)], foreign[len(offtopic) :], strict=True),
+                strict=True,
             )
-            for prompt in offtopic
-        }
+        )
         bare = self._bare([*questions, *probes], tally)
         neutral, outside = self._retention(texts, tally, "reading neutral text")
         own_text = self._retention(own, tally, "reading your text")[0] if own else None
@@ -149,20 +154,20 @@ class Examiner:
             replies=_replies(document, probes, retold),
         )
 
-    def _ask_probe(self, probe: Probe, tally: Tally, label: str) -> Reply:
-        return self._ask(probe.question, room_for(probe.answer, self.chat.base), AUTO, tally, label)
+    def _probe(self, probe: Probe, choice: RoutingChoice) -> Asked:
+        return _asked(probe.question, room_for(probe.answer, self.chat.base), choice)
 
-    def _ask(self, question: str, tokens: int, choice: RoutingChoice, tally: Tally, label: str) -> Reply:
-        """The greedy reply to a question."""
-        sampling = Sampling(max_tokens=tokens)
-        reply: Reply | None = None
-        for event in self.chat.generate((Message("user", question),), choice, sampling, self._stop):
-            if isinstance(event, Reply):
-                reply = event
-        if reply is None or reply.finish_reason == "interrupted":
+    def _ask(self, asked: Sequence[Asked], tally: Tally, label: str) -> list[Reply]:
+        """The greedy replies to questions, several under way at a time."""
+        found: dict[int, Reply] = {}
+        for place, reply in self.chat.replies(asked, self._stop):
+            if reply.finish_reason == "interrupted":
+                raise _stopped()
+            found[place] = reply
+            tally.add(label)
+        if len(found) < len(asked):
             raise _stopped()
-        tally.add(label)
-        return reply
+        return [found[place] for place in range(len(asked))]
 
     def _chat_retention(self, strange: Mapping[str, tuple[Reply, Reply]]) -> ChatRetention | None:
         """What is kept on the bundled chat questions, from the replies to them and where these begin."""
@@ -186,12 +191,15 @@ class Examiner:
 
     def _bare(self, probes: Sequence[Probe], tally: Tally) -> list[str]:
         """What the base says without any adapter."""
+        self.chat.bank.use(None)
+        if self.chat.lean is not None:
+            asked = [self._probe(probe, BASE) for probe in probes]
+            return [reply.reply for reply in self._ask(asked, tally, "asking the bare base")]
 
         def tick(replies: int) -> None:
             self._halt()
             tally.add("asking the bare base", replies)
 
-        self.chat.bank.use(None)
         return greedy_replies(self.chat.base, probes, self.chat.system, tick)
 
     def _halt(self) -> None:
@@ -353,6 +361,10 @@ class _Sum:
     @property
     def kl(self) -> float:
         return self._kl / max(self.tokens, 1)
+
+
+def _asked(question: str, tokens: int, choice: RoutingChoice) -> Asked:
+    return Asked((Message("user", question),), choice, Sampling(max_tokens=tokens))
 
 
 def _stopped() -> Stopped:
