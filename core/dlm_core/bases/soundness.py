@@ -24,10 +24,19 @@ def check_tensors(name: str, missing: Iterable[str]) -> None:
 
 
 def check_rows(name: str, tokenizer: Any, rows: int) -> None:
-    """Raise BaseModelError if the tokenizer has tokens beyond the `rows` of the embedding."""
+    """Raise BaseModelError if the tokenizer has tokens beyond the `rows` of the embedding that may come up.
+
+    A special token that the chat template does not write never does: no text becomes one. Converted
+    tokenizers have such leftovers.
+    """
     if max(tokenizer.vocab_size, 1 + max(tokenizer.added_tokens_decoder, default=-1)) <= rows:
         return  # all of a large vocabulary need not be looked at
-    beyond = sorted((int(i), str(token)) for token, i in tokenizer.get_vocab().items() if int(i) >= rows)
+    template, added = str(tokenizer.chat_template or ""), tokenizer.added_tokens_decoder
+    beyond = sorted(
+        (int(i), str(token))
+        for token, i in tokenizer.get_vocab().items()
+        if int(i) >= rows and (int(i) not in added or not added[int(i)].special or str(token) in template)
+    )
     if beyond:
         tokens = _listed([f"{token} ({i})" for i, token in beyond])
         raise BaseModelError(
