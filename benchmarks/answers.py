@@ -1,4 +1,4 @@
-"""Who finds the right answer to a reworded question: the base, search in the document, the trained weights.
+"""Compare who answers a reworded question right: the base, search in the document, the trained weights.
 
     python -m benchmarks.answers                           the sample documents, each trained once
     python -m benchmarks.answers runbook PATH/help.dlm --seed 42 --seed 43 --output answers.json

@@ -94,7 +94,7 @@ CASES: dict[str, tuple[str, Callable[[Desk], Iterable[object]]]] = {
 
 
 def trained(desk: Desk, **options: Any) -> Iterable[object]:
-    """What a training leaves and says, and what the document answers then."""
+    """Return what a training leaves and says, and what the document answers then."""
     desk.events.clear()
     ended = desk.train(**options)
     yield ended.status, ended.reason, ended.recall, dict(ended.retention)

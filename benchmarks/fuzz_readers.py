@@ -93,7 +93,7 @@ def _document_targets() -> list[Target]:
         return True
 
     def edited(data: bytes) -> bool:
-        """What opens in the editor is saved as the same bytes, and its lines are those of diagnostics."""
+        """Check that a text that opens is saved as the same bytes, in the lines of diagnostics."""
         text = data.decode("utf-8")
         area = AreaDocument(text)
         assert area.text == text

@@ -117,14 +117,14 @@ class TextEncoding:
 
     @cached_property
     def _blank_before(self) -> bool:
-        """Whether the tokenizer puts a blank before every text."""
+        """Return True if the tokenizer puts a blank before every text."""
         return self._text([*self._head, *self._head]) != "aa"
 
     def _reads_control(self, text: str) -> bool:
         return bool(self._control_texts.search(text)) or self._has_control(self._parsed(text), text)
 
     def _has_control(self, ids: Sequence[int], text: str) -> bool:
-        """Whether control tokens are among the ids of `text`; the unknown token may stand for characters."""
+        """Return True if `text` has ids of control tokens; the unknown token may stand for characters."""
         unknown = self.tokenizer.unk_token_id
         as_characters = self.control_tokens.get(unknown, "") not in text
         return any(i in self.control_ids and not (i == unknown and as_characters) for i in ids)

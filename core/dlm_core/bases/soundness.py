@@ -1,4 +1,4 @@
-"""What a base must have to work at all, looked at when it is loaded: every tensor, a row for every token, a
+"""Checks that a base can work at all, made when it is loaded: every tensor, a row for every token, a
 chat template that renders, a token that ends a reply.
 """
 
