@@ -104,8 +104,8 @@ class WorkbenchApp(App[int]):
         """Show the palette."""
         from dlm_tui.screens.palette import Palette
 
-        if not Palette.is_open(self):  # type: ignore[arg-type]
-            self.push_screen(Palette(id="--command-palette"))
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())  # without an id: the one before may not be gone yet
 
     def get_default_screen(self) -> Curtain:
         """The first frame, below everything that comes after it."""
@@ -182,6 +182,8 @@ class WorkbenchApp(App[int]):
         self._show(StartScreen(self.state.recent))
 
     def _show(self, screen: "Workbench | StartScreen") -> None:
+        while len(self.screen_stack) > 2:  # a dialog or the palette, opened since this was asked for
+            self.pop_screen()
         if len(self.screen_stack) > 1:
             self.switch_screen(screen)
         else:
@@ -203,7 +205,7 @@ class WorkbenchApp(App[int]):
             self._looks_changed()
 
     def _looks_changed(self) -> None:
-        if self._bench is not None and self._bench.is_mounted:
+        if self._bench is not None and self._bench.is_mounted and self._bench in self.screen_stack:
             for pane in (self._bench.editor, self._bench.dashboard, self._bench.chat):
                 pane.adapters_changed()
             self._bench.title_bar.refresh()

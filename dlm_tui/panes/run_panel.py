@@ -195,9 +195,8 @@ class RunPanel(VerticalScroll):
 
     def redraw(self) -> None:
         """The theme or the adapters changed: what keeps its colours itself draws again."""
-        for plot in self.query(Plot):
-            plot.refresh()
-        self.query_one(HeatMap).refresh()
+        for widget in (*self.query(Plot), *self.query(HeatMap)):
+            widget.refresh()
 
     @on(HeatMap.Pointed)
     def _show_pointed(self, message: HeatMap.Pointed) -> None:

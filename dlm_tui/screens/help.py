@@ -9,10 +9,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from dlm_tui.actions import ACTIONS, Action, Scope, readable
+from dlm_tui.widgets.dialogs import ClosedOnce
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.pane_layout import TITLES, PaneName
 
@@ -26,7 +26,7 @@ _SCOPE_TITLES: Mapping[Scope, str] = {
 KEY_WIDTH = 20
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ClosedOnce[None]):
     """Keys and what they do, those of the current pane first."""
 
     DEFAULT_CSS = """

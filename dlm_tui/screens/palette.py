@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from textual import work
+from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from dlm_tui.actions import ACTIONS, Action, Scope, readable
@@ -16,6 +17,10 @@ Runner = Callable[[], object]
 
 class Palette(CommandPalette):
     """Textual's palette, whose search may come too late: closed at once, it would end the app."""
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Close, once: see `ClosedOnce`, which is no base here as it would hide Textual's styles and keys."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
 
     @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP, exit_on_error=False)
     async def _gather_commands(self, search_value: str) -> None:
@@ -62,6 +67,8 @@ class ActionProvider(Provider):
                 yield action, partial(self._run, screen, action)
 
     async def _run(self, screen: Workbench, action: Action) -> None:
+        if screen not in self.app.screen_stack:  # left between the choice and now
+            return
         target = _target(screen, action)
         if isinstance(target, Pane):
             screen.frame.bring_up(target.pane_name)

@@ -9,19 +9,19 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from dlm_core.events import Why
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.session.bars import bar
 from dlm_tui.session.conversation import Answer
+from dlm_tui.widgets.dialogs import ClosedOnce
 from dlm_tui.widgets.heatmap import HeatMap
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 
 
-class ReplyDetail(ModalScreen[None]):
+class ReplyDetail(ClosedOnce[None]):
     """Everything known of one reply; `a` goes to the next adapter."""
 
     DEFAULT_CSS = """

@@ -295,7 +295,8 @@ class Workbench(Screen[None]):
 
     def action_help(self) -> None:
         """Show what can be done here and now."""
-        self.app.push_screen(HelpScreen(self.frame.here, self.active_bindings))
+        if not isinstance(self.app.screen, HelpScreen):
+            self.app.push_screen(HelpScreen(self.frame.here, self.active_bindings))
 
     async def action_save(self) -> None:
         """Write the document to disk."""

@@ -1,13 +1,15 @@
 """Small dialogs: choose one of a list, answer a question, type a line."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.style import Style
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
@@ -15,6 +17,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from dlm_core.safetext import visible
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,22 @@ class Choice:
     remark: str = ""
 
 
-class Dialog(ModalScreen[str | None]):
+class ClosedOnce(ModalScreen[T]):
+    """A screen that closes once: a second Escape, sent before it is gone, would close what lies below it."""
+
+    def dismiss(self, result: T | None = None) -> AwaitComplete:
+        """Close, with a result for who opened it; nothing, if it is closed already."""
+        if not self.is_current:
+            return AwaitComplete()
+        try:
+            return super().dismiss(result)
+        except (
+            asyncio.InvalidStateError
+        ):  # who waited for the result was cancelled, and the screen is still here
+            return self.app.pop_screen()
+
+
+class Dialog(ClosedOnce[str | None]):
     """A box in the middle of the screen; Escape answers nothing."""
 
     DEFAULT_CSS = """

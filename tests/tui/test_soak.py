@@ -25,8 +25,10 @@ WORKBENCH = (
     "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))"
 )
 PROGRAMS = {"repl": ["-m", "tests.tui.repl.drive"], "workbench": ["-c", WORKBENCH]}
-BYTES = int(os.environ.get("DLM_SOAK_BYTES", "60000"))
-"""Random bytes sent to each program; a million takes a quarter of an hour."""
+BYTES = int(os.environ.get("DLM_SOAK_BYTES", "20000"))
+"""Random bytes sent to each program; a million takes hours."""
+PASTED = int(os.environ.get("DLM_SOAK_PASTE", "2000000"))
+"""Bytes of the large paste; ten million pass too, in two minutes."""
 
 
 class Child:
@@ -64,16 +66,18 @@ class Child:
 
     def settle(self, seconds: float = 60) -> None:
         """Wait until it has been quiet for a moment, or for long enough: a cursor blinks."""
-        deadline, seen = time.monotonic() + seconds, -1
-        while time.monotonic() < deadline and self.written - seen > 200:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             seen = self.written
             time.sleep(0.7)
+            if self.written - seen <= 2000:
+                break
         assert not self.ended.is_set(), self.output[-3000:].decode(errors="replace")
 
     def end(self, number: signal.Signals) -> None:
         """End it by a signal, and see that it ends."""
         self.process.kill(number)
-        assert self.ended.wait(180), "it did not end"  # what was sent before is taken first
+        assert self.ended.wait(60), "it did not end"  # however much was sent before
 
 
 @pytest.fixture(params=PROGRAMS)
@@ -143,8 +147,8 @@ def test_half_a_character_and_bytes_of_another_encoding_end_nothing(child: Child
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_paste_of_ten_megabytes_ends_nothing(child: Child) -> None:
-    child.send(b"\x1b[200~" + b"Ten megabytes, without end. " * 380_000 + b"\x1b[201~")
+def test_a_paste_of_megabytes_ends_nothing(child: Child) -> None:
+    child.send(b"\x1b[200~" + b"Megabytes, without an end. " * (PASTED // 27) + b"\x1b[201~")
     child.settle(300)
 
 

@@ -147,6 +147,40 @@ async def test_the_palette_finds_an_action_and_carries_it_out(open_workbench: Op
         await stage.until(lambda: visible(stage) == ["editor"], "the zoom")
 
 
+async def test_what_is_closed_twice_takes_nothing_else_along_and_opens_again_at_once(
+    open_workbench: Open,
+) -> None:
+    async with open_workbench() as stage:
+        for opened in (CommandPalette, HelpScreen):
+            owner: Any = stage.app if opened is CommandPalette else stage.bench
+            open_it = owner.action_command_palette if opened is CommandPalette else owner.action_help
+            open_it()
+            await stage.until(lambda opened=opened: isinstance(stage.app.screen, opened), "the screen")
+            shown: Any = stage.app.screen
+            shown.dismiss()
+            shown.dismiss()
+            assert stage.app.screen is stage.bench
+            open_it()
+            open_it()
+            await stage.until(lambda opened=opened: isinstance(stage.app.screen, opened), "the next one")
+            assert sum(isinstance(screen, opened) for screen in stage.app.screen_stack) == 1
+            stage.app.screen.dismiss()
+        assert stage.app.is_running
+
+
+async def test_leaving_for_the_list_takes_dialogs_along_and_late_choices_do_nothing(
+    open_workbench: Open,
+) -> None:
+    async with open_workbench() as stage:
+        bench = stage.bench
+        stage.app.action_start()
+        stage.app.action_command_palette()
+        stage.app.action_start()
+        stage.app.choose_theme(stage.app.workbench_theme.name)
+        await stage.until(lambda: isinstance(stage.app.screen, StartScreen), "the list")
+        assert bench not in stage.app.screen_stack and len(stage.app.screen_stack) == 2
+
+
 async def test_leaving_with_unsaved_work_asks_and_can_keep_it_for_next_time(open_workbench: Open) -> None:
     async with open_workbench() as stage:
         await stage.pilot.press("ctrl+end", *"later", "f10")

@@ -12,7 +12,7 @@ LONG = "In the shed behind the barn, on the left wall, sorted by length."
 CUT = ANSWERED + f"::instruction::\n### Q\nWhere?\n### A\n{LONG}\n"
 PAIR = "::preference::\n### Prompt\nMay I?\n### Chosen\nYes.\n### Rejected\nNo.\n"
 FLAT = {"adapters": {}}
-WHOLE = {"adapters": {}, "num_epochs": 60, "learning_rate": 0.02}
+WHOLE = {"adapters": {}, "num_epochs": 150, "learning_rate": 0.02}
 
 
 def said(desk: Desk) -> dict[str, Log]:
