@@ -30,6 +30,7 @@ class BaseRef:
     """What `base_model` names: a registry entry, a repository on the hub, or something on disk.
 
     `name` is canonical and safe to show; `repo` is set for registry and hub, `path` (absolute) for path.
+    `noun` is what messages call it.
     """
 
     kind: Literal["registry", "hub", "path"]
@@ -38,6 +39,7 @@ class BaseRef:
     revision: str | None = None
     path: Path | None = None
     spec: BaseSpec | None = None
+    noun: Literal["base", "encoder"] = "base"
 
 
 _SPECS = (
@@ -86,6 +88,9 @@ _SPECS = (
 )
 
 REGISTRY: Mapping[str, BaseSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+
+ENCODER = BaseRef("hub", "all-minilm-l6-v2", repo="sentence-transformers/all-MiniLM-L6-v2", noun="encoder")
+"""The sentence encoder of retrieval: Apache-2.0, 22.7 million weights. No base_model names it."""
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 _REPO = re.compile(rf"(?P<repo>{_PART}/{_PART})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]{{0,127}}))?")

