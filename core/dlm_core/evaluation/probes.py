@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from dlm_core.document.model import Document
 from dlm_core.errors import DocumentError
+from dlm_core.evaluation.listed import read_list
 from dlm_core.safetext import visible_line
 from dlm_core.training.examples import learners
 
-_MAX_BYTES = 4_000_000
 _FORM = "a probe file is a YAML or JSON list of {question, answer, adapter}"
 
 
@@ -56,12 +55,9 @@ def load_probes(path: Path, adapters: Sequence[str]) -> tuple[Probe, ...]:
         does not declare; the message has the line.
     """
     shown = visible_line(str(path))
-    content, lines = _read(path, shown)
-    if not isinstance(content, list) or not content:
-        raise DocumentError(f"{shown}: holds no list of probes", _FORM)
     return tuple(
         _probe(entry, f"{shown}:{line}: probe {number}", adapters)
-        for number, (entry, line) in enumerate(zip(content, lines, strict=True), 1)
+        for number, (line, entry) in enumerate(read_list(path, "probes", _FORM), 1)
     )
 
 
@@ -81,39 +77,3 @@ def _probe(entry: Any, place: str, adapters: Sequence[str]) -> Probe:
             f"{guess}it declares {', '.join(adapters)}",
         )
     return probe
-
-
-def _read(path: Path, shown: str) -> tuple[Any, list[int]]:
-    """The content of a YAML or JSON file, and the line of each entry where it is a list."""
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise DocumentError(f"{shown}: larger than {_MAX_BYTES // 1_000_000} MB", "split it")
-        loader = _NoAliases(path.read_text("utf-8-sig"))
-        try:
-            node = loader.get_single_node()
-            content: Any = None if node is None else loader.construct_document(node)
-        finally:
-            loader.dispose()
-    except OSError as error:
-        raise DocumentError(
-            f"{shown}: cannot be read: {error.strerror or error}", "name a readable file"
-        ) from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown
-        raise DocumentError(f"{place}: {visible_line(error.problem or 'no YAML')}", _FORM) from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        reason = visible_line(" ".join(str(error).split()))
-        raise DocumentError(f"{shown}: cannot be read as YAML or JSON: {reason}", _FORM) from error
-    entries = node.value if isinstance(node, yaml.SequenceNode) else []
-    return content, [entry.start_mark.line + 1 for entry in entries]
-
-
-class _NoAliases(yaml.SafeLoader):
-    """SafeLoader that refuses aliases, which a list of probes does not need and a bomb does."""
-
-    def compose_node(self, parent: Any, index: int) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases are not read here", mark)
-        return super().compose_node(parent, index)
