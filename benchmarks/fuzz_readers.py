@@ -46,8 +46,8 @@ def documents() -> list[bytes]:
 def targets(folder: Path) -> list[Target]:
     """Everything that is fed; `folder` is for readers of files."""
     return [
-        *_document_targets(), _probe_target(folder), *_protocol_targets(), *_store_targets(folder),
-        _header_target(folder), *_weight_targets(folder),
+        *_document_targets(), _probe_target(folder), _near_target(folder), *_protocol_targets(),
+        *_store_targets(folder), _header_target(folder), *_weight_targets(folder),
     ]  # fmt: skip
 
 
@@ -137,6 +137,26 @@ def _probe_target(folder: Path) -> Target:
         b'[{"question": "q", "answer": "a", "adapter": "tone"}]',
     ]  # fmt: skip
     return Target("probes", seeds, probes, (DocumentError,))
+
+
+def _near_target(folder: Path) -> Target:
+    from dlm_core.document import parse_text
+    from dlm_core.evaluation.near import load_near
+
+    asked = b"---\n::instruction::\n### Q\nHow high?\n### A\nTwo metres.\n"
+    path, document = folder / "near.yaml", parse_text(FRONT.encode() + asked).document
+    assert document is not None
+
+    def near(data: bytes) -> bool:
+        path.write_bytes(data)
+        return bool(load_near(path, document))
+
+    seeds = [
+        b"- question: How low?\n  near: How high?\n  kind: negation\n"
+        b"- {question: 'Draw it.', near: How high?, kind: task, why: no drawing is taught}\n",
+        b'[{"question": "q", "near": "How high?", "kind": "number"}]',
+    ]
+    return Target("near", seeds, near, (DocumentError,))
 
 
 def _protocol_targets() -> list[Target]:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from dlm_core.document import Document, parse_file
+from dlm_core.evaluation.near import KINDS, near_misses
 
 SAMPLES = Path(__file__).parents[2] / "sample_docs"
 TRAINABLE = ("cold-start", "glossary", "runbook", "writing-partner")
@@ -142,7 +143,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", PROBED)
-def test_a_sample_is_probed_in_strangers_words_and_has_a_list_of_what_it_is_not_about(name: str) -> None:
+def test_a_sample_is_probed_in_strangers_words(name: str) -> None:
     found = [probe for section in document(name).sections for probe in section.probes]
     trained = [q for section in document(name).sections for q in section.questions]
     taught_words = {words(wording) for question in trained for wording in question.wordings}
@@ -151,5 +152,34 @@ def test_a_sample_is_probed_in_strangers_words_and_has_a_list_of_what_it_is_not_
     assert not asked & taught_words and not asked & {words(p["question"]) for p in probes(name)}
     assert sum(len(question.wordings) == 3 for question in trained) >= 5, "the form is shown"
     assert not taught_words & {words(p["question"]) for p in probes(name)}
-    strange = (SAMPLES / f"{name}.offtopic.txt").read_text(encoding="utf-8").splitlines()
-    assert len(strange) == len(set(strange)) >= 20
+
+
+@pytest.mark.parametrize("name", PROBED)
+def test_a_sample_has_forty_near_misses_of_every_kind_and_asks_none_of_them(name: str) -> None:
+    sample = document(name)
+    misses = near_misses(sample)
+    assert len(misses) == 40
+    kinds = Counter(miss.kind for miss in misses)
+    assert set(kinds) == set(KINDS) and min(kinds.values()) >= 5
+    assert {miss.near for miss in misses} <= asked_by(sample)
+    assert len({miss.near for miss in misses}) >= 20, "they lie near many questions"
+    asked = {words(miss.question) for miss in misses}
+    assert len(asked) == 40
+    probed = [probe.question for section in sample.sections for probe in section.probes]
+    known = {words(text) for text in (*asked_by(sample), *probed, *(p["question"] for p in probes(name)))}
+    assert not asked & known
+
+
+def asked_by(sample: Document) -> set[str]:
+    """Every trained wording and prompt of a document."""
+    wordings = {w for section in sample.sections for q in section.questions for w in q.wordings}
+    return wordings | {p.prompt for section in sample.sections for p in section.preferences}
+
+
+def test_every_sample_that_trains_has_a_list_of_what_it_is_not_about_and_no_two_share_a_prompt() -> None:
+    lists = [
+        (SAMPLES / f"{name}.offtopic.txt").read_text(encoding="utf-8").splitlines() for name in TRAINABLE
+    ]
+    assert min(map(len, lists)) >= 20
+    prompts = [words(prompt) for strange in lists for prompt in strange]
+    assert all(prompts) and len(set(prompts)) == len(prompts)

@@ -30,6 +30,7 @@ def test_no_reader_answers_damage_with_anything_but_its_own_errors(tmp_path: Pat
         "yaml",
         "fences",
         "probes",
+        "near",
         "request",
         "event",
         "pack",
