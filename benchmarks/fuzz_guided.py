@@ -18,7 +18,19 @@ from pathlib import Path
 from typing import TypedDict
 
 ROOT = Path(__file__).parents[1]
-READERS = ("document", "yaml", "fences", "migration", "probes", "request", "pack", "gguf", "adapter", "gate")
+READERS = (
+    "document",
+    "yaml",
+    "fences",
+    "migration",
+    "probes",
+    "near",
+    "request",
+    "pack",
+    "gguf",
+    "adapter",
+    "gate",
+)
 HANGS_S = 30  # of the clock, for one input: on a busy machine, in code that is slow for being watched
 _DONE = re.compile(r"^#(\d+)\s+DONE\s+cov: (\d+)", re.MULTILINE)
 _MISSING = "atheris is not installed: pip install 'dlm-workbench[fuzz]'"
