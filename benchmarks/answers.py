@@ -1,4 +1,4 @@
-"""Compare who answers a reworded question right: the base, search in the document, the trained weights.
+"""Compare who answers a reworded question right: the base, search, the trained weights, and both together.
 
     python -m benchmarks.answers                           the sample documents, each trained once
     python -m benchmarks.answers runbook PATH/help.dlm --seed 42 --seed 43 --output answers.json
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dlm_core.document import load
 from dlm_core.document.wordings import count_wordings
@@ -68,8 +69,8 @@ def measured(document: Path, found: Evaluation) -> dict[str, object]:
     judge, search = Judge(parsed.sections), DocumentSearch(parsed.sections)
     probes = all_probes(parsed, None)
     searched = [judge.judge(search.answer(probe.question), probe.answer) for probe in probes]
-    weights = [judge.judge(reply.reply, reply.expected) for reply in found.replies]
-    shown: dict[str, object] = {
+    replied = [judge.judge(reply.reply, reply.expected) for reply in found.replies]
+    shown: dict[str, Any] = {
         "verbatim": found.recall.verbatim,
         "perplexity_change": found.retention.perplexity / found.retention.perplexity_base - 1,
         "kl": found.retention.kl,
@@ -84,8 +85,15 @@ def measured(document: Path, found: Evaluation) -> dict[str, object]:
                 "verbatim": share(base.verbatim, found.probes),
             },
             "search": of_judged(searched),
-            "weights": of_judged(weights),
+            "weights": {
+                "right": share(found.answers.weights.right, found.probes),
+                "f1": {"mean": round(found.answers.weights.f1, 4)},
+                "verbatim": share(found.answers.weights.verbatim, found.probes),
+            },
         }
+        if found.answers.grounded is not None:
+            shown["answers"]["grounded"] = of_judged(replied)
+            shown["false_facts"] = found.answers.grounded.false_facts
     if found.offtopic is not None:
         strange = found.offtopic
         shown["offtopic"] = {
@@ -93,7 +101,13 @@ def measured(document: Path, found: Evaluation) -> dict[str, object]:
             "same_as_base": share(strange.same_as_base, strange.prompts),
             "leaked": share(strange.leaked, strange.prompts),
             "weight": round(strange.weight, 4),
+            "outside": strange.outside,
         }
+    if found.support is not None:
+        shown["support"] = {"ece": round(found.support.ece, 4), "brier": round(found.support.brier, 4)}
+        shown["missed"] = share(found.missed or 0.0, found.probes)
+    if found.near_miss is not None:
+        shown["near_miss"] = share(found.near_miss.recited, found.near_miss.count)
     if found.retention.chat is not None:
         shown["chat_kl"] = round(found.retention.chat.kl, 4)
     return shown

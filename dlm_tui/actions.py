@@ -148,6 +148,14 @@ ACTIONS: tuple[Action, ...] = (
         "Pin",
         True,
     ),
+    Action(
+        "chat.ground",
+        "Look prompts up: on or off",
+        "Look prompts up in the document, or let the weights alone reply.",
+        "alt+s",
+        "",
+        True,
+    ),
     Action("chat.mix", "Mix adapters by hand", "Set every adapter's weight yourself.", "alt+x", "", True),
     Action("chat.edit_last", "Edit the last question", "Take it back into the line.", "alt+u", "", True),
     Action("chat.copy_reply", "Copy the reply", "Put the last reply on the clipboard.", "alt+y", "", True),
@@ -162,6 +170,9 @@ ACTIONS: tuple[Action, ...] = (
         "Details",
     ),
     Action("reply.why", "Why this routing", "The trained questions that are nearest.", "w", "Why"),
+    Action(
+        "reply.source", "Go to its section", "Go to the section that this reply comes from.", "g", "Source"
+    ),
     Action("reply.copy", "Copy this reply", "Put this reply on the clipboard.", "c,y", "Copy"),
 )
 

@@ -13,7 +13,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def routing_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--gate`, `--adapter` and `--adapter-mix`; `choice_from_flags` says what goes together."""
+    """`--gate`, `--adapter`, `--adapter-mix` and `--ground`; `choice_from_flags` says what goes together."""
     return _stack(
         command,
         click.option(
@@ -24,6 +24,12 @@ def routing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--adapter", metavar="NAME", help="Pin one adapter; the gate is ignored."),
         click.option(
             "--adapter-mix", metavar="NAME:WEIGHT,…", help="Weigh adapters by hand: tone:0.7,knowledge:0.3"
+        ),
+        click.option(
+            "--ground",
+            type=click.Choice(["auto", "off"]),
+            help="auto: look prompts up in the document (the default where the gate decides); off: the "
+            "weights alone reply.",
         ),
     )
 

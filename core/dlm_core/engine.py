@@ -46,6 +46,7 @@ from dlm_core.events import (
 )
 from dlm_core.inference.chat import Chat, ServingSet
 from dlm_core.inference.draft import Passage, Passages
+from dlm_core.inference.knowledge import Knowledge
 from dlm_core.llama.decode_forward import LeanBase, PromptStates, take_over
 from dlm_core.llama.packed_linear import chosen_precision
 from dlm_core.llama.prefetch import packed_ahead
@@ -58,6 +59,7 @@ from dlm_core.store import origin
 from dlm_core.store.manifest import Snapshot
 from dlm_core.store.paths import dlm_home
 from dlm_core.store.store import Store
+from dlm_core.taught import Library, knowledge_of
 from dlm_core.training.examples import build_rows
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.planner import Planner
@@ -95,6 +97,7 @@ class Engine:
         self._load_s = 0.0
         self._run: int | None = None
         self._loaded: dict[Path, AdapterWeights] = {}
+        self._library = Library(home, lambda event: self.emit(event))
 
     def open(self, path: Path) -> Ready:
         begun = time.perf_counter()
@@ -119,6 +122,7 @@ class Engine:
             self._load_s,
             lean=self._lean,
             passages=self._passages,
+            knowledge=self._knowledge,
         )
         return self._ready()
 
@@ -131,6 +135,16 @@ class Engine:
             return Passages(())
         taught = [*rows.sft, *(pair.chosen for pair in rows.preference)]
         return Passages(Passage(row.ids, row.loss.index(True)) for row in taught if True in row.loss)
+
+    def _knowledge(self) -> Knowledge | None:
+        """What was taught of the open document; see `dlm_core.taught`."""
+        assert self._document is not None and self._base is not None and self._workshop is not None
+        snapshot = self._workshop.store.snapshot()
+        if snapshot.base_fingerprint != self._base.fingerprint:
+            return None
+        return knowledge_of(
+            self._document, snapshot, self._base.chat, self._base.context_length, self._library.index
+        )
 
     def reload(self) -> Ready:
         if self._document is None:

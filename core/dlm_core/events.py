@@ -200,11 +200,17 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
-    """The weights for one reply, how they came about, and why in words."""
+    """The weights for one reply, how they came about, and why in words.
+
+    `outside` is the probability that the prompt is about nothing in the document, None where nobody looked;
+    `base` is the base's own share where that decided: adapters of scope `document` have weight 0 then.
+    """
 
     mode: RoutingMode
     weights: dict[str, float]
     reason: str
+    outside: float | None = None
+    base: float = 0.0
 
 
 class Routed(Event, frozen=True, kw_only=True, tag="routed"):
@@ -258,8 +264,54 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         return self.accepted / self.drafted if self.drafted else None
 
 
+CitationKind = Literal["answer", "prose", "preference", "none", "outside"]
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A section as a reply's source: its lines in today's file (None where it is gone), its adapter (None:
+    untagged), the question it answers ("" for prose), and the probability that it is the one meant.
+    """
+
+    line: int | None
+    end_line: int | None
+    adapter: str | None
+    question: str
+    probability: float | None = None
+
+
+class Unsupported(msgspec.Struct, frozen=True, kw_only=True):
+    """A number or a name of a reply, characters `start` to `end` (excluded), that its source has not."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a reply comes from.
+
+    `kind`: answer, prose or preference of the section at `line`; none (nothing in the document says this) or
+    outside (the prompt is about nothing in the document). `support` is the probability, calibrated on the
+    sample documents, that the answer given is right; None where too little is known. `see_also` are other
+    sections that fit nearly as well.
+    """
+
+    kind: CitationKind
+    line: int | None = None
+    end_line: int | None = None
+    adapter: str | None = None
+    question: str = ""
+    support: float | None = None
+    see_also: tuple[Place, ...] = ()
+    unsupported: tuple[Unsupported, ...] = ()
+
+
 class Reply(Event, frozen=True, kw_only=True, tag="reply"):
-    """A reply is complete. `finish_reason`: stop (end token), length (limit), or interrupted (asked to)."""
+    """A reply is complete. `finish_reason`: stop (end token), length (limit), or interrupted (asked to).
+
+    `citation` is None where nothing was trained; `overruled` counts the tokens that grounding chose against
+    the weights, `grounded` says whether it took part at all.
+    """
 
     reply: str
     finish_reason: Literal["stop", "length", "interrupted"]
@@ -270,6 +322,9 @@ class Reply(Event, frozen=True, kw_only=True, tag="reply"):
     prompt_tokens: int = 0
     dropped_turns: int = 0
     during_run: int | None = None
+    citation: Citation | None = None
+    grounded: bool = False
+    overruled: int = 0
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
@@ -281,10 +336,14 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Why(Event, frozen=True, kw_only=True, tag="why"):
-    """What stands behind a routing: the weights and the nearest trained questions."""
+    """What stands behind a routing: the weights, the nearest trained questions, and the sections that search
+    found, with what each measure says of them (`scores`, beside it in the same order).
+    """
 
     routing: Routing
     neighbours: tuple[Neighbour, ...]
+    candidates: tuple[Place, ...] = ()
+    scores: tuple[dict[str, float], ...] = ()
 
 
 class Working(Event, frozen=True, kw_only=True, tag="working"):

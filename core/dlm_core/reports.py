@@ -76,11 +76,13 @@ class ChatRetention(msgspec.Struct, frozen=True, kw_only=True):
 
 class Retention(TextRetention, frozen=True, kw_only=True):
     """What is kept on the bundled neutral text and chat questions, and on a text of the person's own if there
-    was one.
+    was one: by the weights alone. `served` is the text's perplexity as a chat reads it, with what is outside
+    the document left to the base.
     """
 
     own: TextRetention | None = None
     chat: ChatRetention | None = None
+    served: Drift | None = None
 
 
 class OpennessFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,33 +96,70 @@ class OpennessFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """Replies to probes. `right`: share whose nearest answer of the document, by word F1, is the one that was
-    expected, with 0.8 or more; `f1`: mean word F1 against it; `verbatim`: share that is it word for word.
+    expected, with 0.8 or more; `f1`: mean word F1 against it; `verbatim`: share that is it word for word;
+    `false_facts`: share that hold a number or a name which the section they come from lacks, None where
+    replies come with no source.
     """
 
     right: float
     f1: float
     verbatim: float
+    false_facts: float | None = None
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers probes how well: the bare base under the same messages, search in the document alone (what
-    its user could have without training), and the adapters' weights alone.
+    its user could have without training), the adapters' weights alone, and `grounded` ones: the weights with
+    the document in hand, as a chat has them (None where that is off, and in older stores).
     """
 
     base: Scores
     search: Scores
     weights: Scores
+    grounded: Scores | None = None
+
+
+class Bin(msgspec.Struct, frozen=True, kw_only=True):
+    """Replies of like support: `mean` of it, the share that was `right`, how many."""
+
+    mean: float
+    right: float
+    count: int
+
+
+class Support(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the support of replies to probes can be trusted: mean squared error (`brier`), and the mean
+    distance between support and the share that was right over bins of equal count (`ece`), with those bins.
+    """
+
+    brier: float
+    ece: float
+    count: int
+    table: tuple[Bin, ...]
+
+
+class NearMisses(msgspec.Struct, frozen=True, kw_only=True):
+    """Replies to near misses: shares that recite an answer of the document with a support of 0.5 or more, of
+    all and by kind.
+    """
+
+    recited: float
+    count: int
+    kinds: dict[str, float]
 
 
 class OffTopic(msgspec.Struct, frozen=True, kw_only=True):
     """Prompts that the document says nothing about: shares of replies that are the base's word for word, and
     that hold four words in a row of the document which the base's reply lacks; mean strongest weight.
+
+    `outside`: share that were recognised as outside, None where nothing was looked up. All as a chat replies.
     """
 
     same_as_base: float
     leaked: float
     weight: float
     prompts: int = 0
+    outside: float | None = None
 
 
 class ProbeReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,13 +174,15 @@ class ProbeReply(msgspec.Struct, frozen=True, kw_only=True):
     right: bool
     f1: float
     routing: dict[str, float]
+    support: float | None = None
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """One evaluation of one version of a document's adapters; every reply greedy, the gate in auto.
 
     `answers` is None without probes. `replies` are those to the probes, the most confident first: by how open
-    the rank gates of the routed adapters stood.
+    the rank gates of the routed adapters stood. `missed` is the share of probes taken for outside the
+    document; it, `support` and `near_miss` are None where nothing is looked up, or nothing was asked.
     """
 
     version: str
@@ -155,6 +196,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     answers: Answers | None = None
     offtopic: OffTopic | None = None
     replies: tuple[ProbeReply, ...] = ()
+    missed: float | None = None
+    support: Support | None = None
+    near_miss: NearMisses | None = None
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,11 +22,21 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class RoutingChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """How the person wants weights chosen: `adapter` goes with pin, `mix` (any positive scale) with mix."""
+    """How the person wants weights chosen: `adapter` goes with pin, `mix` (any positive scale) with mix.
+
+    `ground`: whether the document may be looked up while replying; None: in mode auto alone, for the other
+    modes are how one looks at the weights.
+    """
 
     mode: Literal["auto", "off", "pin", "mix", "base"] = "auto"
     adapter: str | None = None
     mix: dict[str, float] = {}
+    ground: Literal["auto", "off"] | None = None
+
+    @property
+    def grounds(self) -> bool:
+        """Whether the document may be looked up."""
+        return self.ground == "auto" or (self.ground is None and self.mode == "auto")
 
 
 class SamplingError(UsageError, ValueError):

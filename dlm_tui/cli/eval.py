@@ -1,5 +1,6 @@
 """`dlm eval`: what the adapters of a document know, how prompts are routed, and what the base has kept."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.flags import document_argument, json_option
+from dlm_tui.session.bars import bar
+from dlm_tui.session.signs import can_show_unicode
 from dlm_tui.session.wording import duration, percent
 
 ALL = "all"
+_CHART = 20  # cells of a bar of the reliability chart
 _LONGEST = 160  # characters of a reply in a list
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -120,24 +124,37 @@ def _print(found: Evaluation, adapters: Sequence[str]) -> None:
     if found.answers is not None:
         click.echo("")
         print_table(
-            (f"{found.probes} probes", "right#", "word F1#", "verbatim#"),
+            (f"{found.probes} probes", "right#", "word F1#", "verbatim#", "false facts#"),
             [
-                (name, percent(scores.right), _f1(scores.f1), percent(scores.verbatim))
+                (
+                    name,
+                    percent(scores.right),
+                    _f1(scores.f1),
+                    percent(scores.verbatim),
+                    percent(scores.false_facts),
+                )
                 for name, scores in (
                     ("the base", found.answers.base),
                     ("search in the document alone", found.answers.search),
                     ("the weights alone", found.answers.weights),
+                    ("grounded: both together", found.answers.grounded),
                 )
+                if scores is not None
             ],
         )
+    _print_trust(found)
     if found.offtopic is not None:
         strange = found.offtopic
         click.echo(
             f"\n{strange.prompts} off-topic prompts: {strange.same_as_base:.0%} of the replies are the "
             f"base's, {strange.leaked:.0%} hold words of the document; strongest adapter {strange.weight:.2f}"
+            + ("" if strange.outside is None else f"; {strange.outside:.0%} were told apart")
         )
     click.echo("")
     _print_retention("neutral text", found.retention, adapters)
+    if found.retention.served is not None:
+        rise = found.retention.served.perplexity / found.retention.perplexity_base - 1
+        click.echo(f"as a chat reads it, with what is outside left to the base: {rise:+.1%}\n")
     if found.retention.chat is not None:
         chat = found.retention.chat
         click.echo(
@@ -161,6 +178,32 @@ def _print(found: Evaluation, adapters: Sequence[str]) -> None:
         f"\n{found.questions} questions and {found.probes} probes, version {found.version}{loo}; "
         f"{duration(found.seconds)}"
     )
+
+
+def _print_trust(found: Evaluation) -> None:
+    """How far what replies say of themselves can be trusted."""
+    if found.missed is not None:
+        click.echo(f"\n{found.missed:.0%} of the probes were taken for outside the document")
+    if found.support is not None:
+        sure = found.support
+        click.echo(
+            f"support of {sure.count} replies: off by {sure.ece:.2f} on average (Brier {sure.brier:.2f})"
+        )
+        unicode = can_show_unicode(sys.stdout)
+        print_table(
+            ("", "support#", "right#", "replies#"),
+            [
+                (bar(b.right, _CHART, unicode=unicode), f"{b.mean:.2f}", percent(b.right), str(b.count))
+                for b in sure.table
+            ],
+        )
+    if found.near_miss is not None:
+        close = found.near_miss
+        kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in close.kinds.items())
+        click.echo(
+            f"{close.count} near misses: {close.recited:.0%} got an answer of the document with support of "
+            f"0.5 or more ({kinds})"
+        )
 
 
 def _adapter_row(name: str, found: Evaluation) -> tuple[str, ...]:

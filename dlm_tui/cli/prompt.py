@@ -12,7 +12,7 @@ from rich.text import Text
 from dlm_core import oneshot
 from dlm_core.document import load
 from dlm_core.errors import DlmError, UsageError
-from dlm_core.events import Ready, Reply, Routed, Token
+from dlm_core.events import Citation, Ready, Reply, Routed, Token
 from dlm_core.requests import Message, Sampling
 from dlm_core.safetext import visible, whole
 from dlm_tui.cli.interrupts import StopOnInterrupt
@@ -20,6 +20,7 @@ from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import INTERRUPTED
 from dlm_tui.flags import document_argument, json_option, routing_options, sampling_options
+from dlm_tui.session import sources
 from dlm_tui.session.bars import bar_lines
 from dlm_tui.session.conversation import Answer
 from dlm_tui.session.output import reply_document
@@ -42,6 +43,7 @@ def prompt(
     gate: str | None,
     adapter: str | None,
     adapter_mix: str | None,
+    ground: str | None,
     system: str | None,
     bars: bool | None,
     as_json: bool,
@@ -52,7 +54,7 @@ def prompt(
     The routing is shown above the reply when stderr is a terminal; stdout holds the reply alone.
     """
     adapters = load(file).adapter_names
-    choice = choice_from_flags(adapters, gate=gate, adapter=adapter, adapter_mix=adapter_mix)
+    choice = choice_from_flags(adapters, gate=gate, adapter=adapter, adapter_mix=adapter_mix, ground=ground)
     messages = [Message("system", whole(system))] if system is not None else []
     messages.append(Message("user", _question(text)))
     with open_view(quiet=True) as view, StopOnInterrupt(lambda: None, view.abandon) as interrupt:
@@ -76,8 +78,11 @@ def prompt(
         raise DlmError("the engine ended without a reply", "ask again; `dlm doctor FILE` looks for a cause")
     if as_json:
         print_json(reply_document(Answer.of(reply), ready.load_s))
-    elif not reply.reply.endswith("\n"):
-        click.echo()
+    else:
+        if not reply.reply.endswith("\n"):
+            click.echo()
+        if reply.citation is not None and (bars or (bars is None and sys.stderr.isatty())):
+            _show_source(reply.citation, adapters)
     if reply.finish_reason == "interrupted":
         raise click.exceptions.Exit(INTERRUPTED)
 
@@ -104,8 +109,25 @@ def _show_routing(event: Routed, ready: Ready, adapters: Sequence[str], bars: bo
         signs = adapter_signs(adapters, unicode=unicode)
         console.print(Text(visible(f"routing: {event.routing.mode} ({event.routing.reason})")))
         for line in bar_lines(
-            event.routing.weights, signs, width=min(console.width, BARS_WIDTH), unicode=unicode
+            event.routing.weights,
+            signs,
+            width=min(console.width, BARS_WIDTH),
+            unicode=unicode,
+            base=event.routing.base,
         ):
             shown = Text(f"{line.sign.sign} {line.name} {line.bar}", style=line.sign.color)
             console.print(shown + Text(f" {line.number}"))
         console.print()
+
+
+def _show_source(citation: Citation, adapters: Sequence[str]) -> None:
+    """Where the reply comes from, and what is doubtful about it."""
+    console = Console(stderr=True, highlight=False)
+    unicode = can_show_unicode(sys.stderr)
+    signs = adapter_signs(adapters, unicode=unicode)
+    sign = signs.get(citation.adapter or "")
+    dot = " · " if unicode else ", "
+    said = sources.says(citation, sign.sign if sign else "", dot=dot)
+    console.print(Text(said, style=sign.color if sign else "dim"))
+    for doubt in sources.doubts(citation, signs):
+        console.print(Text(doubt, style="yellow"))

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from msgspec import structs
 from rich.style import Style
 from rich.text import Text
 from textual import on
@@ -224,7 +225,11 @@ class ChatPane(Pane):
         names, choice = self.looks.names, self.conversation.choice
         index = names.index(choice.adapter) + 1 if choice.mode == "pin" and choice.adapter in names else 0
         pinned = RoutingChoice(mode="pin", adapter=names[index]) if index < len(names) else RoutingChoice()
-        self.session.choose(pinned)
+        self.session.choose(structs.replace(pinned, ground=choice.ground))
+
+    def action_ground(self) -> None:
+        """Look prompts up in the document from now on, or not any more."""
+        self._command("ground")
 
     def action_mix(self) -> None:
         """Put a mix into the line, to be filled in."""

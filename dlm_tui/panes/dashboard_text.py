@@ -263,7 +263,10 @@ def evaluation_text(record: EvaluationRecord, looks: Looks, width: int) -> Text:
     if recall.paraphrase_f1 is not None:
         figures.append(("paraphrase", f"{recall.paraphrase_f1:.2f}", recall.paraphrase_f1_base, "{:.2f}"))
     if found.answers is not None:
-        figures.append(("right", f"{found.answers.weights.right:.0%}", found.answers.base.right, "{:.0%}"))
+        grounded = found.answers.grounded or found.answers.weights
+        figures.append(("right", f"{grounded.right:.0%}", found.answers.base.right, "{:.0%}"))
+        if found.answers.grounded is not None:
+            figures.append(("weights alone", f"{found.answers.weights.right:.0%}", None, ""))
         figures.append(("search alone", f"{found.answers.search.right:.0%}", None, ""))
     if found.routing.accuracy is not None:
         figures.append(("routing", f"{found.routing.accuracy:.0%}", None, ""))

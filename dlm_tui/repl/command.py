@@ -24,6 +24,7 @@ def repl(
     gate: str | None,
     adapter: str | None,
     adapter_mix: str | None,
+    ground: str | None,
     system: str | None,
     watch: bool,
     as_json: bool,
@@ -36,7 +37,9 @@ def repl(
     """
     from dlm_tui.repl.run import run_repl
 
-    choice = choice_from_flags(load(file).adapter_names, gate=gate, adapter=adapter, adapter_mix=adapter_mix)
+    choice = choice_from_flags(
+        load(file).adapter_names, gate=gate, adapter=adapter, adapter_mix=adapter_mix, ground=ground
+    )
     ended = run_repl(
         file, choice=choice, sampling=Sampling(**sampling), system=system, as_json=as_json, watch=watch
     )

@@ -268,6 +268,13 @@ class Workbench(Screen[None]):
             case "copy":
                 self.app.copy_to_clipboard(view.text)
                 self.notify("The reply is on the clipboard.")
+            case "source":
+                cited = view.answer.citation if view.answer is not None else None
+                if cited is None or cited.line is None:
+                    self.notify("No section of the document stands behind this reply.")
+                else:
+                    self.frame.bring_up("editor")
+                    self.editor.go_to(cited.line - 1)
             case "why" if view.answer is not None:
                 self.session.spawn(self._explain(view), "command")
             case _:

@@ -7,6 +7,7 @@ from dlm_tui.session.signs import AdapterSign
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MIN_BAR, _MIN_NOTED_BAR, _MAX_BAR = 3, 6, 30
+_BASE_COLOR = "#8a8a8a"
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,17 @@ def bar_lines(
     width: int,
     unicode: bool = True,
     notes: Mapping[str, str] | None = None,
+    base: float = 0.0,
 ) -> list[BarLine]:
-    """A line per adapter, in declared order, none wider than `width` cells.
+    """A line per adapter, in declared order, none wider than `width` cells; one more for the base where it
+    has a share of its own.
 
     Names are cut before bars fall under three cells. Bars make room for notes down to six cells; where that
     is not enough, all notes are left out.
     """
     shown = [(sign, weights[name]) for name, sign in signs.items() if name in weights]
+    if base > 0:
+        shown.append((base_sign(len(shown), unicode=unicode), base))
     if not shown:
         return []
     longest = max(len(sign.name) for sign, _ in shown)
@@ -77,6 +82,11 @@ def bar_lines(
         drawn = bar(weight, bar_width, unicode=unicode)
         lines.append(BarLine(sign, name, drawn, f"{weight:.2f}", told.get(sign.name, "")))
     return lines
+
+
+def base_sign(index: int = 0, *, unicode: bool = True) -> AdapterSign:
+    """How the base is shown where it stands among adapters."""
+    return AdapterSign("base", "·" if unicode else "-", _BASE_COLOR, index)
 
 
 def cut(text: str, width: int, *, unicode: bool = True) -> str:

@@ -11,11 +11,11 @@ import msgspec
 
 from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice, Sampling, Train
-from dlm_tui.session.routing_flags import choice_from_flags
+from dlm_tui.session.routing_flags import choice_from_flags, with_ground
 
-Completes = Literal["", "gate", "adapter", "mix", "file", "command", "params", "routing", "train"]
+Completes = Literal["", "gate", "ground", "adapter", "mix", "file", "command", "params", "routing", "train"]
 
-ROUTING_FLAGS = ("--gate", "--adapter", "--mix", "--base")
+ROUTING_FLAGS = ("--gate", "--adapter", "--mix", "--base", "--ground")
 TRAIN_SWITCHES = ("--fresh", "--resume", "--keep")
 TRAIN_FLAGS = (*TRAIN_SWITCHES, "--seed", "--epochs", "--keep-versions")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z?]+)(?:\s+(?P<argument>.*))?", re.DOTALL)
@@ -69,8 +69,17 @@ COMMANDS = (
         "mix",
     ),
     Command(
+        "ground",
+        "auto|off",
+        "Look prompts up in the document, or let the weights alone reply.",
+        "Looked up, a reply is that of the section that fits best, with its line, and what is not in the "
+        "document is left to the base. With a pin, a mix or the gate off nothing is looked up unless you say "
+        "auto here. Without a word it switches.",
+        "ground",
+    ),
+    Command(
         "again",
-        "[--gate auto|off] [--adapter NAME] [--mix A:W,B:W] [--base]",
+        "[--gate auto|off] [--adapter NAME] [--mix A:W,B:W] [--base] [--ground auto|off]",
         "Answer the last question anew, perhaps under other routing.",
         "Both replies are shown, each with its bars. The new one takes the old one's place in the "
         "conversation; with --base the old one stays.",
@@ -87,7 +96,8 @@ COMMANDS = (
         "why",
         "",
         "What stands behind the last reply.",
-        "Weight and openness per adapter, the nearest trained questions, and the ranks that stood most open.",
+        "Weight and openness per adapter, the sections that fit with their scores, the nearest trained "
+        "questions, and the ranks that stood most open.",
     ),
     Command("show", "", "The document: adapters, sections, versions, gate, base."),
     Command("model", "", "The base: name, device, precision, context."),
@@ -192,6 +202,14 @@ def parse_gate(argument: str, current: RoutingChoice) -> RoutingChoice:
     raise UsageError(f"/gate cannot be `{argument}`", "it is /gate auto or /gate off")
 
 
+def parse_ground(argument: str, current: RoutingChoice) -> RoutingChoice:
+    """The choice after `/ground`: `auto`, `off`, or nothing, which switches."""
+    if argument not in ("", "auto", "off"):
+        raise UsageError(f"/ground cannot be `{argument}`", "it is /ground auto or /ground off")
+    wanted = argument or ("off" if current.grounds else "auto")
+    return msgspec.structs.replace(current, ground=wanted)
+
+
 def parse_again(argument: str, adapters: Sequence[str]) -> RoutingChoice | None:
     """The routing that the flags of `/again` ask for; None without any."""
     values: dict[str, str] = {}
@@ -205,9 +223,9 @@ def parse_again(argument: str, adapters: Sequence[str]) -> RoutingChoice | None:
             value = words.pop(0) if words else ""
         values[flag] = value
     if "--base" in values:
-        if len(values) > 1:
+        if len(values) > 1 + ("--ground" in values):
             raise UsageError("--base goes without other routing", "the bare base has no adapters to weigh")
-        return RoutingChoice(mode="base")
+        return with_ground(RoutingChoice(mode="base"), values.get("--ground"))
     if not values:
         return None
     return choice_from_flags(
@@ -215,6 +233,7 @@ def parse_again(argument: str, adapters: Sequence[str]) -> RoutingChoice | None:
         gate=values.get("--gate"),
         adapter=values.get("--adapter"),
         adapter_mix=values.get("--mix"),
+        ground=values.get("--ground"),
     )
 
 
@@ -315,7 +334,7 @@ def _complete_mix(argument: str, adapters: Sequence[str]) -> list[Candidate]:
 def _complete_routing(argument: str, adapters: Sequence[str]) -> list[Candidate]:
     before, word = _last_word(argument)
     match before:
-        case "--gate":
+        case "--gate" | "--ground":
             return _starting(word, ("auto", "off"))
         case "--adapter":
             return _starting(word, adapters, "adapter")
@@ -335,6 +354,7 @@ _ARGUMENTS: dict[Completes, Callable[[str, Sequence[str]], list[Candidate]]] = {
     "": lambda argument, adapters: [],
     "file": lambda argument, adapters: [],
     "gate": lambda argument, adapters: _starting(argument, ("auto", "off")),
+    "ground": lambda argument, adapters: _starting(argument, ("auto", "off")),
     "adapter": lambda argument, adapters: _starting(argument, adapters, "adapter"),
     "mix": _complete_mix,
     "command": lambda argument, adapters: _starting(argument, [c.name for c in COMMANDS]),

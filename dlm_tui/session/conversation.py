@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from dlm_core.errors import NOT_JSON, DlmError, UsageError
-from dlm_core.events import AdapterOpenness, Reply, Routing, Timing
+from dlm_core.events import AdapterOpenness, Citation, Reply, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
 
 FORMAT = 1
@@ -62,6 +62,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     during_run: int | None = None
     dropped_turns: int = 0
     tokens: TokenOpenness = TokenOpenness()
+    citation: Citation | None = None
+    grounded: bool = False
+    overruled: int = 0
 
     @classmethod
     def of(cls, reply: Reply, said: Sequence[tuple[str, Mapping[str, float]]] = ()) -> "Answer":
@@ -76,6 +79,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             during_run=reply.during_run,
             dropped_turns=reply.dropped_turns,
             tokens=TokenOpenness.of(said),
+            citation=reply.citation,
+            grounded=reply.grounded,
+            overruled=reply.overruled,
         )
 
 
@@ -218,6 +224,15 @@ class Conversation:
 
 def describe(choice: RoutingChoice) -> str:
     """How the next reply is routed, in words."""
+    words = _described(choice)
+    if choice.ground == "off" and choice.mode == "auto":
+        return f"{words}; the document is not looked up"
+    return (
+        f"{words}; the document is looked up" if choice.ground == "auto" and choice.mode != "auto" else words
+    )
+
+
+def _described(choice: RoutingChoice) -> str:
     match choice.mode:
         case "auto":
             return "gate auto: the gate decides"

@@ -48,7 +48,8 @@ def _whole(value: Any) -> Any:
 
 
 def reply_document(answer: Answer, load_s: float) -> dict[str, Any]:
-    """A reply as `--json` gives it: `reply`, `finish_reason`, `routing`, `openness`, `timing`, `version`.
+    """A reply as `--json` gives it: `reply`, `finish_reason`, `routing`, `openness`, `timing`, `version`,
+    `citation`, and whether it was `grounded`, with how many tokens were `overruled`.
 
     `load_s`, in seconds, is what loading took where the reply itself does not say.
     """
@@ -63,6 +64,9 @@ def reply_document(answer: Answer, load_s: float) -> dict[str, Any]:
         },
         "timing": structs.replace(timing, load_s=timing.load_s or load_s) if timing is not None else None,
         "version": answer.version,
+        "citation": answer.citation,
+        "grounded": answer.grounded,
+        "overruled": answer.overruled,
     }
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dlm_core.events import Neighbour, Ready, Routing
+from dlm_core.events import Ready, Routing, Why
 from dlm_core.requests import RoutingChoice
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.session import shown as values
+from dlm_tui.session import sources
 from dlm_tui.session.bars import bar_lines, cut
 from dlm_tui.session.commands import COMMANDS, Command
 from dlm_tui.session.conversation import Answer, Turn, describe, left_out
@@ -58,7 +59,7 @@ def report(shown: values.Shown, look: Look) -> list[Line]:
         case values.HelpShown():
             return help_report(shown.command, look, shown.keys)
         case values.WhyShown():
-            return why_report(shown.answer, shown.why.neighbours, look)
+            return why_report(shown.answer, shown.why, look)
 
 
 def routing_words(routing: Routing) -> str:
@@ -89,6 +90,7 @@ def reply_report(answer: Answer, look: Look, context_length: int = 0) -> list[Li
     report += sentences([look.dot.join(figures)], look.room)
     if answer.routing.mode != "base":
         report += weight_bars(answer, look)
+    report += citation_lines(answer, look)
     if answer.dropped_turns:
         report += sentences([left_out(answer.dropped_turns, context_length)], look.room, WARNING)
     if answer.during_run is not None:
@@ -97,11 +99,26 @@ def reply_report(answer: Answer, look: Look, context_length: int = 0) -> list[Li
     return report
 
 
+def citation_lines(answer: Answer, look: Look) -> list[Line]:
+    """Where a reply comes from, in a quiet line; what is doubtful about it, in another."""
+    citation = answer.citation
+    if citation is None:
+        return []
+    sign = look.signs.get(citation.adapter or "")
+    color = f"fg:{sign.color}" if sign else NOTE
+    said = sources.says(citation, sign.sign if sign else "", dot=look.dot)
+    report: list[Line] = sentences([said], look.room, color)
+    return report + sentences(sources.doubts(citation, look.signs), look.room, WARNING)
+
+
 def weight_bars(answer: Answer, look: Look) -> list[Line]:
     """A bar, the weight, and the openness of each adapter."""
     notes = {name: f"openness {o.mean:.2f}" for name, o in answer.openness.items()}
     drawn: list[Line] = []
-    bars = bar_lines(answer.routing.weights, look.signs, width=look.room, unicode=look.unicode, notes=notes)
+    bars = bar_lines(
+        answer.routing.weights, look.signs, width=look.room, unicode=look.unicode, notes=notes,
+        base=answer.routing.base,
+    )  # fmt: skip
     for bar_line in bars:
         color = f"fg:{bar_line.sign.color}"
         drawn.append(
@@ -114,10 +131,24 @@ def weight_bars(answer: Answer, look: Look) -> list[Line]:
     return drawn
 
 
-def why_report(answer: Answer, neighbours: Sequence[Neighbour], look: Look) -> list[Line]:
-    """What stands behind a reply: weights, openness, nearest trained questions, most open ranks."""
+def why_report(answer: Answer, why: Why, look: Look) -> list[Line]:
+    """What stands behind a reply: weights, openness, the sections that search found, the nearest trained
+    questions, the ranks that stood most open.
+    """
+    neighbours = why.neighbours
     report: list[Line] = sentences([routing_words(answer.routing)], look.room, STRONG)
     report += weight_bars(answer, look)
+    report += citation_lines(answer, look)
+    if answer.grounded:
+        report += sentences([sources.overruled(answer.overruled)], look.room)
+    if why.candidates:
+        report.append([(STRONG, "sections that fit")])
+    for place, scores in zip(why.candidates, why.scores, strict=False):
+        sign = look.signs.get(place.adapter or "")
+        head = cut(sources.place(place, sign.sign if sign else ""), look.room, unicode=look.unicode)
+        figures = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
+        report.append([(f"fg:{sign.color}" if sign else "", head)])
+        report += sentences([figures], look.room)
     if neighbours:
         report.append([(STRONG, "nearest trained questions")])
     for near in neighbours:

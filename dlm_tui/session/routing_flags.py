@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+import msgspec
+
 from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice
 
@@ -56,6 +58,7 @@ def choice_from_flags(
     gate: str | None = None,
     adapter: str | None = None,
     adapter_mix: str | None = None,
+    ground: str | None = None,
 ) -> RoutingChoice:
     """The routing that `--gate`, `--adapter` and `--adapter-mix` ask for; without any, the gate decides.
 
@@ -64,10 +67,29 @@ def choice_from_flags(
         gate: `auto`, `off`, or None where nothing was said.
         adapter: the adapter to pin.
         adapter_mix: the mix as written, see `parse_mix`.
+        ground: `auto`, `off`, or None where nothing was said.
 
     Raises:
         UsageError: two flags contradict each other (both are named), or one is malformed.
     """
+    choice = _routing(adapters, gate=gate, adapter=adapter, adapter_mix=adapter_mix)
+    return with_ground(choice, ground)
+
+
+def with_ground(choice: RoutingChoice, ground: str | None) -> RoutingChoice:
+    """A choice with what `--ground` says of it. Raises UsageError for what is neither `auto` nor `off`."""
+    if ground is None:
+        return choice
+    if ground not in ("auto", "off"):
+        raise UsageError(
+            f"--ground cannot be `{ground}`", "it is `auto` (look prompts up in the document) or `off`"
+        )
+    return msgspec.structs.replace(choice, ground=ground)
+
+
+def _routing(
+    adapters: Sequence[str], *, gate: str | None, adapter: str | None, adapter_mix: str | None
+) -> RoutingChoice:
     if gate not in (None, "auto", "off"):
         raise UsageError(
             f"--gate cannot be `{gate}`", "it is `auto` (the gate decides) or `off` (equal weights)"

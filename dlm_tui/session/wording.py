@@ -91,7 +91,12 @@ def evaluation_line(found: Evaluation) -> str:
     figures = [f"verbatim {percent(recall.verbatim)}"]
     if found.answers is not None:
         search = found.answers.search.right
-        figures.append(f"right {found.answers.weights.right:.0%} of probes (search alone {search:.0%})")
+        weights, grounded = found.answers.weights.right, found.answers.grounded
+        beside = f"search alone {search:.0%}"
+        if grounded is not None:
+            figures.append(f"right {grounded.right:.0%} of probes (weights alone {weights:.0%}, {beside})")
+        else:
+            figures.append(f"right {weights:.0%} of probes ({beside})")
     if recall.paraphrase_f1 is not None:
         base = "" if recall.paraphrase_f1_base is None else f" (base {recall.paraphrase_f1_base:.2f})"
         figures.append(f"paraphrase {recall.paraphrase_f1:.2f}{base}")

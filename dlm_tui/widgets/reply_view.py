@@ -19,15 +19,17 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from dlm_core.errors import DlmError
-from dlm_core.events import Routing, Token
+from dlm_core.events import Citation, Routing, Token
 from dlm_core.requests import Message as Said
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.actions import bindings
+from dlm_tui.session import sources
 from dlm_tui.session.conversation import Answer
 from dlm_tui.widgets.brush import after, typed_at, wait_for
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.markdown_text import MarkdownText
 from dlm_tui.widgets.routing_bars import mode_line, routing_lines
+from dlm_tui.widgets.styled_lines import adapter_signs
 
 SIDE_BY_SIDE_FROM = 70
 """Width of a reply from which its bars stand beside it, and not above."""
@@ -82,7 +84,7 @@ class ReplyView(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = bindings("reply")
 
     class Wanted(Message):
-        """The person wants something of this reply: `what` is details, why or copy."""
+        """The person wants something of this reply: `what` is details, why, source or copy."""
 
         def __init__(self, what: str, view: "ReplyView") -> None:
             super().__init__()
@@ -251,6 +253,8 @@ class ReplyView(Widget, can_focus=True):
             mode = mode_line(routing, looks)
             mode.stylize_before(Style(color=colors.secondary))
             parts += [mode, routing_lines(routing, looks, width, opens)]
+        if answer is not None and answer.citation is not None:
+            parts.append(source_text(answer.citation, looks))
         if self._fault:
             parts.append(Text(f"✖ {visible(self._fault)}", style=Style(color=colors.error)))
         else:
@@ -280,6 +284,10 @@ class ReplyView(Widget, can_focus=True):
         """Ask why it was routed so."""
         self.post_message(self.Wanted("why", self))
 
+    def action_source(self) -> None:
+        """Go to the section that the reply comes from."""
+        self.post_message(self.Wanted("source", self))
+
     def action_copy(self) -> None:
         """Put the reply on the clipboard."""
         self.post_message(self.Wanted("copy", self))
@@ -295,6 +303,18 @@ class Comparison(Horizontal):
 
     def on_resize(self) -> None:
         self.set_class(self.size.width < COMPARE_FROM, "-narrow")
+
+
+def source_text(citation: Citation, looks: Looks) -> Text:
+    """Where a reply comes from, and below it what is doubtful about it."""
+    colors, adapter = looks.theme.spec.colors, citation.adapter
+    known = adapter in looks.names
+    said = sources.says(citation, looks.sign(adapter) if adapter and known else "")
+    style = looks.style(adapter) if adapter and known else Style(color=colors.secondary)
+    text = Text(said, style=style, end="", overflow="fold")
+    for doubt in sources.doubts(citation, adapter_signs(looks)):
+        text.append(f"\n{doubt}", style=Style(color=colors.warning))
+    return text
 
 
 def facts_line(answer: Answer, looks: Looks) -> Text:

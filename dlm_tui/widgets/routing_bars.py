@@ -47,6 +47,11 @@ def routing_lines(
         if openness:
             line.append(f"  {openness[name]:.3f}" if name in openness else " " * 7, style=muted)
         lines.append(line)
+    if routing.base > 0:
+        line = Text(no_wrap=True, end="", style=muted)
+        line.append("· base".ljust(name_width) + " ")
+        line.append(bar(routing.base, bar_width))
+        lines.append(line.append(f" {routing.base:4.2f}", style="bold" if routing.base > top else ""))
     return Text("\n", end="").join(lines)
 
 
@@ -58,7 +63,7 @@ def mode_line(routing: Routing, looks: Looks) -> Text:
     if reason.startswith(words):
         words, reason = reason, ""
     text.append(words, style="bold")
-    if reason and routing.mode != "auto":
+    if reason and (routing.mode != "auto" or routing.base > 0):
         text.append(f" · {reason}", style=Style(color=looks.theme.spec.plot_axis))
     return text
 

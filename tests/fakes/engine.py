@@ -22,6 +22,7 @@ from dlm_core.errors import DlmError, TrainingError, UsageError
 from dlm_core.events import (
     AdapterOpenness,
     BaseProgress,
+    Citation,
     Event,
     GateStep,
     GateTrained,
@@ -60,6 +61,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """A fixed reply; empty: an echo of the question."""
     finish_reason: str = "stop"
     dropped_turns: int = 0
+    citation: Citation | None = None
+    """Where every reply comes from."""
     steps: int = 6
     epochs: int = 2
     open_delay: float = 0.0
@@ -154,6 +157,7 @@ class FakeEngine:
             prompt_tokens=sum(len(m.content.split()) for m in messages),
             dropped_turns=self.script.dropped_turns,
             during_run=self.training,
+            citation=self.script.citation,
         )
 
     def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:

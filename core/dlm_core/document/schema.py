@@ -30,6 +30,13 @@ _Targets = Annotated[
     ),
 ]
 _LearningRate = Annotated[Auto | Rate, Meta(description="Step size of the adapter's matrices.")]
+_Scope = Annotated[
+    Literal["auto", "document", "any"],
+    Meta(
+        description="What the adapter may answer: `document`, what it was taught; `any`, everything (tone, "
+        "style); `auto`: `any` for an adapter without questions of its own."
+    ),
+]
 
 
 class AdapterConfig(Struct, frozen=True, kw_only=True):
@@ -41,6 +48,7 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     lora_dropout: _Dropout = 0.0
     target_modules: _Targets = "auto"
     learning_rate: _LearningRate = "auto"
+    scope: _Scope = "auto"
 
 
 class GateConfig(Struct, frozen=True, kw_only=True):
@@ -134,6 +142,14 @@ class PreferenceConfig(Struct, frozen=True, kw_only=True):
     ] = "adapters"
 
 
+class GroundingConfig(Struct, frozen=True, kw_only=True):
+    """`training.grounding`: the document in hand while a reply is written. It changes no training."""
+
+    enabled: Annotated[
+        bool, Meta(description="Look prompts up in the document: the right answer, its line, or silence.")
+    ] = True
+
+
 class SourceConfig(Struct, frozen=True, kw_only=True):
     """One entry of `training.sources`: files that are read in as prose."""
 
@@ -156,6 +172,7 @@ class TrainingConfig(Struct, frozen=True, kw_only=True):
     micro_batch_size: Annotated[Auto | PositiveInt, Meta(description="Rows in one forward pass.")] = "auto"
     grad_accum: Annotated[Auto | PositiveInt, Meta(description="Forward passes per optimiser step.")] = "auto"
     learning_rate: _LearningRate = "auto"
+    scope: _Scope = "auto"
     num_epochs: Annotated[
         Auto | Annotated[int, Meta(ge=1, le=10_000)],
         Meta(description="Passes over the document at most; training stops early once it is learned."),
@@ -207,6 +224,9 @@ class TrainingConfig(Struct, frozen=True, kw_only=True):
         RehearsalConfig, Meta(description="Holding the model to its base on other text.")
     ] = RehearsalConfig()
     preference: Annotated[PreferenceConfig, Meta(description="The preference phase.")] = PreferenceConfig()
+    grounding: Annotated[
+        GroundingConfig, Meta(description="Looking prompts up in the document while replying.")
+    ] = GroundingConfig()
     sources: Annotated[tuple[SourceConfig, ...], Meta(description="Files to read in as prose.")] = ()
     sources_policy: Annotated[
         Literal["permissive", "strict"],

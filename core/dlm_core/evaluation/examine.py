@@ -7,6 +7,7 @@ from dlm_core.document.model import Document
 from dlm_core.engine_protocol import EvalOptions
 from dlm_core.errors import DlmError, StoreError
 from dlm_core.evaluation.measure import Examiner
+from dlm_core.evaluation.near import near_misses
 from dlm_core.evaluation.offtopic import offtopic_prompts
 from dlm_core.evaluation.probes import all_probes
 from dlm_core.evaluation.texts import MOST_PIECES, PIECE, load_text
@@ -37,6 +38,7 @@ def evaluate(
     """
     probes = all_probes(document, options.probes)
     offtopic = offtopic_prompts(document.path)
+    near = near_misses(document)
     own, cut = load_text(options.text) if options.text else ((), False)
     if not chat.serving.names:
         raise DlmError(
@@ -61,7 +63,9 @@ def evaluate(
     if behind:
         said = "1 section is" if behind == 1 else f"{behind} sections are"
         emit(_info(f"{said} new or changed since the last run and not learned yet", "behind"))
-    found = Examiner(chat, head, emit, stop).examine(document, probes, bundled("held_out"), own, offtopic)
+    found = Examiner(chat, head, emit, stop).examine(
+        document, probes, bundled("held_out"), own, offtopic, near
+    )
     evaluated = Evaluated(
         run_id=snapshot.run_id,
         document_hash=hashlib.sha256(document.text.encode()).hexdigest(),

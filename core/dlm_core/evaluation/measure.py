@@ -7,16 +7,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from dlm_core.adapters.bank import ServingPlan
 from dlm_core.adapters.openness import OpennessRecorder, adapter_means
 from dlm_core.document.model import Document
 from dlm_core.errors import Stopped
 from dlm_core.evaluation.answers import Judge, Judgement, same_answer, scores, word_f1
 from dlm_core.evaluation.decode import greedy_replies, room_for
+from dlm_core.evaluation.near import NearMiss
 from dlm_core.evaluation.offtopic import REPLY_TOKENS, Leaks
 from dlm_core.evaluation.probes import Probe
 from dlm_core.evaluation.search import DocumentSearch
 from dlm_core.evaluation.tally import Tally
+from dlm_core.evaluation.trust import near_misses_of, support_of
 from dlm_core.events import Event, Reply
 from dlm_core.inference.chat import Asked, Chat
 from dlm_core.reports import (
@@ -31,6 +35,8 @@ from dlm_core.reports import (
     Recall,
     Retention,
     RoutingFigures,
+    Scores,
+    Support,
     TextRetention,
 )
 from dlm_core.requests import Message, RoutingChoice, Sampling
@@ -39,7 +45,9 @@ from dlm_core.training.forgetting import ChatMeter, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.rehearsal import bundled_lines
 
-AUTO, BASE = RoutingChoice(mode="auto"), RoutingChoice(mode="base")
+AUTO, BASE = RoutingChoice(mode="auto", ground="off"), RoutingChoice(mode="base")
+SERVED = RoutingChoice(mode="auto")
+"""As a chat replies, with the document in hand; `AUTO` are the weights alone, as the gate weighs them."""
 ByAdapter = Mapping[str, Sequence[float]]
 
 
@@ -83,6 +91,7 @@ class Examiner:
         texts: Sequence[str],
         own: Sequence[str] = (),
         offtopic: Sequence[str] = (),
+        near: Sequence[NearMiss] = (),
     ) -> Evaluation:
         """Everything at once.
 
@@ -91,17 +100,28 @@ class Examiner:
             probes: reworded questions; without any nobody's answers and no routing are measured on them.
             texts: neutral texts. own: the pieces of a text of the person's own.
             offtopic: prompts that the document says nothing about.
+            near: questions close to the document's that it does not answer.
 
         Raises Stopped when asked to stop.
         """
         begun = time.perf_counter()
         questions = trained_questions(document)
         asked = len(questions) + len(probes) + len(offtopic)
-        tally = Tally(self._emit, 2 * asked + len(texts) + len(own))
+        looked_up = self.chat.knowledge is not None and self.chat.knowledge.index is not None
+        extra = len(probes) + len(near) if looked_up else 0
+        tally = Tally(self._emit, 2 * asked + extra + len(texts) + len(own))
         told = self._ask([self._probe(q, AUTO) for q in questions], tally, "asking the document's questions")
         retold = self._ask([self._probe(p, AUTO) for p in probes], tally, "asking the probes")
+        grounded, missed, close = None, None, None
+        if looked_up:
+            grounded = self._ask(
+                [self._probe(p, SERVED) for p in probes], tally, "asking the probes, document in hand"
+            )
+            said = [_asked(miss.question, REPLY_TOKENS, SERVED) for miss in near]
+            close = near_misses_of(near, self._ask(said, tally, "asking near misses"))
+            missed = _mean([float(_is_outside(reply)) for reply in grounded])
         foreign = self._ask(
-            [_asked(prompt, REPLY_TOKENS, choice) for choice in (BASE, AUTO) for prompt in offtopic],
+            [_asked(prompt, REPLY_TOKENS, choice) for choice in (BASE, SERVED) for prompt in offtopic],
             tally,
             "asking off-topic prompts",
         )
@@ -114,6 +134,7 @@ class Examiner:
         )
         bare = self._bare([*questions, *probes], tally)
         neutral, outside = self._retention(texts, tally, "reading neutral text")
+        served = self._as_served(texts, neutral) if looked_up else None
         own_text = self._retention(own, tally, "reading your text")[0] if own else None
         gate = self.chat.serving.gate
         confusion = self._confusion(probes, retold)
@@ -141,6 +162,7 @@ class Examiner:
                 tokens=neutral.tokens,
                 own=own_text,
                 chat=self._chat_retention(strange),
+                served=served,
             ),
             openness={
                 name: OpennessFigures(inside=_inside(name, questions, told), outside=outside[name])
@@ -149,9 +171,12 @@ class Examiner:
             questions=len(questions),
             probes=len(probes),
             seconds=time.perf_counter() - begun,
-            answers=_answers(document, probes, retold, bare[len(questions) :]) if probes else None,
+            answers=_answers(document, probes, retold, bare[len(questions) :], grounded) if probes else None,
             offtopic=_offtopic(document, list(strange.values())) if strange else None,
-            replies=_replies(document, probes, retold),
+            replies=_replies(document, probes, retold if grounded is None else grounded),
+            missed=missed,
+            support=_support(document, probes, grounded) if grounded is not None else None,
+            near_miss=close,
         )
 
     def _probe(self, probe: Probe, choice: RoutingChoice) -> Asked:
@@ -241,6 +266,34 @@ class Examiner:
                 row[chosen] = row.get(chosen, 0) + 1
         return confusion
 
+    def _as_served(self, texts: Sequence[str], neutral: TextRetention) -> Drift:
+        """Perplexity and KL on `texts` with those outside the document read by the base, the others as in
+        `neutral` on the whole.
+        """
+        silent = [
+            not any(self.chat.route((Message("user", text),), SERVED).routing.weights.values())
+            for text in texts
+        ]
+        if all(silent):
+            return Drift(perplexity=neutral.perplexity_base, kl=0.0)
+        if not any(silent):
+            return Drift(perplexity=neutral.perplexity, kl=neutral.kl)
+        chat, bank, told = self.chat, self.chat.bank, _Sum()
+        try:
+            for text in texts:
+                self._halt()
+                bank.use(None)
+                meter = ForgettingMeter(
+                    self.head, chat.base.chat, [text], chat.base.placement.device,
+                    limit=chat.base.context_length,
+                )  # fmt: skip
+                weights = chat.route((Message("user", text),), SERVED).routing.weights
+                bank.use(ServingPlan(bank, chat.serving.adapters, weights) if any(weights.values()) else None)
+                told.add(meter.tokens, *meter.measure())
+        finally:
+            bank.use(None)
+        return Drift(perplexity=told.perplexity, kl=told.kl)
+
     def _retention(
         self, texts: Sequence[str], tally: Tally, label: str
     ) -> tuple[TextRetention, dict[str, float]]:
@@ -293,9 +346,20 @@ class Examiner:
 
 
 def _answers(
-    document: Document, probes: Sequence[Probe], replies: Sequence[Reply], bare: Sequence[str]
+    document: Document,
+    probes: Sequence[Probe],
+    replies: Sequence[Reply],
+    bare: Sequence[str],
+    grounded: Sequence[Reply] | None,
 ) -> Answers:
     judge, search = Judge(document.sections), DocumentSearch(document.sections)
+
+    def of(found: Sequence[Reply]) -> Scores:
+        false = [bool(reply.citation.unsupported) for reply in found if reply.citation is not None]
+        return msgspec.structs.replace(
+            scores(judged([reply.reply for reply in found])),
+            false_facts=sum(false) / len(false) if false else None,
+        )
 
     def judged(found: Sequence[str]) -> list[Judgement]:
         return [judge.judge(reply, probe.answer) for probe, reply in zip(probes, found, strict=True)]
@@ -303,8 +367,19 @@ def _answers(
     return Answers(
         base=scores(judged(bare)),
         search=scores(judged([search.answer(probe.question) for probe in probes])),
-        weights=scores(judged([reply.reply for reply in replies])),
+        weights=of(replies),
+        grounded=of(grounded) if grounded is not None else None,
     )
+
+
+def _support(document: Document, probes: Sequence[Probe], replies: Sequence[Reply]) -> Support | None:
+    judge = Judge(document.sections)
+    right = [judge.judge(r.reply, p.answer).right for p, r in zip(probes, replies, strict=True)]
+    return support_of(replies, right)
+
+
+def _is_outside(reply: Reply) -> bool:
+    return reply.citation is not None and reply.citation.kind == "outside"
 
 
 def _replies(document: Document, probes: Sequence[Probe], replies: Sequence[Reply]) -> tuple[ProbeReply, ...]:
@@ -321,13 +396,18 @@ def _replies(document: Document, probes: Sequence[Probe], replies: Sequence[Repl
                 right=judged.right,
                 f1=judged.f1,
                 routing=reply.routing.weights,
+                support=reply.citation.support if reply.citation is not None else None,
             )
         )
     return tuple(found)
 
 
 def _confidence(reply: Reply) -> float:
-    """Openness of the adapters' rank gates, weighted as they were routed: low where a reply is the base's."""
+    """Support where there is any, else the openness of the adapters' rank gates, weighted as they were
+    routed: low where a reply is the base's.
+    """
+    if reply.citation is not None and reply.citation.support is not None:
+        return reply.citation.support
     weights = reply.routing.weights
     return sum(weights.get(name, 0.0) * openness.mean for name, openness in reply.openness.items())
 
@@ -339,6 +419,9 @@ def _offtopic(document: Document, replies: Sequence[tuple[Reply, Reply]]) -> Off
         leaked=sum(leaks.leaked(found.reply, base.reply) for base, found in replies) / count,
         weight=sum(max(found.routing.weights.values(), default=0.0) for _, found in replies) / count,
         prompts=count,
+        outside=_mean(
+            [float(_is_outside(found)) for _, found in replies if found.routing.outside is not None]
+        ),
     )
 
 

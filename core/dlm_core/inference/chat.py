@@ -7,16 +7,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import torch
 
 from dlm_core.adapters.bank import NEGLIGIBLE, Bank
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.bases.load import Base
 from dlm_core.errors import UsageError
-from dlm_core.events import Neighbour, Reply, Routed, Token, Why
+from dlm_core.events import Neighbour, Place, Reply, Routed, Routing, Token, Why
 from dlm_core.inference.decoders import Decoders, RoutedDecoder
 from dlm_core.inference.draft import Drafter, Passages
 from dlm_core.inference.generate import Finish, KeyValueCache, Stopwatch, generate
+from dlm_core.inference.grounding import GroundedDrafter, GroundedSampler, Grounding
+from dlm_core.inference.knowledge import Grounds, Knowledge
 from dlm_core.inference.sampling import Sampler
 from dlm_core.inference.stream import TextStream
 from dlm_core.inference.together import Together
@@ -33,6 +36,10 @@ AT_ONCE = 8
 
 def _no_passages() -> Passages:
     return Passages(())
+
+
+def _no_knowledge() -> Knowledge | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class Chat:
         load_s: what loading took; repeated in every reply's timing.
         lean: the base's lean forward, None where it has none and transformers' own is run.
         passages: asked once per serving set for what the document teaches, to draft replies from.
+        knowledge: asked once per serving set for what the document was trained to say, to look prompts up in
+            and to cite; None where nothing was.
     """
 
     def __init__(
@@ -79,12 +88,13 @@ class Chat:
         *,
         lean: LeanBase | None = None,
         passages: Callable[[], Passages] = _no_passages,
+        knowledge: Callable[[], Knowledge | None] = _no_knowledge,
     ) -> None:
         self.base, self.bank, self.embedder, self.lean = base, bank, embedder, lean
         self.load_s = load_s
         self._clock = clock
         self._cache = KeyValueCache()
-        self._find_passages = passages
+        self._find_passages, self._find_knowledge = passages, knowledge
         self.drafting = True
         self.serve(serving, system)
 
@@ -94,10 +104,35 @@ class Chat:
         self._cache.drop()
         self._decoders = Decoders(self.base.model, self.bank, self.lean, serving.adapters)
         self._passages: Passages | None = None
+        self._knowledge: Knowledge | None = None
+        self._looked = False
+
+    @property
+    def knowledge(self) -> Knowledge | None:
+        """What the document was trained to say; None where nothing was."""
+        if not self._looked:
+            self._knowledge, self._looked = self._find_knowledge(), True
+        return self._knowledge
 
     def route(self, messages: Sequence[Message], choice: RoutingChoice) -> Routed:
         """The routing of the conversation's last user message, and what finding it cost."""
+        return self._look(messages, choice)[0]
+
+    def _look(self, messages: Sequence[Message], choice: RoutingChoice) -> tuple[Routed, Grounds | None]:
+        """The routing, and what the document has to say."""
         begun = self._clock()
+        routing, grounds = self._weigh(messages, choice), None
+        knowledge = self.knowledge if choice.grounds and self.serving.names and messages else None
+        if knowledge is not None and (grounds := knowledge.look(messages, routing.weights)) is not None:
+            if grounds.follow_up:
+                routing = self._weigh(_without_last_turn(messages), choice)
+            gate = self.serving.gate
+            cold = choice.mode == "auto" and gate is not None and gate.meta.mode == "uniform"
+            if choice.mode in ("auto", "off"):
+                routing = knowledge.routing(routing, grounds, cold=cold or choice.mode == "off")
+        return Routed(routing=routing, route_s=self._clock() - begun), grounds
+
+    def _weigh(self, messages: Sequence[Message], choice: RoutingChoice) -> Routing:
         gate = self.serving.gate
 
         def ask() -> Mapping[str, float]:
@@ -105,15 +140,20 @@ class Chat:
             weights = gate.module(self._embed(messages))[0]
             return {name: float(w) for name, w in zip(gate.meta.adapters, weights, strict=True)}
 
-        routing = decide(choice, self.serving.names, gate.meta if gate else None, ask)
-        return Routed(routing=routing, route_s=self._clock() - begun)
+        return decide(choice, self.serving.names, gate.meta if gate else None, ask)
 
     def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
-        """The routing, and the trained questions nearest by cosine of standardised embeddings."""
-        routing = self.route(messages, choice).routing
-        gate = self.serving.gate
+        """The routing, the trained questions nearest by cosine of standardised embeddings, and the sections
+        that search found.
+        """
+        routed, grounds = self._look(messages, choice)
+        routing, gate = routed.routing, self.serving.gate
+        places: tuple[Place, ...] = ()
+        scores: tuple[dict[str, float], ...] = ()
+        if grounds is not None and self.knowledge is not None:
+            places, scores = self.knowledge.places(grounds)
         if gate is None or gate.embeddings is None or not gate.meta.questions:
-            return Why(routing=routing, neighbours=())
+            return Why(routing=routing, neighbours=(), candidates=places, scores=scores)
         known = gate.embeddings
         mean, scale = known.mean(0), known.std(0, unbiased=False).clamp_min(1e-5)
         here = (self._embed(messages)[0] - mean) / scale
@@ -127,6 +167,8 @@ class Chat:
                 )
                 for s, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
             ),
+            candidates=places,
+            scores=scores,
         )
 
     def _embed(self, messages: Sequence[Message]) -> torch.Tensor:
@@ -144,11 +186,12 @@ class Chat:
         """One Routed, Tokens as they come, one Reply. Raises UsageError for an empty or too long prompt."""
         _need_question(messages)
         watch = Stopwatch(self._clock)
-        routed = self.route(messages, choice)
+        routed, grounds = self._look(messages, choice)
         yield routed
         ids, dropped = self._prompt(messages, sampling)
         weights = routed.routing.weights
-        draft = self._draft(ids)
+        sampler, grounding = self._sampler(sampling, grounds)
+        draft = self._draft(ids, grounding)
         finish: Finish = "interrupted"
         decoder = self.decoder(weights)
         reply = UnderWay(
@@ -163,7 +206,7 @@ class Chat:
         steps = generate(
             decoder,
             ids,
-            Sampler(sampling),
+            sampler,
             limit=min(sampling.max_tokens, self.base.context_length - len(ids)),
             end_tokens=self.base.end_token_ids,
             cache=self._cache,
@@ -184,7 +227,8 @@ class Chat:
             decoder.close()
         if rest := reply.rest():
             yield rest
-        yield reply.reply(finish, self.serving.version, self.load_s, draft)
+        whole = reply.reply(finish, self.serving.version, self.load_s, draft)
+        yield self._cited(whole, messages[-1].content, grounds, grounding)
 
     def replies(
         self, asked: Sequence[Asked], stop: Callable[[], bool], *, at_once: int = AT_ONCE
@@ -205,10 +249,11 @@ class Chat:
             return
         together = Together(self.lean, self._decoders.all_stacks(), self.base.end_token_ids, at_once)
         waiting, under_way = deque(enumerate(asked)), dict[int, UnderWay]()
+        basis: dict[int, tuple[Grounds | None, Grounding | None]] = {}
         while (waiting or under_way) and not stop():
             while waiting and len(together) < at_once:
                 place, one = waiting.popleft()
-                under_way[place] = self._join(together, place, one)
+                under_way[place], basis[place] = self._join(together, place, one)
             for said in together.step():
                 reply = under_way[said.name]
                 if said.token is not None:
@@ -216,20 +261,25 @@ class Chat:
                 if said.finish is not None:
                     reply.rest()
                     del under_way[said.name]
-                    yield said.name, reply.reply(said.finish, self.serving.version, self.load_s)
+                    whole = reply.reply(said.finish, self.serving.version, self.load_s)
+                    prompt = asked[said.name].messages[-1].content
+                    yield said.name, self._cited(whole, prompt, *basis.pop(said.name))
         for place, reply in under_way.items():
             reply.rest()
             yield place, reply.reply("interrupted", self.serving.version, self.load_s)
 
-    def _join(self, together: Together, place: int, one: Asked) -> UnderWay:
+    def _join(
+        self, together: Together, place: int, one: Asked
+    ) -> tuple[UnderWay, tuple[Grounds | None, Grounding | None]]:
         _need_question(one.messages)
         watch = Stopwatch(self._clock)
-        routed = self.route(one.messages, one.choice)
+        routed, grounds = self._look(one.messages, one.choice)
         ids, dropped = self._prompt(one.messages, one.sampling)
         weights = routed.routing.weights
         limit = min(one.sampling.max_tokens, self.base.context_length - len(ids))
-        layout = together.join(place, ids, weights, Sampler(one.sampling), limit)
-        return UnderWay(
+        sampler, grounding = self._sampler(one.sampling, grounds)
+        layout = together.join(place, ids, weights, sampler, limit)
+        reply = UnderWay(
             routed,
             self._used(weights),
             layout,
@@ -237,6 +287,27 @@ class Chat:
             watch,
             prompt_tokens=len(ids),
             dropped=dropped,
+        )
+        return reply, (grounds, grounding)
+
+    def _sampler(self, sampling: Sampling, grounds: Grounds | None) -> tuple[Sampler, Grounding | None]:
+        grounding = self.knowledge.grounding(grounds) if grounds is not None and self.knowledge else None
+        if grounding is None:
+            return Sampler(sampling), None
+        return GroundedSampler(sampling, grounding), grounding
+
+    def _cited(
+        self, reply: Reply, prompt: str, grounds: Grounds | None, grounding: Grounding | None
+    ) -> Reply:
+        """A whole reply with where it comes from."""
+        if self.knowledge is None or not self.serving.names:
+            return reply
+        overruled = grounding.overruled if grounding is not None else None
+        return msgspec.structs.replace(
+            reply,
+            citation=self.knowledge.cite(reply.reply, prompt, grounds, overruled=overruled),
+            grounded=grounding is not None,
+            overruled=overruled or 0,
         )
 
     def _text_stream(self) -> TextStream:
@@ -249,13 +320,13 @@ class Chat:
         """The serving set under one routing, for one reply; the caller closes it."""
         return self._decoders.under(weights)
 
-    def _draft(self, prompt: Sequence[int]) -> Drafter | None:
+    def _draft(self, prompt: Sequence[int], grounding: Grounding | None = None) -> Drafter | None:
         """A drafter for one reply; none on transformers' forward, where more rows cost more."""
         if self.lean is None or not self.drafting or not self.serving.adapters:
             return None
         if self._passages is None:
             self._passages = self._find_passages()
-        return Drafter(self._passages, prompt)
+        return GroundedDrafter(self._passages, prompt, grounding)
 
     def _prompt(self, messages: Sequence[Message], sampling: Sampling) -> tuple[list[int], int]:
         """Prompt ids, and how many turns had to be left out, oldest first, to leave room for a reply."""
@@ -278,6 +349,12 @@ class Chat:
             dropped += 1
             while dropped + 1 < len(turns) and turns[dropped].role != "user":
                 dropped += 1
+
+
+def _without_last_turn(messages: Sequence[Message]) -> Sequence[Message]:
+    """The conversation as it stood when the user's message before the last was asked."""
+    last = max(i for i, m in enumerate(messages[:-1]) if m.role == "user")
+    return messages[: last + 1]
 
 
 def _need_question(messages: Sequence[Message]) -> None:

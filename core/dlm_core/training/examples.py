@@ -106,6 +106,25 @@ def learners(section: Section, adapters: Sequence[str]) -> tuple[str, ...]:
     return tuple(adapters) if section.kind is SectionKind.PROSE else (adapters[0],)
 
 
+def scopes(document: Document) -> dict[str, tuple[Literal["document", "any"], str]]:
+    """What each adapter may answer, by name, and why: `document`, what it was taught, or `any`."""
+    asked = {
+        name
+        for section in document.sections
+        if section.kind is SectionKind.INSTRUCTION and section.questions
+        for name in learners(section, document.adapter_names)
+    }
+    found: dict[str, tuple[Literal["document", "any"], str]] = {}
+    for name, config in document.frontmatter.training.adapter_configs().items():
+        if config.scope != "auto":
+            found[name] = (config.scope, "as the document says")
+        elif name in asked:
+            found[name] = ("document", "auto: it has questions of its own")
+        else:
+            found[name] = ("any", "auto: it has no questions of its own")
+    return found
+
+
 def _frame(encoder: Encoder, system: str | None) -> tuple[int, int]:
     """How many tokens a base's template puts before a question, and between it and the answer."""
     prompts: list[list[int]] = []

@@ -15,7 +15,7 @@ from dlm_core.events import RecipeEntry, RunPlanned
 from dlm_core.requests import TrainOptions
 from dlm_core.store.manifest import Snapshot
 from dlm_core.store.store import Store
-from dlm_core.training.examples import Row, build_rows
+from dlm_core.training.examples import Row, build_rows, scopes
 from dlm_core.training.forecast import estimate, memory_needed
 from dlm_core.training.gate_phase import gate_key, has_gate
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, make_plan
@@ -87,6 +87,10 @@ class Planner:
                 key="precision",
                 value=str(placement.autocast_dtype or placement.weights_dtype),
                 reason=placement.reason,
+            ),
+            *(
+                RecipeEntry(key=f"adapters.{name}.scope", value=scope, reason=why)
+                for name, (scope, why) in scopes(self.document).items()
             ),
         )
         tokens = rows.tokens()

@@ -10,6 +10,7 @@ from dlm_core.document.model import Document
 from dlm_core.training.recipe import Recipe
 
 _ADAPTERS = "adapters."
+_REPLYING = frozenset({"scope"})  # keys of an adapter that concern its replies: they train nothing anew
 _SHOWN = 40  # a longer value is not repeated in a sentence
 _NAMED = 3  # so many changed settings are named one by one
 _KEYS = {
@@ -47,7 +48,11 @@ def settings_of(document: Document, recipe: Recipe, *, epochs: int | None = None
         "system_prompt": document.frontmatter.system_prompt,
     }
     for name, config in training.adapter_configs().items():
-        values |= {f"{_ADAPTERS}{name}.{k}": v for k, v in msgspec.structs.asdict(config).items()}
+        values |= {
+            f"{_ADAPTERS}{name}.{k}": v
+            for k, v in msgspec.structs.asdict(config).items()
+            if k not in _REPLYING
+        }
     return {key: msgspec.json.encode(value, order="sorted").decode() for key, value in values.items()}
 
 

@@ -13,6 +13,7 @@ HANDLERS: Mapping[str, Handler] = {
     "gate": routing.gate,
     "adapter": routing.adapter,
     "mix": routing.mix,
+    "ground": routing.ground,
     "params": routing.params,
     "system": routing.system,
     "again": replies.again,

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from dlm_core.events import Citation, Place, Unsupported
 from dlm_core.requests import Generate, Route
 from dlm_tui.widgets.chat_input import ChatInput
 from dlm_tui.widgets.reply_view import ReplyView
@@ -25,6 +26,38 @@ async def test_a_reply_comes_with_its_bars_mode_speed_and_version(open_workbench
         shown = stage.screen_text()
         assert "❯ tone please" in shown and "Turn 1, auto: tone please" in shown
         assert "▲ tone" in shown and "0.88" in shown and "0.12" in shown
+
+
+async def test_a_reply_names_its_line_says_what_that_lacks_and_a_key_goes_there(open_workbench: Open) -> None:
+    cited = Citation(
+        kind="answer",
+        line=16,
+        end_line=20,
+        adapter="tone",
+        question="What is the limit?",
+        support=0.41,
+        see_also=(Place(line=22, end_line=26, adapter="knowledge", question="And else?", probability=0.3),),
+        unsupported=(Unsupported(start=0, end=2, text="43"),),
+    )
+    async with open_workbench(size=(160, 40), script=Script(adapters=TWO, citation=cited)) as stage:
+        await stage.ask("tone please")
+        await stage.answered(1)
+        await stage.until(lambda: "▲ tone, line 16 · 41 %" in stage.screen_text(), "the line")
+        shown = stage.screen_text()
+        assert "unsure: line 22 (● knowledge)" in shown and "not in that section: 43" in shown
+        stage.bench.chat.query(ReplyView).last().focus()
+        await stage.pilot.press("g")
+        await stage.until(lambda: stage.bench.editor.area.cursor_location[0] == 15, "the section")
+
+
+async def test_a_key_lets_the_weights_alone_reply_and_back(open_workbench: Open) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        await stage.pilot.press("alt+c", "alt+s")
+        await stage.until(lambda: stage.bench.chat.conversation.choice.ground == "off", "the choice")
+        await stage.ask("tone please")
+        await stage.answered(1)
+        asked = [r for r in stage.client.sent if isinstance(r, Generate)]
+        assert asked[-1].choice.ground == "off"
 
 
 async def test_the_bars_of_the_next_prompt_show_while_it_is_typed(open_workbench: Open) -> None:

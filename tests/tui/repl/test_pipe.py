@@ -52,7 +52,8 @@ def test_commands_set_the_routing_and_speak_on_stderr(tmp_path: Path) -> None:
 def test_json_is_one_object_a_turn(tmp_path: Path) -> None:
     said = piped(tmp_path, "what\n/gate off\nwhat\n", "--json")
     first, second = (json.loads(line) for line in said.stdout.splitlines())
-    assert set(first) == {"reply", "finish_reason", "routing", "openness", "timing", "version"}
+    promised = {"reply", "finish_reason", "routing", "openness", "timing", "version"}
+    assert set(first) == promised | {"citation", "grounded", "overruled"}
     assert first["routing"]["weights"]["knowledge"] == pytest.approx(0.88, abs=0.01)
     assert set(first["openness"]["tone"]) == {"mean", "per_layer", "layers"}
     assert second["routing"]["mode"] == "off"

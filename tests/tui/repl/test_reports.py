@@ -6,9 +6,19 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from prompt_toolkit.utils import get_cwidth
 
-from dlm_core.events import AdapterOpenness, Neighbour, Routing, Timing
+from dlm_core.events import (
+    AdapterOpenness,
+    Citation,
+    Neighbour,
+    Place,
+    Routing,
+    Timing,
+    Unsupported,
+    Why,
+)
 from dlm_core.requests import RoutingChoice
 from dlm_tui.repl.terminal import KEYS
 from dlm_tui.session import reports
@@ -68,6 +78,63 @@ def test_what_a_person_should_know_about_a_reply_is_said(changes: dict[str, obje
     assert said not in text(reports.reply_report(ANSWER, WIDE, 2048))
 
 
+LONG_WHY = Why(
+    routing=ANSWER.routing,
+    neighbours=(Neighbour(question="q" * 99, adapter="tone", similarity=1),),
+    candidates=(Place(line=161, end_line=165, adapter="tone", question="q" * 99, probability=0.4),),
+    scores=({"question": 0.8, "answer": 0.7, "words": 0.6, "ngrams": 0.5},),
+)
+CITED = Citation(
+    kind="answer",
+    line=161,
+    end_line=165,
+    adapter="tone",
+    question="What is the rule?",
+    support=0.97,
+    see_also=(Place(line=20, end_line=24, adapter="knowledge", question="And else?", probability=0.3),),
+    unsupported=(Unsupported(start=3, end=5, text="42"), Unsupported(start=8, end=12, text="Vega")),
+)
+
+
+def test_a_reply_says_which_line_it_comes_from_and_how_sure_that_is() -> None:
+    said = text(reports.reply_report(changed(citation=CITED), WIDE))
+    assert "▲ tone, line 161 · 97 %" in said
+    assert "see also line 20 (● knowledge)" in said
+    assert "not in that section: 42, Vega" in said
+
+
+def test_a_reply_that_is_unsure_names_the_other_section() -> None:
+    unsure = structs.replace(CITED, support=0.4, unsupported=())
+    said = text(reports.reply_report(changed(citation=unsure), WIDE))
+    assert "unsure: line 20 (● knowledge) may be meant" in said
+
+
+@pytest.mark.parametrize(
+    ("citation", "said"),
+    [
+        (Citation(kind="outside"), "not in the document: the base answers"),
+        (Citation(kind="none"), "nothing in the document says this"),
+        (
+            Citation(kind="prose", line=None, adapter="tone"),
+            "▲ tone, a section that is not in the file any more (prose)",
+        ),
+    ],
+)
+def test_a_reply_without_a_section_says_so(citation: Citation, said: str) -> None:
+    assert said in text(reports.reply_report(changed(citation=citation), WIDE))
+
+
+def test_outside_the_document_the_base_has_a_bar() -> None:
+    routing = Routing(mode="auto", weights={"knowledge": 0.0, "tone": 0.1}, reason="outside", base=0.9)
+    assert "· base      " in text(reports.reply_report(changed(routing=routing), WIDE))
+
+
+def test_why_lists_the_sections_that_fit_with_their_scores() -> None:
+    said = text(reports.why_report(changed(citation=CITED, grounded=True, overruled=3), LONG_WHY, WIDE))
+    assert "the document decided 3 tokens against the weights" in said
+    assert "▲ tone, line 161  0.40" in said and "question 0.80" in said
+
+
 def test_a_reply_of_the_bare_base_has_no_bars() -> None:
     bare = changed(routing=Routing(mode="base", weights={"knowledge": 0.0}, reason=""), openness={})
     assert "knowledge" not in text(reports.reply_report(bare, WIDE))
@@ -75,7 +142,8 @@ def test_a_reply_of_the_bare_base_has_no_bars() -> None:
 
 def test_why_names_neighbours_and_the_most_open_ranks_first() -> None:
     near = (Neighbour(question="What is\x1b[2J it?", adapter="tone", similarity=0.91),)
-    said = text(reports.why_report(ANSWER, near, WIDE))
+    why = Why(routing=ANSWER.routing, neighbours=near)
+    said = text(reports.why_report(ANSWER, why, WIDE))
     assert "0.91 ▲ tone  What is␛[2J it?" in said
     ranks = said.split("most open ranks\n")[1].splitlines()
     assert ranks[0] == "0.90 ● knowledge  layer 3, rank 1"
@@ -121,7 +189,7 @@ def test_reports_fit_the_terminal(look: Look) -> None:
     now = DocumentState(Path("a.dlm"), None, NAMES, "01H", "smollm2-135m", sections=5)
     everything = [
         *reports.reply_report(changed(finish_reason="length", dropped_turns=2), look, 2048),
-        *reports.why_report(ANSWER, (Neighbour(question="q" * 99, adapter="tone", similarity=1),), look),
+        *reports.why_report(changed(citation=CITED, grounded=True), LONG_WHY, look),
         *reports.show_report(now, None, conversation.choice, look),
         *reports.history_report(conversation.turns, look),
         *reports.help_report(None, look, KEYS),

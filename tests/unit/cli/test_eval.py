@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from dlm_core import oneshot
 from dlm_core.document import load
 from dlm_core.engine_protocol import EvalOptions
 from dlm_core.events import Evaluated
+from dlm_core.reports import Bin, NearMisses, Scores, Support
 from dlm_core.store import Store
 from tests.fakes.engine import FakeEngine
 from tests.fakes.reports import EVALUATION
@@ -85,10 +87,10 @@ def test_search_and_the_base_stand_beside_the_weights_and_what_helps_is_said(
 ) -> None:
     shown = run("eval", document).stdout
     rows = [line.split() for line in shown.splitlines()]
-    assert ["9", "probes", "right", "word", "F1", "verbatim"] in rows
-    assert ["the", "base", "0%", "0.12", "0%"] in rows
-    assert ["search", "in", "the", "document", "alone", "62%", "0.70", "62%"] in rows
-    assert ["the", "weights", "alone", "50%", "0.75", "38%"] in rows
+    assert ["9", "probes", "right", "word", "F1", "verbatim", "false", "facts"] in rows
+    assert ["the", "base", "0%", "0.12", "0%", "-"] in rows
+    assert ["search", "in", "the", "document", "alone", "62%", "0.70", "62%", "-"] in rows
+    assert ["the", "weights", "alone", "50%", "0.75", "38%", "-"] in rows
     assert "finds 62% of the answers, the trained weights 50%" in shown
     assert "6 of 6 answers have a single wording: write more `### Q`" in shown
     assert "32 off-topic prompts: 25% of the replies are the base's, 12% hold words of the document" in shown
@@ -110,8 +112,39 @@ def test_wrong_replies_are_listed_with_what_was_expected_and_all_of_them_on_dema
 
 def test_the_json_has_the_keys_that_are_promised(run: Run, document: Path, evaluating: Evaluating) -> None:
     found = json.loads(run("eval", document, "--json").stdout)
-    assert set(found["answers"]) == {"base", "search", "weights"}
-    assert all(set(scores) == {"right", "f1", "verbatim"} for scores in found["answers"].values())
+    assert set(found["answers"]) == {"base", "search", "weights", "grounded"}
+    promised = {"right", "f1", "verbatim", "false_facts"}
+    assert all(set(scores) == promised for scores in found["answers"].values() if scores is not None)
+    assert {"missed", "support", "near_miss"} <= set(found)
     assert {"same_as_base", "leaked", "weight"} <= set(found["offtopic"])
-    keys = {"question", "expected", "reply", "adapter", "right", "f1", "routing"}
+    keys = {"question", "expected", "reply", "adapter", "right", "f1", "routing", "support"}
     assert [set(reply) for reply in found["replies"]] == [keys, keys]
+
+
+GROUNDED = structs.replace(
+    EVALUATION,
+    answers=structs.replace(
+        EVALUATION.answers, grounded=Scores(right=0.97, f1=0.98, verbatim=0.95, false_facts=0.01)
+    ),
+    missed=0.02,
+    support=Support(
+        brier=0.04,
+        ece=0.06,
+        count=40,
+        table=(Bin(mean=0.4, right=0.5, count=20), Bin(mean=0.97, right=1.0, count=20)),
+    ),
+    near_miss=NearMisses(recited=0.1, count=40, kinds={"number": 0.0, "task": 0.2}),
+)
+
+
+def test_how_far_replies_can_be_trusted_stands_beside_how_many_are_right(
+    run: Run, document: Path, evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.unit.cli.test_eval.EVALUATION", GROUNDED)
+    shown = run("eval", document).stdout
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["grounded:", "both", "together", "97%", "0.98", "95%", "1%"] in rows
+    assert "2% of the probes were taken for outside the document" in shown
+    assert "support of 40 replies: off by 0.06 on average (Brier 0.04)" in shown
+    assert any(row[-3:] == ["0.40", "50%", "20"] for row in rows)
+    assert "40 near misses: 10% got an answer of the document" in shown and "task 20%" in shown

@@ -40,11 +40,14 @@ def test_bars_show_every_adapter_with_its_weight(run: Run, document: Path, engin
 def test_json_has_the_keys_that_are_promised(run: Run, document: Path, engine: FakeEngine) -> None:
     result = run("prompt", document, "hello", "--adapter", "tone", "--json")
     reply = json.loads(result.stdout)
-    assert list(reply) == ["reply", "finish_reason", "routing", "openness", "timing", "version"]
+    promised = ["reply", "finish_reason", "routing", "openness", "timing", "version", "citation", "grounded"]
+    assert list(reply) == [*promised, "overruled"]
     assert reply["routing"] == {
         "mode": "pin",
         "weights": {"knowledge": 0.0, "tone": 1.0, "procedure": 0.0},
         "reason": "pinned to tone",
+        "outside": None,
+        "base": 0.0,
     }
     assert set(reply["openness"]) == {"tone"}
     assert set(reply["openness"]["tone"]) == {"mean", "per_layer", "layers"}

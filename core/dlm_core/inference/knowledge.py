@@ -1,0 +1,183 @@
+"""What a document was trained to say, in hand while its replies are drawn: where a prompt leads, and which
+answers are hypotheses about the reply.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dlm_core.events import Citation, Place, Routing
+from dlm_core.inference.citing import Source, Sources, unsupported
+from dlm_core.inference.grounding import Grounding, Hypothesis
+from dlm_core.requests import Message
+from dlm_core.retrieval.calibration import support
+from dlm_core.retrieval.index import Candidate, Found, Index
+
+ALSO_FROM = 0.5
+"""The share of the first section's probability from which another is named beside it."""
+_LEAST = 1e-4  # a less probable answer is no hypothesis
+_FOLLOWS = re.compile(
+    r"^(and|but|so|then|ok|okay|why|what about|how about|what if|who else)\b|"
+    r"\b(it|its|that|this|they|them|those|these|he|she|him|her|again|shorter|longer|instead|more|else|same)\b",
+    re.IGNORECASE,
+)
+_SHORT = 12  # words of a follow-up at most
+
+Lines = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What search says of a prompt.
+
+    `outside`: it is about nothing in the document. `follow_up`: by itself it is, but it goes on from the turn
+    before; it is routed as that turn was, and answered freely.
+    """
+
+    found: Found
+    outside: bool
+    follow_up: bool = False
+
+
+class Knowledge:
+    """The trained sections of one document.
+
+    Args:
+        index: None where the document is not to be looked up; replies are cited all the same.
+        answers: trained token ids of an answer, end token included, by section key and text.
+        places: first and last line of an answer or chosen reply in today's file, by section key and text; of
+            a whole section under the text "".
+        documents: the adapters of scope `document`.
+    """
+
+    def __init__(
+        self,
+        index: Index | None,
+        sources: Sources,
+        answers: Mapping[tuple[str, str], tuple[int, ...]],
+        places: Mapping[tuple[str, str], Lines],
+        documents: frozenset[str],
+    ) -> None:
+        self.index, self.sources, self.documents = index, sources, documents
+        self._answers, self._places = answers, places
+
+    def look(self, messages: Sequence[Message], weights: Mapping[str, float]) -> Grounds | None:
+        """What the document has to say to the last of `messages`; None where it is not looked up."""
+        if self.index is None:
+            return None
+        prompt = messages[-1].content
+        found = self.index.search(prompt, weights)
+        if not _is_outside(found):
+            return Grounds(found, outside=False)
+        before = [m.content for m in messages[:-1] if m.role == "user"]
+        if before and _FOLLOWS.search(prompt) and len(prompt.split()) <= _SHORT:
+            together = self.index.search(f"{before[-1]}\n{prompt}", weights)
+            if not _is_outside(together):
+                return Grounds(together, outside=False, follow_up=True)
+        return Grounds(found, outside=True)
+
+    def routing(self, routing: Routing, grounds: Grounds, *, cold: bool) -> Routing:
+        """The routing of a prompt, once it is known what the document has to say to it.
+
+        Outside, adapters of scope `document` are silent; with a gate that is `cold` all stay as they are.
+        """
+        outside = round(grounds.found.outside, 4)
+        if not grounds.outside or cold:
+            reason = f"{routing.reason}; outside the document" if grounds.outside else routing.reason
+            return Routing(mode=routing.mode, weights=routing.weights, reason=reason, outside=outside)
+        weights = {name: 0.0 if name in self.documents else w for name, w in routing.weights.items()}
+        manner = [name for name, weight in weights.items() if weight]
+        who = "the base answers" + (f", with {', '.join(manner)}" if manner else "")
+        return Routing(
+            mode=routing.mode,
+            weights=weights,
+            reason=f"outside the document: {who}",
+            outside=outside,
+            base=round(max(0.0, 1.0 - sum(weights.values())), 5),
+        )
+
+    def grounding(self, grounds: Grounds | None) -> Grounding | None:
+        """What a reply may be, to be drawn from; None where it is a free one."""
+        if grounds is None or grounds.outside or grounds.follow_up:
+            return None
+        hypotheses = {
+            ids: Hypothesis(ids, candidate.probability)
+            for candidate in reversed(grounds.found.candidates)
+            if (ids := self._answers.get((candidate.passage.key, candidate.passage.text)))
+            and candidate.passage.kind == "answer"
+            and candidate.probability > _LEAST
+        }
+        return Grounding(tuple(hypotheses.values()), grounds.found.outside) if hypotheses else None
+
+    def cite(self, reply: str, prompt: str, grounds: Grounds | None, *, overruled: int | None) -> Citation:
+        """Where a reply comes from. `overruled` counts the tokens that were chosen against the weights, None
+        where nothing but the weights chose.
+        """
+        candidates = grounds.found.candidates if grounds is not None else ()
+        source = self.sources.saying(reply, [_source(candidate) for candidate in candidates])
+        if source is None:
+            return Citation(
+                kind="outside" if grounds is not None and grounds.outside else "none",
+                see_also=tuple(self._also(candidates[:1])) if grounds and not grounds.outside else (),
+            )
+        cited = next((c for c in candidates if c.passage.text == source.text), None)
+        first = candidates[0].probability if candidates else 0.0
+        others = [c for c in candidates if c is not cited and first and c.probability >= ALSO_FROM * first]
+        sure: float | None = None
+        if grounds is not None and not grounds.outside and source.kind == "answer":
+            sure = self._support(grounds.found, cited, overruled)
+        lines = self._lines(source.key, source.text)
+        return Citation(
+            kind=source.kind,
+            line=lines[0] if lines else None,
+            end_line=lines[1] if lines else None,
+            adapter=source.adapter,
+            question=source.questions[0] if source.questions else "",
+            support=sure,
+            see_also=tuple(self._also(others)),
+            unsupported=unsupported(reply, source, prompt),
+        )
+
+    @staticmethod
+    def _support(found: Found, cited: Candidate | None, overruled: int | None) -> float | None:
+        """How likely a reply that says `cited` is right: a reply that is not the first answer found has that
+        one's probability against it.
+        """
+        agreement = None if overruled is None else overruled == 0
+        first = support(found, agreement=agreement, wordings=found.wordings)
+        answers = found.answers
+        if first is None or (answers and cited is answers[0]):
+            return first
+        return min(first, cited.probability) if cited is not None else 0.0
+
+    def places(self, grounds: Grounds) -> tuple[tuple[Place, ...], tuple[dict[str, float], ...]]:
+        """The sections that search found, best first, and what each measure says of them."""
+        candidates = grounds.found.candidates
+        scores = tuple({name: round(value, 4) for name, value in c.parts.items()} for c in candidates)
+        return tuple(self._also(candidates)), scores
+
+    def _lines(self, key: str, text: str) -> Lines | None:
+        return self._places.get((key, text)) or self._places.get((key, ""))
+
+    def _also(self, candidates: Sequence[Candidate]) -> Iterator[Place]:
+        for candidate in candidates:
+            passage = candidate.passage
+            lines = self._lines(passage.key, passage.text)
+            yield Place(
+                line=lines[0] if lines else None,
+                end_line=lines[1] if lines else None,
+                adapter=passage.adapter,
+                question=passage.questions[0] if passage.questions else "",
+                probability=round(candidate.probability, 4),
+            )
+
+
+def _is_outside(found: Found) -> bool:
+    if not found.candidates:
+        return found.separates
+    return found.separates and found.outside >= max(c.probability for c in found.candidates)
+
+
+def _source(candidate: Candidate) -> Source:
+    passage = candidate.passage
+    return Source(passage.key, passage.kind, passage.adapter, passage.questions, passage.text)

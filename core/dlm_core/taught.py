@@ -1,0 +1,115 @@
+"""What the committed adapters were taught, as the document says it: to look prompts up in, and to cite."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dlm_core.bases.chat import Chat
+from dlm_core.document.model import Document, Section, Span
+from dlm_core.errors import BaseModelError, DlmError
+from dlm_core.events import Event, Log
+from dlm_core.inference.citing import Source, Sources
+from dlm_core.inference.knowledge import Knowledge
+from dlm_core.retrieval.encoder import Encoder, load_encoder
+from dlm_core.retrieval.index import Index
+from dlm_core.retrieval.passages import Passage, passages_of
+from dlm_core.store.manifest import Snapshot
+from dlm_core.training.examples import scopes
+
+
+class Library:
+    """Makes indexes, with the sentence encoder where it can be had; what is made is kept for the next one.
+
+    Args:
+        emit: told of what is fetched, and once that there is no encoder.
+    """
+
+    def __init__(self, home: Path, emit: Callable[[Event], None]) -> None:
+        self._home, self._emit = home, emit
+        self._encoder: Encoder | None = None
+        self._tried = False
+        self._known: Index | None = None
+
+    def index(self, passages: tuple[Passage, ...]) -> Index:
+        """An index of some passages; those of the one before are taken from it."""
+        self._known = Index.build(passages, self._find_encoder(), known=self._known)
+        return self._known
+
+    def _find_encoder(self) -> Encoder | None:
+        if not self._tried:
+            self._tried = True
+            try:
+                self._encoder = load_encoder(self._home, report=self._emit)
+            except BaseModelError as error:
+                self._emit(
+                    Log(
+                        level="warning",
+                        message=f"replies find less without a sentence encoder: {error.message}",
+                        hint=error.hint,
+                        code="no_encoder",
+                    )
+                )
+        return self._encoder
+
+
+def knowledge_of(
+    document: Document,
+    snapshot: Snapshot,
+    chat: Chat,
+    context_length: int,
+    make_index: Callable[[tuple[Passage, ...]], Index],
+) -> Knowledge | None:
+    """The trained sections of a document; None where none stands in it as it was trained.
+
+    A section that was edited since is not among them: the adapters do not know it yet.
+    """
+    trained = {record.content_hash for record in snapshot.sections if record.lost != "left_out"}
+    sections = [section for section in document.sections if section.content_hash in trained]
+    if not sections:
+        return None
+    passages = passages_of(sections)
+    if not passages:
+        return None
+    grounding = document.frontmatter.training.grounding.enabled
+    return Knowledge(
+        make_index(passages) if grounding else None,
+        Sources(Source(p.key, p.kind, p.adapter, p.questions, p.text) for p in passages),
+        _answers(sections, chat, document.frontmatter.system_prompt, context_length),
+        dict(_places(sections)),
+        frozenset(name for name, (scope, _) in scopes(document).items() if scope == "document"),
+    )
+
+
+def _places(sections: list[Section]) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+    """First and last line of each answer and chosen reply, by section and text; of prose, of the section.
+
+    What `training.sources` brought in stands in another file, and has none.
+    """
+    for section in sections:
+        if section.source is not None:
+            continue
+        yield (section.content_hash, ""), _lines(section.span)
+        for question in section.questions:
+            yield (section.content_hash, question.answer), _lines(question.span)
+        for preference in section.preferences:
+            yield (section.content_hash, preference.chosen), _lines(preference.span)
+
+
+def _lines(span: Span) -> tuple[int, int]:
+    last = span.end_line - (span.end_column == 1 and span.end_line > span.line)
+    return span.line, last
+
+
+def _answers(
+    sections: list[Section], chat: Chat, system: str | None, context_length: int
+) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Token ids of every answer as it was trained, by section and text; without what does not fit a row."""
+    found: dict[tuple[str, str], tuple[int, ...]] = {}
+    for section in sections:
+        for question in section.questions:
+            try:
+                ids, loss = chat.encode_row(question.wordings[0], question.answer, system)
+            except DlmError:
+                continue
+            if True in loss and len(ids) <= context_length:
+                found[section.content_hash, question.answer] = tuple(ids[loss.index(True) :])
+    return found
