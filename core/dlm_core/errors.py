@@ -35,6 +35,10 @@ class DocumentError(DlmError):
     """The document cannot be used: unreadable, or with diagnostics of severity error."""
 
 
+class DataError(DlmError):
+    """A file to import cannot be read, or holds nothing that a document could."""
+
+
 class BaseModelError(DlmError):
     """A base model is unknown, cannot be fetched, or is not what it should be."""
 

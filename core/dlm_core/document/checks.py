@@ -110,8 +110,8 @@ def _check_lengths(
         for span, question, answer in _asked(section):
             if len(system_prompt or "") + len(question) + len(answer) <= limit:  # quick: pieces are fewer
                 continue
-            before = _pieces(system_prompt or "") + _pieces(question)
-            count = before + _pieces(answer)
+            before = count_pieces(system_prompt or "") + count_pieces(question)
+            count = before + count_pieces(answer)
             if count <= limit:
                 continue
             what = (
@@ -126,10 +126,11 @@ def _check_lengths(
 
 def _asked(section: Section) -> Iterator[tuple[Span, str, str]]:
     for asked in section.questions:
-        yield asked.span, max(asked.wordings, key=_pieces), asked.answer
+        yield asked.span, max(asked.wordings, key=count_pieces), asked.answer
     for preferred in section.preferences:
-        yield preferred.span, preferred.prompt, max(preferred.chosen, preferred.rejected, key=_pieces)
+        yield preferred.span, preferred.prompt, max(preferred.chosen, preferred.rejected, key=count_pieces)
 
 
-def _pieces(text: str) -> int:
+def count_pieces(text: str) -> int:
+    """How many words and signs a text has: fewer than any base makes tokens of it."""
     return sum(1 for _ in _PIECE.finditer(text))

@@ -28,7 +28,11 @@ def render(document: Document) -> str:
 def render_frontmatter(frontmatter: Frontmatter) -> str:
     """The YAML between the `---` lines, `dlm_id`, `dlm_version` and `base_model` first."""
     always = {name: getattr(frontmatter, name) for name in ("dlm_id", "dlm_version", "base_model")}
-    values = always | _changed(frontmatter)
+    return render_keys(always | _changed(frontmatter))
+
+
+def render_keys(values: dict[str, Any]) -> str:
+    """Keys and values as YAML, long text as literal blocks, never an alias."""
     return yaml.dump(
         values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000, default_flow_style=False
     )

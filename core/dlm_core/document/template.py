@@ -10,6 +10,7 @@ from ulid import ULID
 from dlm_core.document.fences import is_adapter_name
 from dlm_core.document.frontmatter import NEWEST_VERSION
 from dlm_core.document.parse import parse_text
+from dlm_core.document.render import render_keys
 from dlm_core.document.report import quoted
 from dlm_core.errors import UsageError
 from dlm_core.safetext import visible_line
@@ -21,9 +22,12 @@ dlm_id: {dlm_id}
 dlm_version: {version}
 # The model under the adapters; `dlm base list` shows what there is.
 base_model: {base}
+{system}{training}---
+"""
+
+_SYSTEM = """\
 # Uncomment to have something said before every conversation:
 # system_prompt: You answer briefly.
-{training}---
 """
 
 _ADAPTERS = """\
@@ -97,23 +101,40 @@ def new_document(
     Raises:
         UsageError: an adapter's name is repeated or not one, or `base` cannot be a base's name.
     """
+    frontmatter = new_frontmatter(base, adapters, now=now, dlm_id=dlm_id)
+    sections = [_sections(name, file_name) for name in adapters] or [_sections(None, file_name)]
+    text = "\n".join([frontmatter, _OPENING, *sections])
+    for diagnostic in parse_text(text).errors:
+        raise UsageError(diagnostic.message, diagnostic.hint)
+    return text
+
+
+def new_frontmatter(
+    base: str,
+    adapters: Sequence[str] = (),
+    *,
+    system_prompt: str | None = None,
+    now: datetime | None = None,
+    dlm_id: str | None = None,
+) -> str:
+    """The frontmatter of a new document, its comments and both lines of `---` included.
+
+    Raises:
+        UsageError: an adapter's name is repeated or not one.
+    """
     for name in adapters:
         if not is_adapter_name(name):
             hint = "begin with a small letter, then small letters, digits and `_`, 32 characters at most"
             raise UsageError(f"{quoted(name)} cannot be the name of an adapter", hint)
         if list(adapters).count(name) > 1:
             raise UsageError(f"the adapter `{name}` is named twice", "name each adapter once")
-    frontmatter = _FRONTMATTER.format(
+    return _FRONTMATTER.format(
         dlm_id=dlm_id or fresh_id(now),
         version=NEWEST_VERSION,
         base=_scalar(base),
+        system=_SYSTEM if system_prompt is None else render_keys({"system_prompt": system_prompt}),
         training=_training(adapters),
     )
-    sections = [_sections(name, file_name) for name in adapters] or [_sections(None, file_name)]
-    text = "\n".join([frontmatter, _OPENING, *sections])
-    for diagnostic in parse_text(text).errors:
-        raise UsageError(diagnostic.message, diagnostic.hint)
-    return text
 
 
 def fresh_id(now: datetime | None = None) -> str:

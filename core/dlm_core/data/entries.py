@@ -1,0 +1,113 @@
+"""What an import puts into a document: a section for each answer, under a comment on where it is from.
+
+    <!-- dlm-auto-import from "faq.csv" rows 3, 7-9 as 5f2a9c1b77e0 -->
+
+The last word is a hash of the section as it was imported, so that a later import can tell what the user has
+changed since.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from dlm_core.document.model import Section, SectionKind
+
+_MARK = re.compile(
+    r'<!-- dlm-auto-import from (?P<source>"(?:[^"\\]|\\.)*")(?: rows? (?P<rows>[0-9][0-9, -]*))?'
+    r" as (?P<mark>[0-9a-f]{12}) -->"
+)
+_NAMED = 40  # stretches of rows that a comment names
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One section to be: `texts` are its wordings, or the prompt; `answer` is the chosen reply or the prose.
+
+    All texts are settled. `rows` are the rows it came from, in `source`; `line` is where the first stands.
+    """
+
+    kind: SectionKind
+    adapter: str | None
+    source: str
+    rows: tuple[int, ...]
+    texts: tuple[str, ...]
+    answer: str
+    rejected: str = ""
+    line: int | None = None
+
+    @property
+    def body(self) -> str:
+        """The section without fence and comment."""
+        match self.kind:
+            case SectionKind.PROSE:
+                return self.answer
+            case SectionKind.PREFERENCE:
+                parts = (("Prompt", self.texts[0]), ("Chosen", self.answer), ("Rejected", self.rejected))
+                return "\n\n".join(f"### {word}\n{text}" for word, text in parts)
+        asked = "\n\n".join(f"### Q\n{text}" for text in self.texts)
+        return f"{asked}\n\n### A\n{self.answer}"
+
+    @property
+    def mark(self) -> str:
+        return mark_of(self.adapter, self.body)
+
+    @property
+    def title(self) -> str:
+        """Its first line, for people."""
+        text = self.texts[0] if self.texts else self.answer
+        return next((row.strip() for row in text.split("\n") if row.strip()), "")
+
+    def rendered(self) -> list[str]:
+        """The rows of the section, fence and comment first."""
+        tag = f"#{self.adapter}" if self.adapter else ""
+        origin = Origin(self.source, stretches(self.rows), self.mark)
+        return [f"::{self.kind.value}{tag}::", str(origin), *self.body.split("\n")]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the comment of an imported section says: source, rows as stretches [first, last], and mark."""
+
+    source: str
+    rows: tuple[tuple[int, int], ...]
+    mark: str
+
+    def __str__(self) -> str:
+        name = msgspec.json.encode(self.source).decode().replace(">", "\\u003e").replace("\x7f", "\\u007f")
+        said = [str(a) if a == b else f"{a}-{b}" for a, b in self.rows[:_NAMED]]
+        rows = f" row{'s' if len(said) > 1 or '-' in said[0] else ''} {', '.join(said)}" if said else ""
+        return f"<!-- dlm-auto-import from {name}{rows} as {self.mark} -->"
+
+
+def origin_of(section: Section) -> Origin | None:
+    """Where a section was imported from; None for one that was not."""
+    found = _MARK.fullmatch(section.provenance or "")
+    if found is None:
+        return None
+    try:
+        source = msgspec.json.decode(found["source"], type=str)
+        rows = [part.strip().partition("-") for part in (found["rows"] or "").split(",") if part.strip()]
+        read = tuple((int(a[:12]), int((b or a)[:12])) for a, _, b in rows)
+    except (ValueError, msgspec.MsgspecError):
+        return None
+    return Origin(source, read, found["mark"])
+
+
+def mark_of(adapter: str | None, body: str) -> str:
+    """The hash by which a section is known to be as it was imported, its adapter included."""
+    digest = hashlib.sha256(f"{adapter or ''}\0{body}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:12]
+
+
+def stretches(rows: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Row numbers as stretches: 1, 2, 3, 7 are (1, 3), (7, 7)."""
+    found: list[tuple[int, int]] = []
+    for row in sorted(set(rows)):
+        if found and found[-1][1] == row - 1:
+            found[-1] = (found[-1][0], row)
+        elif row:
+            found.append((row, row))
+    return tuple(found)

@@ -1,0 +1,155 @@
+"""Adapters by topic: sections grouped by the words in them, each group named by what sets it apart.
+
+Spherical k-means over tf-idf (https://nlp.stanford.edu/IR-book/html/htmledition/k-means-1.html), started by
+k-means++; the number of groups is the one with the best silhouette (Rousseeuw 1987, on cosine distance).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm_core.data.entries import Entry
+from dlm_core.data.naming import Names
+from dlm_core.errors import DataError
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_FEWEST = 8  # sections below which there is nothing to group
+_VOCABULARY = 3000
+_FITTED = 3000  # sections that the groups are fitted to; the others join the nearest group
+_SCORED = 600
+_MOST = 8
+_ROUNDS = 30
+_TOLD = 6
+_COMMON = 0.6  # share of the sections from which a word tells nothing
+_Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One group: the name of its adapter, how many sections it has, and the words that set it apart."""
+
+    adapter: str
+    sections: int
+    words: tuple[str, ...]
+
+
+def find_topics(entries: Sequence[Entry], seed: int = 0) -> tuple[list[str], tuple[Topic, ...]]:
+    """For each section the adapter of its topic, and the topics, largest first.
+
+    Raises:
+        DataError: there are too few sections, or nothing in their words tells them apart.
+    """
+    if len(entries) < _FEWEST:
+        raise DataError(
+            f"{len(entries)} sections are too few to be told apart by topic",
+            "`--adapter NAME` takes one adapter for all",
+        )
+    counts = [Counter(_words(entry)) for entry in entries]
+    vocabulary = _vocabulary(counts)
+    generator = np.random.default_rng(seed)
+    chosen = generator.permutation(len(entries))[:_FITTED]
+    vectors = _vectors([counts[i] for i in chosen], vocabulary)
+    if not vocabulary or not vectors.any():
+        raise DataError("no words recur in these sections", "`--adapter NAME` takes one adapter for all")
+    centres = _best_centres(vectors, generator)
+    group_of = [
+        int(g)
+        for start in range(0, len(entries), _FITTED)
+        for g in np.argmax(_vectors(counts[start : start + _FITTED], vocabulary) @ centres.T, axis=1)
+    ]
+    sizes = Counter(group_of)
+    names = Names()
+    topics, name_of = [], {}
+    inverse = sorted(vocabulary, key=vocabulary.__getitem__)
+    for group, size in sizes.most_common():
+        others = np.delete(centres, group, axis=0).max(axis=0)
+        apart = np.argsort(others - centres[group], kind="stable")[:_TOLD]
+        words = tuple(inverse[i] for i in apart if centres[group][i] > others[i])
+        name_of[group] = names.of(words[0] if words else "topic")
+        topics.append(Topic(name_of[group], size, words))
+    return [name_of[group] for group in group_of], tuple(topics)
+
+
+def _words(entry: Entry) -> list[str]:
+    """The words of a section; those of its questions count double."""
+    asked = " ".join(entry.texts).casefold()
+    return [*_WORD.findall(asked), *_WORD.findall(asked), *_WORD.findall(entry.answer.casefold())]
+
+
+def _vocabulary(counts: Sequence[Counter[str]]) -> dict[str, int]:
+    """The words that stand in several sections and not in most, the commonest first."""
+    in_sections = Counter(word for words in counts for word in words)
+    most = max(2, _COMMON * len(counts))
+    told = [word for word, n in in_sections.most_common() if 2 <= n <= most]
+    return {word: i for i, word in enumerate(told[:_VOCABULARY])}
+
+
+def _vectors(counts: Sequence[Counter[str]], vocabulary: dict[str, int]) -> _Matrix:
+    """tf-idf [sections, words], each row of length one or zero."""
+    matrix = np.zeros((len(counts), len(vocabulary)), np.float32)
+    for row, words in enumerate(counts):
+        for word, n in words.items():
+            column = vocabulary.get(word)
+            if column is not None:
+                matrix[row, column] = 1 + np.log(n)
+    rarity = np.log((1 + len(counts)) / (1 + (matrix > 0).sum(axis=0))) + 1
+    return _unit(np.asarray(matrix * rarity, np.float32))
+
+
+def _unit(matrix: _Matrix) -> _Matrix:
+    length = np.linalg.norm(matrix, axis=1, keepdims=True)
+    unit: _Matrix = (matrix / np.where(length > 0, length, 1)).astype(np.float32)
+    return unit
+
+
+def _best_centres(vectors: _Matrix, generator: np.random.Generator) -> _Matrix:
+    best, best_score = None, -np.inf
+    scored = vectors[:_SCORED]
+    distance = 1 - scored @ scored.T
+    for k in range(2, min(_MOST, len(vectors) // 3) + 1):
+        centres = _k_means(vectors, k, generator)
+        score = _silhouette(distance, np.argmax(scored @ centres.T, axis=1))
+        if score > best_score + 1e-6:
+            best, best_score = centres, score
+    assert best is not None
+    return best
+
+
+def _k_means(vectors: _Matrix, k: int, generator: np.random.Generator) -> _Matrix:
+    centres = vectors[[int(generator.integers(len(vectors)))]]
+    while len(centres) < k:
+        away = np.clip(1 - (vectors @ centres.T).max(axis=1), 0, None).astype(np.float64) ** 2
+        share = away / away.sum() if away.sum() > 0 else None
+        centres = np.vstack([centres, vectors[[int(generator.choice(len(vectors), p=share))]]])
+    groups = np.full(len(vectors), -1)
+    for _ in range(_ROUNDS):
+        fresh = np.argmax(vectors @ centres.T, axis=1)
+        if (fresh == groups).all():
+            break
+        groups = fresh
+        for group in range(k):
+            members = vectors[groups == group]
+            if len(members):
+                centres[group] = _unit(members.sum(axis=0, keepdims=True))[0]
+    return centres
+
+
+def _silhouette(distance: _Matrix, groups: NDArray[np.intp]) -> float:
+    """The mean silhouette; -1 where all stand in one group."""
+    present = np.unique(groups)
+    if len(present) < 2:
+        return -1.0
+    means = np.stack([distance[:, groups == g].sum(axis=1) for g in present], axis=1)
+    sizes = np.array([(groups == g).sum() for g in present])
+    own = np.searchsorted(present, groups)
+    at = np.arange(len(groups))
+    inside = means[at, own] / np.maximum(sizes[own] - 1, 1)
+    means = means / sizes
+    means[at, own] = np.inf
+    outside = means.min(axis=1)
+    scores = np.where(sizes[own] > 1, (outside - inside) / np.maximum(np.maximum(inside, outside), 1e-9), 0)
+    return float(scores.mean())
