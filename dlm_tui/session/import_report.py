@@ -1,0 +1,184 @@
+"""What an import would do, in words: the difference to the document, what was noticed; and as JSON."""
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from typing import Any
+
+from dlm_core.data.importing import Import
+from dlm_core.data.merging import Edit
+from dlm_core.data.rows import Note, Topic
+from dlm_core.safetext import visible_line
+
+LISTED = 5
+_CONTEXT = 2
+_ROWS_SHOWN = 2_000
+_COMPARED = 400  # lines of a change that are compared one by one
+
+_SAID = {
+    Topic.FILE: ("file left out", "files left out"),
+    Topic.UNREADABLE: ("could not be read", "could not be read"),
+    Topic.EMPTY: ("row without question or answer left out", "rows without question or answer left out"),
+    Topic.DUPLICATE: ("row that repeats another left out", "rows that repeat another left out"),
+    Topic.ALREADY: ("row that the document has already", "rows that the document has already"),
+    Topic.WORDING: ("row became a wording of an answer", "rows became wordings of an answer"),
+    Topic.NEAR: ("row nearly repeats another (--drop-near leaves it out)",
+                 "rows nearly repeat another (--drop-near leaves them out)"),
+    Topic.CONFLICT: ("question with several answers", "questions with several answers"),
+    Topic.TOO_LONG: ("row longer than training.sequence_len: its end is not learned",
+                     "rows longer than training.sequence_len: their ends are not learned"),
+    Topic.SETTLED: ("row changed so that its text stays text", "rows changed so that their text stays text"),
+    Topic.TURNS: ("conversation of which only the last turn is taken",
+                  "conversations of which only the last turn is taken"),
+    Topic.FURTHER: ("question with further answers left out", "questions with further answers left out"),
+    Topic.SYSTEM: ("row with another system message", "rows with another system message"),
+    Topic.PASSAGE: ("passage under no question left out (--prose takes it)",
+                    "passages under no question left out (--prose takes them)"),
+    Topic.GUESSED: ("guess", "guesses"),
+}  # fmt: skip
+_QUIET = {Topic.WORDING, Topic.DUPLICATE}
+"""What is counted only: there is nothing to be done about it."""
+
+
+def difference(done: Import) -> Iterator[str]:
+    """The lines that change in a document that is there, with a few around them; for a new one, nothing.
+
+    Comments that change because a row moved within its source are left out: the summary counts them.
+    """
+    if done.before is None:
+        return
+    rows = done.before.split("\n")
+    shown = 0
+    for edit in done.edits:
+        if edit.quiet:
+            continue
+        for line in _stretch(rows, edit):
+            if shown == _ROWS_SHOWN:
+                yield f"… further lines are not shown: {_ROWS_SHOWN:,} are"
+                return
+            shown += 1
+            yield line
+
+
+def _stretch(rows: list[str], edit: Edit) -> Iterator[str]:
+    yield f"@@ line {edit.first + 1} @@"
+    old = [row.removesuffix("\r") for row in rows[edit.first : edit.end]]
+    new = list(edit.rows)
+    for row in rows[max(0, edit.first - _CONTEXT) : edit.first]:
+        yield _line(" ", row)
+    small = len(old) + len(new) <= _COMPARED
+    steps = SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if small else ()
+    for step, a, b, c, d in steps or (("replace", 0, len(old), 0, len(new)),):
+        if step == "equal":
+            yield from (_line(" ", row) for row in old[a:b])
+        else:
+            yield from (_line("-", row) for row in old[a:b])
+            yield from (_line("+", row) for row in new[c:d])
+    for row in rows[edit.end : edit.end + _CONTEXT]:
+        yield _line(" ", row)
+
+
+def _line(sign: str, row: str) -> str:
+    return f"{sign}{visible_line(row.removesuffix(chr(13)))}"
+
+
+def summary(done: Import, listed: int = LISTED) -> Iterator[str]:
+    """What was read and noticed, then what becomes of it; of each kind of note the first few."""
+    for topic in done.notes.topics:
+        count = done.notes.count(topic)
+        one, many = _SAID[topic]
+        notes = done.notes.of(topic)
+        if topic is Topic.GUESSED:
+            yield from (_note(note) for note in notes[:listed])
+            continue
+        yield f"{count:,} {one if count == 1 else many}"
+        if topic in _QUIET:
+            continue
+        yield from (f"  {_note(note)}" for note in notes[:listed])
+        if len(notes) > listed:
+            yield "  …"
+    for found in done.topics:
+        words = f" ({visible_line(', '.join(found.words))})" if found.words else ""
+        yield f"topic {found.adapter}: {_counted(found.sections, 'section')}{words}"
+    yield from _changes(done)
+    yield _total(done)
+
+
+def _note(note: Note) -> str:
+    return visible_line(f"{note.place}: {note.message}")
+
+
+def _changes(done: Import) -> Iterator[str]:
+    changes = done.changes
+    for kept in changes.kept:
+        line = kept.section.span.line
+        where = f"line {line}, from {visible_line(kept.origin.source)}"
+        if kept.entry is None:
+            yield f"kept as edited: {where}"
+        else:
+            rows = f" row {kept.entry.rows[0]}" if kept.entry.rows else ""
+            yield f"kept as edited: {where}; its source{rows} has changed since, too"
+    for section in changes.gone:
+        yield f"no longer in its source, and kept: line {section.span.line} (--prune takes it out)"
+    for section in changes.pruned:
+        yield f"no longer in its source, and taken out: line {section.span.line}"
+    moved = sum(edit.quiet for edit in changes.edits)
+    if moved:
+        yield f"{_counted(moved, 'section')} stand elsewhere in their source now"
+    if done.declared:
+        how = "declared" if done.before is None else "newly declared"
+        yield f"adapters {how}: {', '.join(done.declared)}"
+
+
+def _total(done: Import) -> str:
+    changes = done.changes
+    parts = [f"{_counted(len(changes.added), 'section')} new"]
+    if done.before is not None:
+        parts += [f"{len(changes.updated):,} changed", f"{changes.unchanged:,} as they were"]
+        parts += [f"{len(changes.kept):,} kept as edited"] if changes.kept else []
+    sources = _counted(len(done.sources), "source")
+    adapters = ", ".join(f"{name or 'untagged'} {count:,}" for name, count in done.adapters)
+    said = f"{_counted(done.rows, 'row')} from {sources}: {', '.join(parts)}"
+    return f"{said} ({adapters})" if adapters else said
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def as_document(done: Import, *, written: bool) -> dict[str, Any]:
+    """What `dlm import --json` promises."""
+    changes = done.changes
+    return {
+        "document": str(done.target),
+        "written": written,
+        "rows": done.rows,
+        "sources": [source.name for source in done.sources],
+        "adapters": {name or "": count for name, count in done.adapters},
+        "declared": list(done.declared),
+        "topics": [
+            {"adapter": t.adapter, "sections": t.sections, "words": list(t.words)} for t in done.topics
+        ],
+        "sections": {
+            "added": len(changes.added),
+            "updated": len(changes.updated),
+            "unchanged": changes.unchanged,
+            "kept_as_edited": [
+                {"line": kept.section.span.line, "source": kept.origin.source,
+                 "source_changed": kept.entry is not None}
+                for kept in changes.kept
+            ],
+            "gone": [section.span.line for section in changes.gone],
+            "pruned": [section.span.line for section in changes.pruned],
+        },
+        "notes": {
+            topic.value: {
+                "count": done.notes.count(topic),
+                "first": [
+                    {"source": note.place.source, "row": note.place.row, "line": note.place.line,
+                     "message": visible_line(note.message)}
+                    for note in done.notes.of(topic)
+                ],
+            }
+            for topic in done.notes.topics
+        },
+    }  # fmt: skip
