@@ -100,6 +100,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "workbench.open_document", "Open another document", "Recent documents, samples, or a path.", "alt+o"
     ),
+    Action(
+        "workbench.import_data",
+        "Import data",
+        "Bring in an FAQ, a table or a dataset; shown before it goes into the document.",
+        "alt+i",
+        "",
+        True,
+    ),
     Action("workbench.next_theme", "Next theme", "Change to the next theme.", "f12"),
     Action("workbench.quit", "Quit", "Leave; asks when there is unsaved work.", "f10", "Quit", True),
     Action("start.quit", "Quit", "Leave.", "f10,escape", "Quit"),

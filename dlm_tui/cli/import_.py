@@ -8,11 +8,11 @@ import click
 
 from dlm_core import oneshot
 from dlm_core.data.columns import Columns
-from dlm_core.data.gather import NAMED, Reading
+from dlm_core.data.formats import NAMED
+from dlm_core.data.gather import Reading
 from dlm_core.data.importing import Import, Wanted, prepare
 from dlm_core.errors import StoreError
 from dlm_core.safetext import visible_line
-from dlm_core.store import atomic
 from dlm_tui.cli.tables import print_json
 from dlm_tui.flags import json_option
 from dlm_tui.session import drafts as files
@@ -133,9 +133,7 @@ def _agreed(done: Import, *, ask: bool) -> bool:
 
 def _write(done: Import, seen: files.OnDisk | None) -> None:
     if seen is None:
-        with atomic.new_file(done.target) as write:
-            write(done.text.encode())
-        done.target.chmod(0o644)
+        files.write_new(done.target, done.text)
         return
     if files.changed(done.target, seen) is not None:
         shown = visible_line(str(done.target))

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -15,10 +15,17 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from dlm_core.data.formats import is_data
 from dlm_core.requests import path_of
 from dlm_core.safetext import visible_line
 from dlm_tui.actions import bindings
+from dlm_tui.screens.importing import Importing
+from dlm_tui.session import drafts
+from dlm_tui.session.dropped import document_beside, dropped_path
 from dlm_tui.widgets.key_line import KeyLine
+
+if TYPE_CHECKING:
+    from dlm_core.data.importing import Import
 
 
 def sample_documents() -> list[Path]:
@@ -61,7 +68,7 @@ class StartScreen(Screen[None]):
         with Vertical():
             yield Static(self._welcome(), id="welcome")
             yield OptionList(*self._options(), id="documents")
-            yield Input(placeholder="or type a path to a .dlm file and press Enter", id="path")
+            yield Input(placeholder="or type a path: a document, or an FAQ or table to import", id="path")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -96,11 +103,30 @@ class StartScreen(Screen[None]):
 
     @on(Input.Submitted, "#path")
     def _typed(self, event: Input.Submitted) -> None:
-        path = Path(event.value.strip()).expanduser()
-        if not event.value.strip() or not path.is_file():
-            self.notify(f"There is no file {visible_line(str(path))}.", severity="warning", markup=False)
-            return
-        self.post_message(self.Chosen(path))
+        self._take_path(event.value)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A file was dropped on the terminal: its path arrives as if it were pasted."""
+        self.query_one("#path", Input).value = event.text.strip().split("\n")[0]
+        self._take_path(event.text)
+
+    def _take_path(self, text: str) -> None:
+        """Open a document; of any other file or folder, make one."""
+        path = dropped_path(text)
+        if path is None or not path.exists():
+            shown = visible_line(str(path)) if path is not None else "of that name"
+            self.notify(f"There is no file {shown}.", severity="warning", markup=False)
+        elif not is_data(path):
+            self.post_message(self.Chosen(path))
+        else:
+            new = document_beside(path)
+            bringing = Importing(self, new, lambda: None, (), self._write)
+            self.run_worker(bringing.bring(str(path)), exit_on_error=False, exclusive=True)
+
+    def _write(self, done: "Import") -> None:
+        """Write the new document, and open it."""
+        drafts.write_new(done.target, done.text)
+        self.post_message(self.Chosen(done.target))
 
     def action_quit(self) -> None:
         """Leave."""

@@ -2,7 +2,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -24,6 +24,7 @@ from dlm_tui.panes.frame import PaneFrame
 from dlm_tui.panes.pane import Pane
 from dlm_tui.screens.bench_front import BenchFront, SessionChanged
 from dlm_tui.screens.help import HelpScreen
+from dlm_tui.screens.importing import Importing, is_on_hub
 from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.screens.training_control import TrainingControl
 from dlm_tui.screens.unsaved import offer_draft, unless_unsaved
@@ -31,15 +32,20 @@ from dlm_tui.session.commands import Invocation, find
 from dlm_tui.session.conversation import Conversation, describe
 from dlm_tui.session.dispatch import carry_out
 from dlm_tui.session.document_state import DocumentState
+from dlm_tui.session.dropped import dropped_path
 from dlm_tui.session.run_view import cold_start_concern
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import WhyShown
 from dlm_tui.session.store_feed import StoreFeed
 from dlm_tui.settings import Settings, State, save_state, state_home
+from dlm_tui.widgets.dialogs import LineScreen
 from dlm_tui.widgets.key_line import KeyLine
 from dlm_tui.widgets.pane_layout import PaneName
 from dlm_tui.widgets.reply_view import ReplyView
 from dlm_tui.widgets.title_bar import PaneTabs, TitleBar
+
+if TYPE_CHECKING:
+    from dlm_core.data.importing import Import
 
 MEMORY_S = 2.0
 """How often the engine's memory is looked at while it trains."""
@@ -387,6 +393,29 @@ class Workbench(Screen[None]):
     def action_open_document(self) -> None:
         """Choose another document."""
         unless_unsaved(self.editor, self.app.action_start)  # type: ignore[attr-defined]
+
+    def action_import_data(self) -> None:
+        """Bring data into the document; what it changes is shown first, and is one undo away."""
+
+        def chosen(answer: str | None) -> None:
+            path = dropped_path(answer or "")
+            if answer and path is not None:
+                self.run_worker(self._importing().bring(answer if is_on_hub(answer) else str(path)))
+
+        title = "Import which file or folder? Rows of other formats become sections."
+        self.app.push_screen(LineScreen(title, placeholder="a path, or hf:org/name"), chosen)
+
+    def _importing(self) -> Importing:
+        area = self.editor.area
+        document = self.editor.document
+        adapters = document.adapter_names if document is not None else ()
+
+        def take(done: "Import") -> None:
+            area.history.checkpoint()
+            area.replace_all(done.text)
+            self.notify("It is in the document now: save it, or undo.", markup=False)
+
+        return Importing(self, self.path, lambda: area.text if area.text.strip() else None, adapters, take)
 
     def action_next_theme(self) -> None:
         """Change to the next theme."""

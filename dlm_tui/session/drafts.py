@@ -80,6 +80,18 @@ def write(path: Path, text: str, *, bom: bool = False) -> OnDisk:
     return OnDisk(text, _digest(data), 0, len(data), bom)
 
 
+def write_new(path: Path, text: str) -> None:
+    """Put a new document at `path`, whole or not at all; its rights are those of files the user makes.
+
+    Raises:
+        StoreError: something is there already, or it could not be written.
+    """
+    with atomic.new_file(path) as write_bytes:
+        write_bytes(text.encode("utf-8"))
+    with contextlib.suppress(OSError):
+        path.chmod(0o644)
+
+
 def write_beside(path: Path, text: str) -> Path:
     """Save `text` under a name of its own beside `path`, and answer it: `NAME.mine1.dlm`, or the next number.
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlm_core.data.importing import Import
-from dlm_core.data.merging import Edit
 from dlm_core.data.rows import Note, Topic
 from dlm_core.safetext import visible_line
+
+if TYPE_CHECKING:
+    from dlm_core.data.importing import Import
+    from dlm_core.data.merging import Edit
 
 LISTED = 5
 _CONTEXT = 2
@@ -16,7 +18,7 @@ _COMPARED = 400  # lines of a change that are compared one by one
 
 _SAID = {
     Topic.FILE: ("file left out", "files left out"),
-    Topic.UNREADABLE: ("could not be read", "could not be read"),
+    Topic.UNREADABLE: ("row or file that cannot be taken", "rows or files that cannot be taken"),
     Topic.EMPTY: ("row without question or answer left out", "rows without question or answer left out"),
     Topic.DUPLICATE: ("row that repeats another left out", "rows that repeat another left out"),
     Topic.ALREADY: ("row that the document has already", "rows that the document has already"),
@@ -39,7 +41,7 @@ _QUIET = {Topic.WORDING, Topic.DUPLICATE}
 """What is counted only: there is nothing to be done about it."""
 
 
-def difference(done: Import) -> Iterator[str]:
+def difference(done: "Import") -> Iterator[str]:
     """The lines that change in a document that is there, with a few around them; for a new one, nothing.
 
     Comments that change because a row moved within its source are left out: the summary counts them.
@@ -59,7 +61,7 @@ def difference(done: Import) -> Iterator[str]:
             yield line
 
 
-def _stretch(rows: list[str], edit: Edit) -> Iterator[str]:
+def _stretch(rows: list[str], edit: "Edit") -> Iterator[str]:
     yield f"@@ line {edit.first + 1} @@"
     old = [row.removesuffix("\r") for row in rows[edit.first : edit.end]]
     new = list(edit.rows)
@@ -81,7 +83,7 @@ def _line(sign: str, row: str) -> str:
     return f"{sign}{visible_line(row.removesuffix(chr(13)))}"
 
 
-def summary(done: Import, listed: int = LISTED) -> Iterator[str]:
+def summary(done: "Import", listed: int = LISTED) -> Iterator[str]:
     """What was read and noticed, then what becomes of it; of each kind of note the first few."""
     for topic in done.notes.topics:
         count = done.notes.count(topic)
@@ -107,7 +109,7 @@ def _note(note: Note) -> str:
     return visible_line(f"{note.place}: {note.message}")
 
 
-def _changes(done: Import) -> Iterator[str]:
+def _changes(done: "Import") -> Iterator[str]:
     changes = done.changes
     for kept in changes.kept:
         line = kept.section.span.line
@@ -129,15 +131,14 @@ def _changes(done: Import) -> Iterator[str]:
         yield f"adapters {how}: {', '.join(done.declared)}"
 
 
-def _total(done: Import) -> str:
+def _total(done: "Import") -> str:
     changes = done.changes
-    parts = [f"{_counted(len(changes.added), 'section')} new"]
-    if done.before is not None:
-        parts += [f"{len(changes.updated):,} changed", f"{changes.unchanged:,} as they were"]
-        parts += [f"{len(changes.kept):,} kept as edited"] if changes.kept else []
+    counts = {"new": len(changes.added), "changed": len(changes.updated), "as before": changes.unchanged}
+    counts |= {"kept as edited": len(changes.kept), "taken out": len(changes.pruned)}
+    parts = [f"{count:,} {what}" for what, count in counts.items() if count] or ["nothing new"]
     sources = _counted(len(done.sources), "source")
     adapters = ", ".join(f"{name or 'untagged'} {count:,}" for name, count in done.adapters)
-    said = f"{_counted(done.rows, 'row')} from {sources}: {', '.join(parts)}"
+    said = f"{_counted(done.rows, 'row')} from {sources}, sections: {', '.join(parts)}"
     return f"{said} ({adapters})" if adapters else said
 
 
@@ -145,7 +146,7 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def as_document(done: Import, *, written: bool) -> dict[str, Any]:
+def as_document(done: "Import", *, written: bool) -> dict[str, Any]:
     """What `dlm import --json` promises."""
     changes = done.changes
     return {

@@ -8,9 +8,10 @@ from pathlib import Path
 from dlm_core.data import hub
 from dlm_core.data.columns import Columns
 from dlm_core.data.encodings import encoding_of, read_text
+from dlm_core.data.formats import FORMATS, NAMED
 from dlm_core.data.json_files import read_json, read_lines
 from dlm_core.data.markdown import markdown_pieces
-from dlm_core.data.passages import Headings, Piece, read_pieces
+from dlm_core.data.passages import Heading, Headings, Piece, Text, read_pieces
 from dlm_core.data.prose import text_pieces
 from dlm_core.data.rows import Item, Note, Place, Topic
 from dlm_core.data.tables import read_table
@@ -19,19 +20,9 @@ from dlm_core.document.parse import MAX_DOCUMENT_BYTES
 from dlm_core.errors import DataError
 from dlm_core.safetext import visible_line
 
-FORMATS = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv",
-    ".md": "markdown", ".markdown": "markdown", ".mdx": "markdown", ".html": "html", ".htm": "html",
-    ".xhtml": "html", ".txt": "text", ".text": "text", ".parquet": "parquet", ".arrow": "arrow",
-}  # fmt: skip
-NAMED = ("jsonl", "json", "csv", "tsv", "markdown", "html", "text")
-"""What `--format` takes."""
 MAX_FILES = 20_000
-_PAGES: dict[str, Callable[[str], list[Piece]]] = {
-    "markdown": markdown_pieces,
-    "html": page_pieces,
-    "text": text_pieces,
-}
+MAX_HTML_BYTES = 4 * 1024 * 1024
+"""A page takes a hundred times its size to be taken apart."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +46,23 @@ class Source:
     path: Path | None
     format: str
     folder: str = ""
+
+
+def _page(html: str) -> list[Piece]:
+    """The pieces of a page; what its text asks in bold lines and lists counts as in Markdown."""
+    pieces: list[Piece] = []
+    for piece in page_pieces(html):
+        within = markdown_pieces(piece.text, piece.line) if isinstance(piece, Text) else []
+        asks = any(isinstance(inner, Heading) and inner.asks for inner in within)
+        pieces += within if asks else [piece]
+    return pieces
+
+
+_PAGES: dict[str, Callable[[str], list[Piece]]] = {
+    "markdown": markdown_pieces,
+    "html": _page,
+    "text": text_pieces,
+}
 
 
 def find_sources(inputs: Sequence[str], target: Path, reading: Reading) -> tuple[list[Source], list[Note]]:
@@ -120,10 +128,14 @@ def _read_file(path: Path, source: Source, reading: Reading) -> Iterator[Item]:
         case "csv" | "tsv":
             yield from read_table(path, source.name, encoding, reading.columns, header=reading.header)
         case kind:
-            if path.stat().st_size > MAX_DOCUMENT_BYTES:
-                limit = MAX_DOCUMENT_BYTES // (1024 * 1024)
-                raise DataError(f"{visible_line(str(path))} is larger than the {limit} MiB of a document")
-            pieces = _PAGES[kind](read_text(path, encoding))
+            limit = MAX_HTML_BYTES if kind == "html" else MAX_DOCUMENT_BYTES
+            shown = visible_line(str(path))
+            if path.stat().st_size > limit:
+                raise DataError(f"{shown} is larger than {limit // (1024 * 1024)} MiB", "split it")
+            try:
+                pieces = _PAGES[kind](read_text(path, encoding))
+            except RecursionError:
+                raise DataError(f"{shown} is nested too deeply to be read") from None
             yield from read_pieces(pieces, source.name, headings=reading.headings, prose=reading.prose)
 
 

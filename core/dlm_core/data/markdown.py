@@ -14,8 +14,10 @@ from dlm_core.data.web import as_markdown, page_pieces
 from dlm_core.document.lines import normalised
 
 _STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1[ \t]*:?", re.DOTALL)
-_Q_LINE = re.compile(r"(?:\*\*|__)?q(?:uestion)?\s*\d*\s*[:.)](?:\*\*|__)?\s+(?=\S)", re.IGNORECASE)
-_A_LINE = re.compile(r"\n(?=(?:\*\*|__)?a(?:nswer)?\s*\d*\s*[:.])", re.IGNORECASE)
+_Q_LINE = re.compile(
+    r"(?:\*\*|__)?q(?:uestion)?\s{0,3}\d{0,5}\s{0,3}[:.)](?:\*\*|__)?\s+(?=\S)", re.IGNORECASE
+)
+_A_LINE = re.compile(r"\n(?=(?:\*\*|__)?a(?:nswer)?\s{0,3}\d{0,5}\s{0,3}[:.])", re.IGNORECASE)
 _ANCHOR = re.compile(r"\s*\{#[\w:.-]+\}\s*$")
 _DETAILS = re.compile(r"<summary[^>]*>(?P<summary>.*?)</summary>|(?P<close></details\s*>)", re.I | re.S)
 _PAGE = re.compile(r"<(?:dt|h[1-6])[\s>]", re.IGNORECASE)
@@ -75,7 +77,8 @@ def _html(source: str, line: int) -> Iterator[Piece]:
         yield from page_pieces(source, line)
         return
     at = 0
-    for found in _DETAILS.finditer(source):
+    last = source.lower().rfind("</")  # what opens behind it never closes, and would be looked for in vain
+    for found in _DETAILS.finditer(source, 0, source.find(">", last) + 1 if last >= 0 else 0):
         yield Text(as_markdown(source[at : found.start()]), line + source.count("\n", 0, at))
         here = line + source.count("\n", 0, found.start())
         if found["close"]:

@@ -18,12 +18,14 @@ BOLD, SUMMARY, TERM = 7, 8, 9
 """Levels below those of headings: a bold line, the summary of details, the term of a definition list."""
 
 _LABEL = re.compile(
-    r"^(?:q(?:uestion)?\s*\.?\s*\d*\s*[:.)\-–]|\(?\d+(?:\.\d+)*[.):]|\d+(?:\.\d+)+)\s+", re.IGNORECASE
+    r"^(?:q(?:uestion)?\s{0,3}\.?\s{0,3}\d{0,5}\s{0,3}[:.)\-–]|\(?\d+(?:\.\d+)*[.):]|\d+(?:\.\d+)+)\s+",
+    re.IGNORECASE,
 )
 _QUESTION_MARK = re.compile(r"[?？؟]['\"”’)*_]*\s*$")
-_Q = re.compile(r"^q(?:uestion)?\s*\d*\s*[:.)]\s", re.IGNORECASE)
-_A = re.compile(r"^(?:\*\*|__)?a(?:nswer)?\s*\d*\s*[:.](?:\*\*|__)?\s+", re.IGNORECASE)
+_Q = re.compile(r"^q(?:uestion)?\s{0,3}\d{0,5}\s{0,3}[:.)]\s", re.IGNORECASE)
+_A = re.compile(r"^(?:\*\*|__)?a(?:nswer)?\s{0,3}\d{0,5}\s{0,3}[:.](?:\*\*|__)?\s+", re.IGNORECASE)
 _UP = re.compile(r"^\W*(?:\[[^\]]*\]\(#[^)]*\)|\[(?:back to )?top\]\([^)]*\))\W*$", re.IGNORECASE)
+_LONGEST_LINK = 200
 _FAQ = re.compile(r"\bfaqs?\b|frequently|\bq\s?&\s?a\b|questions|fragen|preguntas|вопрос", re.IGNORECASE)
 
 
@@ -149,7 +151,7 @@ def _gathered(pieces: Sequence[Piece], asking: set[int]) -> Iterator[_Open]:
     for number, piece in enumerate(pieces):
         match piece:
             case Text(text, _):
-                opened.texts += [] if _UP.match(text) else [text]
+                opened.texts += [] if len(text) < _LONGEST_LINK and _UP.match(text) else [text]
             case End(level):
                 if opened.level == level:
                     yield opened

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from dlm_core.document import fences
+from dlm_core.document.body import trimmed
 from dlm_core.document.lines import normalised
 from dlm_core.document.model import SectionKind
 from dlm_core.safetext import whole
+
+_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,9 @@ def settled(text: str, kind: SectionKind) -> Settled:
 
     Lines inside code blocks stay as they are: there nothing is a fence.
     """
-    rows = normalised(whole(text)).split("\n")
-    first, end = 0, len(rows)
-    while first < end and not rows[first].strip():
-        first += 1
-    while end > first and not rows[end - 1].strip():
-        end -= 1
-    rows = rows[first:end]
+    rows = _trimmed(normalised(whole(text)).split("\n"))
+    while rows and rows[0].startswith(_MARK):  # a byte order mark is no text
+        rows = _trimmed([rows[0].lstrip(_MARK), *rows[1:]])
     ticks = indented = 0
     for number, row in enumerate(rows):
         if ticks:
@@ -45,6 +44,12 @@ def settled(text: str, kind: SectionKind) -> Settled:
     if ticks:
         rows.append("`" * ticks)
     return Settled("\n".join(rows), indented, bool(ticks))
+
+
+def _trimmed(rows: list[str]) -> list[str]:
+    """The rows without the blank ones at both ends."""
+    first, end = trimmed(rows, 0, len(rows))
+    return rows[first:end]
 
 
 def _means_something(row: str, kind: SectionKind) -> bool:

@@ -7,8 +7,8 @@ from dlm_core.data.passages import BOLD, Piece, Text
 from dlm_core.document.lines import normalised
 
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n+")
-_Q = re.compile(r"q(?:uestion)?\s*\d*\s*[:.)]\s+", re.IGNORECASE)
-_A = re.compile(r"(?:^|\n)(?=a(?:nswer)?\s*\d*\s*[:.)]\s)", re.IGNORECASE)
+_Q = re.compile(r"q(?:uestion)?\s{0,3}\d{0,5}\s{0,3}[:.)]\s+", re.IGNORECASE)
+_A = re.compile(r"(?:^|\n)(?=a(?:nswer)?\s{0,3}\d{0,5}\s{0,3}[:.)]\s)", re.IGNORECASE)
 
 
 def text_pieces(text: str) -> list[Piece]:
@@ -35,4 +35,4 @@ def text_pieces(text: str) -> list[Piece]:
 
 def _parts(paragraph: str) -> list[str]:
     """A paragraph cut before each line that begins with `Q:`."""
-    return re.split(r"\n(?=q(?:uestion)?\s*\d*\s*[:.)]\s)", paragraph, flags=re.IGNORECASE)
+    return re.split(r"\n(?=q(?:uestion)?\s{0,3}\d{0,5}\s{0,3}[:.)]\s)", paragraph, flags=re.IGNORECASE)

@@ -32,6 +32,8 @@ def read_object(value: Any, place: Place, columns: Columns) -> Iterator[Item]:
         yield from _rows(value, place, columns)
     except Unfit as error:
         yield Note(Topic.UNREADABLE, place, f"this row is left out: {error}")
+    except RecursionError:
+        yield Note(Topic.UNREADABLE, place, "this row is left out: it is nested too deeply")
 
 
 def _rows(value: Mapping[str, Any], place: Place, columns: Columns) -> Iterator[Item]:

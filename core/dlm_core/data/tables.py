@@ -1,7 +1,6 @@
 """CSV and TSV files with a line of headings."""
 
 import csv
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from dlm_core.data.columns import Columns, Found, find_columns
 from dlm_core.data.encodings import Encoding, misfit
 from dlm_core.data.rows import Item, Note, Place, Row, Topic
 from dlm_core.document.model import SectionKind
+from dlm_core.document.parse import MAX_DOCUMENT_BYTES
 from dlm_core.document.report import listed, quoted
 from dlm_core.errors import DataError
 from dlm_core.safetext import visible_line
@@ -28,7 +28,7 @@ def read_table(
         DataError: the bytes do not fit the encoding, or no column is known as question or answer.
         UsageError: a column that the user named is not there.
     """
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    csv.field_size_limit(MAX_DOCUMENT_BYTES)
     number, line = 0, 1
     try:
         with path.open(encoding=encoding.name, newline="") as file:

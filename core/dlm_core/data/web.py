@@ -29,6 +29,8 @@ _LEFT_OUT = (
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BLANKS = re.compile(r"\n{3,}")
 _DEEPEST = 200
+_PARSER = "lxml"
+"""It closes what a page leaves open, paragraphs, items and terms, as browsers do."""
 
 
 def page_pieces(html: str, line: int = 1) -> list[Piece]:
@@ -37,7 +39,7 @@ def page_pieces(html: str, line: int = 1) -> list[Piece]:
     Menus, footers, forms and scripts are left out; a page that lists its questions for search engines
     (schema.org's FAQPage) is taken at its word.
     """
-    soup = BeautifulSoup(html, "html.parser")
+    soup = BeautifulSoup(html, _PARSER)
     listed = list(_listed(soup))
     if listed:
         return listed
@@ -51,7 +53,7 @@ def page_pieces(html: str, line: int = 1) -> list[Piece]:
     for comment in soup.find_all(string=lambda string: isinstance(string, Comment)):
         comment.extract()
     root = soup.find("main") or soup.body or soup
-    walker = _Walker(line - 1)
+    walker = _Walker(root, line - 1)
     walker.walk(root, 0)
     walker.close()
     return [piece for piece in walker.pieces if not isinstance(piece, Text) or piece.text.strip()]
@@ -61,14 +63,15 @@ def as_markdown(html: str) -> str:
     """A stretch of HTML as Markdown."""
     if "<" not in html:
         return html.strip()
-    return _converted(BeautifulSoup(html, "html.parser"))
+    return _converted(BeautifulSoup(html, _PARSER))
 
 
 class _Walker:
     """Goes through a page in its order; what is no heading is gathered until the next one."""
 
-    def __init__(self, offset: int) -> None:
+    def __init__(self, root: Tag, offset: int) -> None:
         self.pieces: list[Piece] = []
+        self._hold_headings = _holding_headings(root)
         self._offset = offset
         self._gathered: list[Any] = []
         self._line = 1
@@ -87,7 +90,7 @@ class _Walker:
                 words = " ".join(child.get_text(" ").split())
                 if words:
                     self.pieces.append(passages.heading(level, words, self._line))
-            elif depth < _DEEPEST and _holds_heading(child):
+            elif depth < _DEEPEST and id(child) in self._hold_headings:
                 self._block(child, depth)
             else:
                 self._gathered.append(child)
@@ -106,7 +109,7 @@ class _Walker:
 
 
 def _together(nodes: list[Any]) -> BeautifulSoup:
-    soup = BeautifulSoup("", "html.parser")
+    soup = BeautifulSoup("", _PARSER)
     for node in nodes:
         soup.append(node.extract())
     return soup
@@ -134,8 +137,17 @@ def _asks(tag: Tag) -> bool:
     return tag.get_text().strip().rstrip("+-–▼▾ \n").endswith(("?", "？", "؟"))
 
 
-def _holds_heading(tag: Tag) -> bool:
-    return tag.find(lambda inner: isinstance(inner, Tag) and _level(inner) is not None) is not None
+def _holding_headings(root: Tag) -> set[int]:
+    """The elements, by `id`, that have a heading somewhere in them."""
+    found: set[int] = set()
+    for tag in root.find_all(True):
+        if _level(tag) is None:
+            continue
+        for above in tag.parents:
+            if id(above) in found:
+                break
+            found.add(id(above))
+    return found
 
 
 def _listed(soup: BeautifulSoup) -> Iterator[Piece]:

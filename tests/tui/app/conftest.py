@@ -20,6 +20,7 @@ QUICK = {
     "test_a_key_saves_and_trains_and_the_curves_move",
     "test_a_mistake_is_underlined_marked_listed_counted_and_put_right_by_a_key",
     "test_a_reply_comes_with_its_bars_mode_speed_and_version",
+    "test_an_import_is_shown_goes_in_with_enter_and_out_with_undo",
     "test_cold_starts_have_a_panel_and_a_key_that_leads_to_the_remedy",
     "test_one_key_toggles_the_gate_and_the_next_reply_follows_it",
     "test_the_engines_death_is_one_sentence_and_a_restart_goes_on",

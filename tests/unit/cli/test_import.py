@@ -36,7 +36,7 @@ def test_a_new_document_is_written_at_once_and_can_be_trained(run: Run, faq: Pat
     done = run("import", faq, "-o", new)
     assert done.exit_code == 0, done.output
     assert done.stdout == ""
-    assert "2 rows from 1 source: 2 sections new (knowledge 2)" in done.stderr
+    assert "2 rows from 1 source, sections: 2 new (knowledge 2)" in done.stderr
     assert [s.questions[0].answer for s in load(new).sections] == ["Here.", "Me."]
     assert run("check", new).exit_code == 0
 

@@ -82,6 +82,8 @@ def test_bold_lines_labels_and_details_ask_too(read: Read, page: str) -> None:
     "page",
     [
         "<h2>Where is it?</h2><p>Here.</p><h2>And who?</h2><p>Me.</p>",
+        "<DL><DT>Where is it?<DD>Here.<P><DT>And who?<DD>Me.</DL>",
+        "<ul><li><b>Where is it?</b><p>Here.<li><b>And who?</b><p>Me.</ul>",
         "<dl><dt>Where is it?</dt><dd>Here.</dd><dt>And who?</dt><dd>Me.</dd></dl>",
         "<details><summary>Where is it?</summary><p>Here.</p></details>"
         "<details><summary>And who?</summary>Me.</details><p>Contact us.</p>",
