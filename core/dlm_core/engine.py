@@ -123,6 +123,7 @@ class Engine:
             lean=self._lean,
             passages=self._passages,
             knowledge=self._knowledge,
+            encoder=self._library.encoder,
         )
         return self._ready()
 
@@ -177,7 +178,9 @@ class Engine:
         state = PromptStates(self._lean) if self._lean is not None else None
         embedder = Embedder(base.model, base.chat, pad, placement.device, state=state)
         store = Store.open(document.dlm_id, self.home, create=False)
-        self._workshop = Workshop(base, bank, SelectiveHead(base.model), embedder, store)
+        self._workshop = Workshop(
+            base, bank, SelectiveHead(base.model), embedder, store, find_encoder=self._library.encoder
+        )
         self._base, self._base_name = base, name
 
     def _serving(self, document: Document, store: Store) -> ServingSet:

@@ -1,5 +1,6 @@
 """What the committed adapters were taught, as the document says it: to look prompts up in, and to cite."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from dlm_core.retrieval.index import Index
 from dlm_core.retrieval.passages import Passage, passages_of
 from dlm_core.store.manifest import Snapshot
 from dlm_core.training.examples import scopes
+
+ENCODER_SETTING = "DLM_ENCODER"
+"""`off`: do without a sentence encoder, and look for none."""
 
 
 class Library:
@@ -31,11 +35,12 @@ class Library:
 
     def index(self, passages: tuple[Passage, ...]) -> Index:
         """An index of some passages; those of the one before are taken from it."""
-        self._known = Index.build(passages, self._find_encoder(), known=self._known)
+        self._known = Index.build(passages, self.encoder(), known=self._known)
         return self._known
 
-    def _find_encoder(self) -> Encoder | None:
-        if not self._tried:
+    def encoder(self) -> Encoder | None:
+        """The sentence encoder; None where it cannot be had, or DLM_ENCODER=off says to do without."""
+        if not self._tried and os.environ.get(ENCODER_SETTING) != "off":
             self._tried = True
             try:
                 self._encoder = load_encoder(self._home, report=self._emit)

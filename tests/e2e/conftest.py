@@ -78,6 +78,14 @@ The manual has a page on this; I will find it with you.
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def with_encoder() -> Iterator[None]:
+    """Here the sentence encoder is used, as it is by people."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLM_ENCODER", "auto")
+        yield
+
+
 @pytest.fixture(scope="session")
 def home() -> Path:
     """A home folder whose cache has SmolLM2-135M; the first time it is fetched and converted."""

@@ -66,6 +66,13 @@ class GateConfig(Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=10, description="Reward for spread weights; raise it if one adapter takes everything."),
     ] = 0.01
+    embedding: Annotated[
+        Literal["auto", "base", "encoder"],
+        Meta(
+            description="What the gate reads of a prompt: the base's state, or the sentence encoder's "
+            "vector; `auto`: what routes best with sections left out."
+        ),
+    ] = "auto"
 
 
 class DiselSettings(Struct, frozen=True, kw_only=True):

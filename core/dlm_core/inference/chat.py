@@ -26,6 +26,7 @@ from dlm_core.inference.together import Together
 from dlm_core.inference.under_way import UnderWay
 from dlm_core.llama.decode_forward import LeanBase
 from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.retrieval.encoder import Encoder
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate
 from dlm_core.routing.modes import decide
@@ -39,6 +40,10 @@ def _no_passages() -> Passages:
 
 
 def _no_knowledge() -> Knowledge | None:
+    return None
+
+
+def _no_encoder() -> Encoder | None:
     return None
 
 
@@ -74,6 +79,7 @@ class Chat:
         passages: asked once per serving set for what the document teaches, to draft replies from.
         knowledge: asked once per serving set for what the document was trained to say, to look prompts up in
             and to cite; None where nothing was.
+        encoder: gives the sentence encoder, for a gate that reads its vectors; None where it cannot be had.
     """
 
     def __init__(
@@ -89,12 +95,13 @@ class Chat:
         lean: LeanBase | None = None,
         passages: Callable[[], Passages] = _no_passages,
         knowledge: Callable[[], Knowledge | None] = _no_knowledge,
+        encoder: Callable[[], Encoder | None] = _no_encoder,
     ) -> None:
         self.base, self.bank, self.embedder, self.lean = base, bank, embedder, lean
         self.load_s = load_s
         self._clock = clock
         self._cache = KeyValueCache()
-        self._find_passages, self._find_knowledge = passages, knowledge
+        self._find_passages, self._find_knowledge, self._find_encoder = passages, knowledge, encoder
         self.drafting = True
         self.serve(serving, system)
 
@@ -137,7 +144,12 @@ class Chat:
 
         def ask() -> Mapping[str, float]:
             assert gate is not None and gate.module is not None
-            weights = gate.module(self._embed(messages))[0]
+            encoder = self._find_encoder() if gate.by_encoder is not None else None
+            if encoder is not None and encoder.sha256 == gate.meta.encoder_sha256:
+                assert gate.by_encoder is not None
+                weights = gate.by_encoder(encoder.encode([_question(messages)]))[0]
+            else:
+                weights = gate.module(self._embed(messages))[0]
             return {name: float(w) for name, w in zip(gate.meta.adapters, weights, strict=True)}
 
         return decide(choice, self.serving.names, gate.meta if gate else None, ask)
@@ -172,7 +184,7 @@ class Chat:
         )
 
     def _embed(self, messages: Sequence[Message]) -> torch.Tensor:
-        text = next((m.content for m in reversed(messages) if m.role == "user"), "")
+        text = _question(messages)
         under_way = self.bank.plan  # a reply may be under way: its next token needs its plan again
         self.bank.use(None)
         try:
@@ -349,6 +361,10 @@ class Chat:
             dropped += 1
             while dropped + 1 < len(turns) and turns[dropped].role != "user":
                 dropped += 1
+
+
+def _question(messages: Sequence[Message]) -> str:
+    return next((m.content for m in reversed(messages) if m.role == "user"), "")
 
 
 def _without_last_turn(messages: Sequence[Message]) -> Sequence[Message]:

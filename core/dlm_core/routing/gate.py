@@ -18,13 +18,16 @@ from dlm_core.store import atomic, seal
 CONFIG_FILE = "gate_config.json"
 WEIGHTS_FILE = "gate.safetensors"
 NEIGHBOURS_FILE = "questions.safetensors"
+ENCODER_WEIGHTS_FILE = "encoder_gate.safetensors"
 
 
 class GateMeta(msgspec.Struct, frozen=True, kw_only=True):
     """`gate_config.json`. With mode `uniform` there is no weights file; `reason` says why.
 
     Entropies are in nats. `sample_counts` and `mean_weights` are per adapter; the figures are None where not
-    trained.
+    trained. They are those of the head that routes: on the base's state, or with `embedding` encoder on the
+    vectors of the sentence encoder with that hash; the head on the base (`hidden_size`, `base_loo_accuracy`)
+    is there too, and routes where that encoder is missing.
     """
 
     mode: Literal["trained", "uniform"]
@@ -41,6 +44,9 @@ class GateMeta(msgspec.Struct, frozen=True, kw_only=True):
     loo_folds: int | None = None
     entropy: float | None = None
     questions: tuple[tuple[str, str], ...] = ()
+    embedding: Literal["base", "encoder"] = "base"
+    encoder_sha256: str = ""
+    base_loo_accuracy: float | None = None
 
 
 class AdapterGate(nn.Module):
@@ -69,24 +75,30 @@ class AdapterGate(nn.Module):
 
 @dataclass(frozen=True)
 class SavedGate:
-    """A gate as committed: its figures, the module (None when uniform), and the embeddings [n, hidden] it
-    learned from.
+    """A gate as committed: its figures, the module (None when uniform), the embeddings [n, hidden] it learned
+    from, and the head on the sentence encoder where that routes.
     """
 
     meta: GateMeta
     module: AdapterGate | None
     embeddings: Tensor | None
+    by_encoder: AdapterGate | None = None
 
 
-def save_gate(folder: Path, meta: GateMeta, module: AdapterGate | None, embeddings: Tensor | None) -> None:
+def save_gate(
+    folder: Path,
+    meta: GateMeta,
+    module: AdapterGate | None,
+    embeddings: Tensor | None,
+    by_encoder: AdapterGate | None = None,
+) -> None:
     """Write a gate into an empty version folder."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(folder / CONFIG_FILE, msgspec.json.format(msgspec.json.encode(meta)))
-    if module is not None:
-        atomic.write_bytes(
-            folder / WEIGHTS_FILE,
-            save({k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}),
-        )
+    for name, head in ((WEIGHTS_FILE, module), (ENCODER_WEIGHTS_FILE, by_encoder)):
+        if head is not None:
+            tensors = {k: v.detach().cpu().contiguous() for k, v in head.state_dict().items()}
+            atomic.write_bytes(folder / name, save(tensors))
     if embeddings is not None:
         atomic.write_bytes(folder / NEIGHBOURS_FILE, save({"embeddings": embeddings.cpu().contiguous()}))
 
@@ -102,7 +114,11 @@ def load_gate(folder: Path, adapters: Sequence[str], hidden_size: int) -> SavedG
         raise StoreError("; ".join(damage), hint)
     try:
         meta = msgspec.json.decode((folder / CONFIG_FILE).read_bytes(), type=GateMeta)
-        module, embeddings = None, None
+        module, embeddings, by_encoder = None, None, None
+        if meta.mode == "trained" and meta.embedding == "encoder":
+            by_encoder = AdapterGate(load_file(folder / ENCODER_WEIGHTS_FILE))
+            if not _fits(by_encoder, len(meta.adapters), by_encoder.get_buffer("mean").numel()):
+                raise StoreError(f"{atomic.shown(folder)}: the gate's head on the encoder is damaged", hint)
         if meta.mode == "trained":
             module = AdapterGate(load_file(folder / WEIGHTS_FILE))
             if not _fits(module, len(meta.adapters), hidden_size):
@@ -119,8 +135,8 @@ def load_gate(folder: Path, adapters: Sequence[str], hidden_size: int) -> SavedG
         meta = msgspec.structs.replace(
             meta, mode="uniform", reason="the adapters changed since the gate was trained; train to update it"
         )
-        module = None
-    return SavedGate(meta, module, embeddings)
+        module = by_encoder = None
+    return SavedGate(meta, module, embeddings, by_encoder)
 
 
 def _fits(gate: AdapterGate, adapters: int, hidden_size: int) -> bool:

@@ -34,8 +34,11 @@ def gate_key(document: Document, seed: int) -> str:
     """Hash of all that the training of the document's gate depends on; "" where it has none."""
     if not has_gate(document):
         return ""
+    config = msgspec.structs.asdict(document.frontmatter.training.gate)
+    if config["embedding"] == "auto":
+        del config["embedding"]  # gates from before it could be chosen are as good as they were
     parts = {
-        "gate": document.frontmatter.training.gate,
+        "gate": config,
         "samples": [(s.text, s.adapter) for s in gates.collect(document)],
         "adapters": document.adapter_names,
         "seed": seed,
@@ -74,6 +77,7 @@ class GatePhase:
         counts = {name: sample_counts(self.document).get(name, 0) for name in self.names}
         self.shop.bank.use(None)
         module: AdapterGate | None = None
+        by_encoder: AdapterGate | None = None
         embeddings: torch.Tensor | None = None
         try:
             if self.samples:
@@ -86,6 +90,7 @@ class GatePhase:
             else:
                 assert embeddings is not None
                 module, meta = self._fit(embeddings, counts)
+                by_encoder, meta = self._by_encoder(meta, counts)
         except GateTrainingError as error:
             self._log("error", error.message, error.hint, "gate_failed")
             self._tell_failure(error, counts)
@@ -96,14 +101,43 @@ class GatePhase:
             base_fingerprint=self.shop.base.fingerprint,
         )
         with self.shop.store.stage(self.run_id) as stage:
-            save_gate(stage.gate_dir(), meta, module, embeddings)
+            save_gate(stage.gate_dir(), meta, module, embeddings, by_encoder)
             snapshot = stage.commit(
                 RunRecord(extra={**snapshot.extra, "gate_key": gate_key(self.document, self.seed)})
             )
         self._tell(meta)
         return snapshot
 
-    def _fit(self, embeddings: torch.Tensor, counts: Mapping[str, int]) -> tuple[AdapterGate, GateMeta]:
+    def _by_encoder(self, meta: GateMeta, counts: Mapping[str, int]) -> tuple[AdapterGate | None, GateMeta]:
+        """A head on the sentence encoder's vectors beside the one on the base's state, where it is wanted,
+        can be had, and routes as well; and the figures of the two together.
+        """
+        wanted = self.document.frontmatter.training.gate.embedding
+        encoder = self.shop.find_encoder() if wanted != "base" else None
+        if encoder is None:
+            return None, meta
+        head, found = self._fit(encoder.encode([s.text for s in self.samples]), counts, tell=False)
+        theirs, own = found.loo_accuracy or 0.0, meta.loo_accuracy or 0.0
+        chosen = wanted == "encoder" or theirs >= own
+        reads, other = ("the sentence encoder", "the base's state")[:: 1 if chosen else -1]
+        best, rest = (theirs, own) if chosen else (own, theirs)
+        self._log(
+            "info",
+            f"the gate reads {reads}: with sections left out it routes {best:.0%} of questions, by {other} "
+            f"{rest:.0%}",
+            "",
+            "gate_embedding",
+        )
+        if not chosen:
+            return None, meta
+        kept = {"hidden_size": meta.hidden_size, "base_loo_accuracy": meta.loo_accuracy}
+        return head, msgspec.structs.replace(
+            found, embedding="encoder", encoder_sha256=encoder.sha256, **kept
+        )
+
+    def _fit(
+        self, embeddings: torch.Tensor, counts: Mapping[str, int], *, tell: bool = True
+    ) -> tuple[AdapterGate, GateMeta]:
         config = self.document.frontmatter.training.gate
         told = -1e9
 
@@ -113,6 +147,8 @@ class GatePhase:
                 return
             told = self._clock()
             self._breathe()
+            if not tell:
+                return
             self._emit(
                 GateStep(
                     run_id=self.run_id,

@@ -1,10 +1,11 @@
 """What a run works with, in one place, and what the base said of neutral texts, kept from run to run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dlm_core.adapters.bank import Bank
 from dlm_core.bases.load import Base
+from dlm_core.retrieval.encoder import Encoder
 from dlm_core.routing.embed import Embedder
 from dlm_core.store.store import Store
 from dlm_core.training.forgetting import METER_QUESTIONS, METER_TEXTS, ChatMeter, ForgettingMeter
@@ -21,10 +22,14 @@ class NeutralMemory:
     chat: tuple[str | None, ChatMeter] | None = None
 
 
+def _no_encoder() -> Encoder | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Workshop:
     """What a run works with: the base in memory, its bank, and the document's store. `neutral` belongs to the
-    base.
+    base. `find_encoder` gives the sentence encoder, None where it cannot be had.
     """
 
     base: Base
@@ -33,6 +38,7 @@ class Workshop:
     embedder: Embedder
     store: Store
     neutral: NeutralMemory = field(default_factory=NeutralMemory)
+    find_encoder: Callable[[], Encoder | None] = _no_encoder
 
     @property
     def device(self) -> str:

@@ -1,0 +1,95 @@
+"""What the gate reads: the base's state, or the sentence encoder's vectors where those route as well."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from dlm_core import taught
+from dlm_core.errors import BaseModelError
+from dlm_core.events import Log
+from dlm_core.requests import Message, RoutingChoice
+from dlm_core.routing.gate import load_gate
+from dlm_core.store.store import Store
+from tests.tiny import DLM_ID, Desk, desk, tiny_base
+
+__all__ = ["desk", "tiny_base"]
+
+GATE: dict[str, Any] = {"enabled": True, "cold_start_floor": 2, "steps": 12, "lr": 0.003}
+pytestmark = pytest.mark.slow
+
+
+class Words:
+    """An encoder that knows words: each has a place of its own."""
+
+    name, sha256, width = "words", "f" * 64, 64
+
+    def encode(self, texts: Sequence[str], stop: Any = None) -> torch.Tensor:
+        vectors = torch.zeros(len(texts), self.width)
+        for row, text in enumerate(texts):
+            for word in text.lower().strip("?.").split():
+                vectors[row, hashlib.sha256(word.encode()).digest()[0] % self.width] += 1.0
+        return torch.nn.functional.normalize(vectors, dim=-1)
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> Words:
+    words = Words()
+    monkeypatch.setenv("DLM_ENCODER", "auto")
+    monkeypatch.setattr(taught, "load_encoder", lambda *_, **__: words)
+    return words
+
+
+def weights(desk: Desk, text: str) -> dict[str, float]:
+    return desk.engine.route([Message("user", text)], RoutingChoice()).routing.weights
+
+
+def hidden(desk: Desk) -> int:
+    return desk.engine._workshop.embedder.hidden_size  # type: ignore[union-attr]
+
+
+def test_a_gate_on_the_encoder_routes_by_it_and_falls_back_to_the_base_without_it(
+    desk: Desk, encoder: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.open(gate=GATE | {"embedding": "encoder"}).train()
+    folder = Store.open(DLM_ID, desk.home, create=False).snapshot().gate_dir()
+    assert folder is not None
+    gate = load_gate(folder, ("facts", "tone"), hidden(desk))
+    assert (gate.meta.embedding, gate.meta.encoder_sha256) == ("encoder", encoder.sha256)
+    assert gate.by_encoder is not None and gate.module is not None and gate.embeddings is not None
+    by_words = weights(desk, "Say hello.")
+    expected = gate.by_encoder(encoder.encode(["Say hello."]))[0].tolist()
+    assert list(by_words.values()) == pytest.approx(expected, abs=1e-4)
+
+    def none(*_: object, **__: object) -> None:
+        raise BaseModelError("it is gone", "")
+
+    monkeypatch.setattr(taught, "load_encoder", none)
+    desk.engine = desk.new_engine()
+    desk.engine.open(desk.path)
+    without = weights(desk, "Say hello.")
+    assert without != by_words and sum(without.values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_which_of_the_two_routes_better_is_found_out_and_said(desk: Desk, encoder: Words) -> None:
+    desk.open(gate=GATE).train()
+    said = [e.message for e in desk.of(Log) if e.code == "gate_embedding"]
+    assert len(said) == 1 and "with sections left out it routes" in said[0]
+    assert said[0].startswith(("the gate reads the sentence encoder", "the gate reads the base's state"))
+
+
+def test_a_gate_that_is_to_read_the_base_asks_for_no_encoder(desk: Desk, encoder: Words) -> None:
+    desk.open(gate=GATE | {"embedding": "base"}).train()
+    assert not [e for e in desk.of(Log) if e.code == "gate_embedding"]
+    folder = Store.open(DLM_ID, desk.home, create=False).snapshot().gate_dir()
+    assert folder is not None
+    gate = load_gate(folder, ("facts", "tone"), hidden(desk))
+    assert gate.meta.embedding == "base" and gate.by_encoder is None
+
+
+def test_leaving_the_choice_to_the_program_trains_no_gate_of_before_anew(desk: Desk, encoder: Words) -> None:
+    desk.open(gate=GATE).train()
+    desk.write(gate=GATE | {"embedding": "auto"})
+    assert "nothing" in desk.train().reason
