@@ -46,7 +46,8 @@ def documents() -> list[bytes]:
 def targets(folder: Path) -> list[Target]:
     """Everything that is fed; `folder` is for readers of files."""
     return [
-        *_document_targets(), _probe_target(folder), _near_target(folder), *_protocol_targets(),
+        *_document_targets(), _probe_target(folder), _near_target(folder), _data_target(folder),
+        *_protocol_targets(),
         *_store_targets(folder), _header_target(folder), *_weight_targets(folder),
     ]  # fmt: skip
 
@@ -120,6 +121,30 @@ def _document_targets() -> list[Target]:
         Target("editor", whole, edited, (UnicodeDecodeError,), share=2.0),
         Target("modelfile", bodies, ollama),
     ]
+
+
+def _data_target(folder: Path) -> Target:
+    """What `dlm import` reads; the first byte says as what."""
+    from dlm_core.data.formats import NAMED
+    from dlm_core.data.gather import Reading
+    from dlm_core.data.importing import Wanted, prepare
+
+    def data(content: bytes) -> bool:
+        (folder / "rows").write_bytes(content[1:])
+        form = NAMED[(content[:1] or b"0")[0] % len(NAMED)]
+        return prepare([str(folder / "rows")], folder / "new.dlm", None, Wanted(Reading(form))).writes
+
+    seeds = [
+        b'0{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n',
+        b'1[{"instruction": "a", "input": "", "output": "b"}, {"prompt": "a", "completion": "b"}]',
+        b'0{"prompt": "a", "chosen": "b", "rejected": "c"}\n{"text": "d"}\n',
+        b'2question,answer\na,"b\nc"\n',
+        b"3question\tanswer\na\tb\n",
+        b"4# F\n\n## Why?\n\nso\n\n**Q: a?**\nA: b\n\n<details><summary>c?</summary>d</details>\n",
+        b"5<h2>Why?</h2><p>so<dl><dt>a?<dd>b</dl><details><summary>c</summary>d</details>",
+        b"6Q: a\nA: b\n\n\xff\n",
+    ]
+    return Target("data", [bytes([int(seed[:1])]) + seed[1:] for seed in seeds], data, (DlmError,))
 
 
 def _probe_target(folder: Path) -> Target:

@@ -125,10 +125,15 @@ def _agreed(done: Import, *, ask: bool) -> bool:
     """Whether it may be written without having been seen, or the user has seen it and agrees."""
     if done.before is None and not done.topics:
         return True
-    if not (ask and sys.stdin.isatty()):
+    if not (ask and somebody_is_there()):
         return False
     what = f"Change {visible_line(str(done.target))}?" if done.before is not None else "Write it so?"
     return click.confirm(what, err=True)
+
+
+def somebody_is_there() -> bool:
+    """Whether a question would be read and answered."""
+    return sys.stdin.isatty()
 
 
 def _write(done: Import, seen: files.OnDisk | None) -> None:

@@ -81,15 +81,13 @@ def write(path: Path, text: str, *, bom: bool = False) -> OnDisk:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Put a new document at `path`, whole or not at all; its rights are those of files the user makes.
+    """Put a new document at `path`, for the user alone, whole or not at all.
 
     Raises:
         StoreError: something is there already, or it could not be written.
     """
     with atomic.new_file(path) as write_bytes:
         write_bytes(text.encode("utf-8"))
-    with contextlib.suppress(OSError):
-        path.chmod(0o644)
 
 
 def write_beside(path: Path, text: str) -> Path:

@@ -59,6 +59,20 @@ def test_a_document_that_is_there_is_shown_and_changed_only_with_apply(
     assert again.exit_code == 0 and "has all of it already" in again.stderr
 
 
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_on_a_terminal_the_difference_is_followed_by_a_question(
+    run: Run, faq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    monkeypatch.setattr("dlm_tui.cli.import_.somebody_is_there", lambda: True)
+    new = tmp_path / "new.dlm"
+    run("import", faq, "-o", new)
+    assert new.stat().st_mode & 0o777 == 0o600
+    faq.write_text(ROWS.replace("Here.", "There."))
+    done = run("import", faq, "-o", new, stdin=f"{answer}\n")
+    assert done.exit_code == 0 and "+There." in done.stdout and "Change " in done.stderr
+    assert (b"There." in new.read_bytes()) == (answer == "y")
+
+
 def test_edits_of_the_user_are_named_and_stay(run: Run, faq: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.dlm"
     run("import", faq, "-o", new)

@@ -31,6 +31,7 @@ def test_no_reader_answers_damage_with_anything_but_its_own_errors(tmp_path: Pat
         "fences",
         "probes",
         "near",
+        "data",
         "request",
         "event",
         "pack",
