@@ -28,7 +28,7 @@ _reader = MarkdownIt("commonmark").enable("table").use(front_matter_plugin)
 
 def markdown_pieces(text: str, line: int = 1) -> list[Piece]:
     """The pieces of a Markdown text that begins at `line`; YAML before it and comments are left out."""
-    rows = normalised(text).split("\n")
+    rows = normalised(text).replace("\r", "\n").split("\n")  # in Markdown, a CR alone ends a line too
     tokens = _reader.parse("\n".join(rows))
     pieces: list[Piece] = []
     for number, token in enumerate(tokens):
@@ -47,10 +47,20 @@ def markdown_pieces(text: str, line: int = 1) -> list[Piece]:
             case "html_block":
                 pieces += _html(source, at)
             case "bullet_list_open" | "ordered_list_open":
-                pieces += _list(tokens, number, rows, at - first) or [Text(source, at)]
+                within = [] if _under_question(pieces) else _list(tokens, number, rows, at - first)
+                pieces += within or [Text(source, at)]
             case _:
                 pieces.append(Text(source, at))
     return [piece for piece in pieces if not isinstance(piece, Text) or piece.text.strip()]
+
+
+def _under_question(pieces: Sequence[Piece]) -> bool:
+    """Whether what comes next stands under a heading that asks: then it is part of the answer."""
+    above = (
+        p for p in reversed(pieces) if isinstance(p, End) or (isinstance(p, Heading) and p.level != BOLD)
+    )
+    last = next(above, None)
+    return isinstance(last, Heading) and last.asks
 
 
 def _paragraph(content: str, line: int) -> Iterator[Piece]:

@@ -108,6 +108,11 @@ def test_answers_of_a_page_are_written_as_markdown(read: Read) -> None:
     assert answer == "Use `x_y`, [see](/z):\n\n1. a\n2. b\n\n```\nc\n  d\n```"
 
 
+def test_old_line_ends_are_line_ends(read: Read) -> None:
+    assert asked(read("faq.md", "# Why?\rso\r\r- **Who?** me\r")) == [("Why?", "so\n\n- **Who?** me")]
+    assert asked(read("faq.md", "\x0b\r - **Who?** me")) == [("Who?", "me")]
+
+
 def test_several_terms_before_one_description_are_wordings(read: Read) -> None:
     page = "<dl><dt>Cost?</dt><dt>Price?</dt><dd>Ten.</dd></dl>"
     assert asked(read("faq.html", page)) == [("Cost?", "Ten."), ("Price?", "Ten.")]
