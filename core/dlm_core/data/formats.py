@@ -10,6 +10,14 @@ FORMATS = {
 NAMED = ("jsonl", "json", "csv", "tsv", "markdown", "html", "text")
 """What `--format` takes."""
 
+SAVE_AS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save it as CSV in its own program"),
+    **dict.fromkeys(
+        (".docx", ".doc", ".odt", ".pdf", ".rtf"), "save it as HTML or text in the program that made it"
+    ),
+}
+"""What to do with files of other kinds that people have."""
+
 
 def is_data(path: Path) -> bool:
     """Whether a path is a folder, or a file of a kind that is read."""

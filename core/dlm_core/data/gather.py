@@ -8,7 +8,7 @@ from pathlib import Path
 from dlm_core.data import hub
 from dlm_core.data.columns import Columns
 from dlm_core.data.encodings import encoding_of, read_text
-from dlm_core.data.formats import FORMATS, NAMED
+from dlm_core.data.formats import FORMATS, NAMED, SAVE_AS
 from dlm_core.data.json_files import read_json, read_lines
 from dlm_core.data.markdown import markdown_pieces
 from dlm_core.data.passages import Heading, Headings, Piece, Text, read_pieces
@@ -21,8 +21,9 @@ from dlm_core.errors import DataError
 from dlm_core.safetext import visible_line
 
 MAX_FILES = 20_000
-MAX_HTML_BYTES = 4 * 1024 * 1024
-"""A page takes a hundred times its size to be taken apart."""
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+"""Of Markdown and HTML: to take a page apart takes more than a hundred times its size."""
+_MAY_ASK = ("?", "？", "؟", "Q:", "q:")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def _page(html: str) -> list[Piece]:
     """The pieces of a page; what its text asks in bold lines and lists counts as in Markdown."""
     pieces: list[Piece] = []
     for piece in page_pieces(html):
-        within = markdown_pieces(piece.text, piece.line) if isinstance(piece, Text) else []
+        within: list[Piece] = []
+        if isinstance(piece, Text) and any(mark in piece.text for mark in _MAY_ASK):
+            within = markdown_pieces(piece.text, piece.line)
         asks = any(isinstance(inner, Heading) and inner.asks for inner in within)
         pieces += within if asks else [piece]
     return pieces
@@ -87,7 +90,7 @@ def find_sources(inputs: Sequence[str], target: Path, reading: Reading) -> tuple
             if source is None:
                 raise DataError(
                     f"{visible_line(given)}: its kind cannot be told from its name",
-                    f"say it with --format: {', '.join(NAMED)}",
+                    SAVE_AS.get(path.suffix.lower(), f"say it with --format: {', '.join(NAMED)}"),
                 )
             found.setdefault(source.name, source)
         elif hub.is_dataset(path):
@@ -128,7 +131,7 @@ def _read_file(path: Path, source: Source, reading: Reading) -> Iterator[Item]:
         case "csv" | "tsv":
             yield from read_table(path, source.name, encoding, reading.columns, header=reading.header)
         case kind:
-            limit = MAX_HTML_BYTES if kind == "html" else MAX_DOCUMENT_BYTES
+            limit = MAX_DOCUMENT_BYTES if kind == "text" else MAX_PAGE_BYTES
             shown = visible_line(str(path))
             if path.stat().st_size > limit:
                 raise DataError(f"{shown} is larger than {limit // (1024 * 1024)} MiB", "split it")

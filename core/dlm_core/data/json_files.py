@@ -14,7 +14,7 @@ from dlm_core.errors import NOT_JSON, DataError
 from dlm_core.safetext import visible_line
 
 MAX_LINE = 16 * 1024 * 1024
-MAX_JSON_BYTES = 256 * 1024 * 1024
+MAX_JSON_BYTES = 64 * 1024 * 1024
 _DEEPEST = 3  # levels of objects that a list of rows may stand under
 _decode = msgspec.json.Decoder().decode
 

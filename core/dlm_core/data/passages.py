@@ -26,6 +26,9 @@ _Q = re.compile(r"^q(?:uestion)?\s{0,3}\d{0,5}\s{0,3}[:.)]\s", re.IGNORECASE)
 _A = re.compile(r"^(?:\*\*|__)?a(?:nswer)?\s{0,3}\d{0,5}\s{0,3}[:.](?:\*\*|__)?\s+", re.IGNORECASE)
 _UP = re.compile(r"^\W*(?:\[[^\]]*\]\(#[^)]*\)|\[(?:back to )?top\]\([^)]*\))\W*$", re.IGNORECASE)
 _LONGEST_LINK = 200
+_FEW = (
+    5  # a page of which no fifth of the headings asks is prose, though one of them may end in a question mark
+)
 _FAQ = re.compile(r"\bfaqs?\b|frequently|\bq\s?&\s?a\b|questions|fragen|preguntas|вопрос", re.IGNORECASE)
 
 
@@ -133,6 +136,8 @@ def _asking(pieces: Sequence[Piece], mode: Headings) -> set[int]:
     if not asks and _is_faq(pieces):
         halves = {level for level in of_level if level > 1}
     chosen = {i for i, h in titles if mode == "all" or h.asks or h.level in halves}
+    if len(chosen) * _FEW < len(titles):
+        return set()
     return chosen | {i for i, p in enumerate(pieces) if isinstance(p, Heading) and p.asks and p.level != BOLD}
 
 

@@ -1,8 +1,10 @@
 """CSV and TSV files with a line of headings."""
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dlm_core.data.columns import Columns, Found, find_columns
 from dlm_core.data.encodings import Encoding, misfit
@@ -14,6 +16,8 @@ from dlm_core.errors import DataError
 from dlm_core.safetext import visible_line
 
 _SNIFFED = 65_536
+_EXCEL = re.compile(r"sep=(.)")
+"""A first line with which Excel says what separates the columns."""
 _DELIMITERS = ",;\t|"
 _SAID = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "|"}
 
@@ -29,37 +33,57 @@ def read_table(
         UsageError: a column that the user named is not there.
     """
     csv.field_size_limit(MAX_DOCUMENT_BYTES)
-    number, line = 0, 1
+    number = 0
     try:
         with path.open(encoding=encoding.name, newline="") as file:
             delimiter = _delimiter(file.read(_SNIFFED), path)
             file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter)
-            first = next(reader, None)
-            if first is None:
+            table = _numbered(csv.reader(file, delimiter=delimiter))
+            top = next(table, None)
+            if top is not None and isinstance(top[1], list) and _EXCEL.fullmatch(delimiter.join(top[1])):
+                top = next(table, None)
+            if top is None:
                 return
-            headings = first if header else [str(i) for i in range(1, len(first) + 1)]
-            found = _columns(path, headings, columns)
+            line, first = top
+            if isinstance(first, str):
+                raise DataError(f"{visible_line(str(path))}:{line}: {first}", "mend the line, or take it out")
+            plain = not header or _is_row(first, columns)
+            headings = [str(i) for i in range(1, len(first) + 1)] if plain else first
+            found = _columns(path, headings, columns, line)
             if found.guessed:
                 yield Note(Topic.GUESSED, Place(source), _said(headings, found, delimiter))
-            if not header:
+            if plain:
                 number = 1
-                yield from _cells(first, found, Place(source, 1, 1))
-            while True:
-                line = reader.line_num + 1
-                try:
-                    cells = next(reader, None)
-                except csv.Error as error:
-                    yield Note(Topic.UNREADABLE, Place(source, number + 1, line), f"this row: {error}")
-                    continue
-                if cells is None:
-                    return
-                if not any(cells):
-                    continue
+                yield from _cells(first, found, Place(source, 1, line))
+            for line, cells in table:
                 number += 1
-                yield from _cells(cells, found, Place(source, number, line))
+                if isinstance(cells, str):
+                    yield Note(Topic.UNREADABLE, Place(source, number, line), f"this row: {cells}")
+                else:
+                    yield from _cells(cells, found, Place(source, number, line))
     except UnicodeDecodeError:
         raise misfit(path, encoding) from None
+
+
+def _numbered(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
+    """The rows that are not blank, each with its line; for one that cannot be read, what is wrong with it."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield line, str(error)
+            continue
+        if cells is None:
+            return
+        if any(cell.strip() for cell in cells):
+            yield line, cells
+
+
+def _is_row(first: list[str], columns: Columns) -> bool:
+    """Whether what stands where headings should be is a row already: something in it is asked."""
+    named = columns.questions or columns.answer is not None
+    return not named and any(cell.rstrip().endswith(("?", "？", "؟")) for cell in first)
 
 
 def _delimiter(sample: str, path: Path) -> str:
@@ -67,17 +91,19 @@ def _delimiter(sample: str, path: Path) -> str:
     if path.suffix.lower() in (".tsv", ".tab"):
         return "\t"
     heading = next((row for row in sample.splitlines() if row.strip()), "")
+    if said := _EXCEL.fullmatch(heading.strip('"\ufeff')):
+        return said[1]
     counts = {sign: heading.count(sign) for sign in _DELIMITERS}
     best = max(_DELIMITERS, key=lambda sign: counts[sign])
     return best if counts[best] else ","
 
 
-def _columns(path: Path, headings: list[str], columns: Columns) -> Found:
+def _columns(path: Path, headings: list[str], columns: Columns, line: int) -> Found:
     found = find_columns(headings, columns)
     if found is None:
         names = listed(visible_line(name.strip()) for name in headings[:20])
         raise DataError(
-            f"{visible_line(str(path))}:1: no column is known as question or answer; there are {names}",
+            f"{visible_line(str(path))}:{line}: no column is known as question or answer; there are {names}",
             "name them with --question and --answer",
         )
     return found

@@ -109,7 +109,7 @@ class _Walker:
 
 
 def _together(nodes: list[Any]) -> BeautifulSoup:
-    soup = BeautifulSoup("", _PARSER)
+    soup = BeautifulSoup("", "html.parser")
     for node in nodes:
         soup.append(node.extract())
     return soup

@@ -114,6 +114,7 @@ def test_json_says_what_was_done(run: Run, faq: Path, tmp_path: Path) -> None:
     [
         (["nothing.csv", "-o", "new.dlm"], 1, "there is no nothing.csv"),
         (["faq.xyz", "-o", "new.dlm"], 1, "--format"),
+        (["faq.xlsx", "-o", "new.dlm"], 1, "save it as CSV"),
         (["faq.csv"], 2, "--output"),
         (["faq.csv", "-o", "new.dlm", "--apply", "--dry-run"], 2, "cannot go together"),
         (["faq.csv", "-o", "new.dlm", "--question", "zzz"], 2, "no column 'zzz'"),
@@ -133,7 +134,7 @@ def test_what_cannot_be_done_is_said_with_its_code(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("faq.xyz", "empty.csv", "bad.dlm"):
+    for name in ("faq.xyz", "faq.xlsx", "empty.csv", "bad.dlm"):
         Path(name).write_text("x" if name != "empty.csv" else "")
     done = run("import", *arguments)
     assert done.exit_code == code, done.output

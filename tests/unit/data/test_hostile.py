@@ -68,6 +68,16 @@ def test_nesting_and_repetition_take_no_time_and_no_stack(tmp_path: Path, name: 
     assert time.process_time() - started < 10
 
 
+@pytest.mark.parametrize("name", ["x.md", "x.html", "x.json"])
+def test_files_that_would_not_fit_into_memory_are_refused(
+    read: Read, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("dlm_core.data.gather.MAX_PAGE_BYTES", 1 << 20)
+    monkeypatch.setattr("dlm_core.data.json_files.MAX_JSON_BYTES", 1 << 20)
+    with pytest.raises(DlmError, match="larger than 1 MiB"):
+        read(name, b" " * (1 << 20) + b"x")
+
+
 def test_a_line_beyond_all_bounds_is_named_and_the_next_is_read(read: Read) -> None:
     items = read("x.jsonl", b'{"a": "' + b"x" * MAX_LINE + b'"}\n{"prompt": "a", "completion": "b"}\n')
     assert asked(items) == [("a", "b")]

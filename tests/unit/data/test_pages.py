@@ -52,6 +52,13 @@ def test_a_page_without_questions_is_prose_section_by_section(read: Read) -> Non
     assert [row.answer for row in rows(items)] == ["# Notes\n\nOne.", "## More\n\nTwo."]
 
 
+def test_one_question_among_many_headings_does_not_make_a_page_of_questions(read: Read) -> None:
+    page = "".join(f"## Part {n}\n\nText {n}.\n\n" for n in range(6)) + "## What next?\n\nRead on.\n"
+    items = read("guide.md", page)
+    assert len(rows(items)) == 7 and {row.kind for row in rows(items)} == {SectionKind.PROSE}
+    assert len(asked(read("guide.md", page, Reading(headings="all")))) == 7
+
+
 def test_headings_beside_questions_are_questions_too_and_all_of_them_if_asked(read: Read) -> None:
     page = "## What?\na\n\n## Why?\nb\n\n## Installation fails\nc\n\n### Sub\nd\n"
     assert [q for q, _ in asked(read("faq.md", page))] == ["What?", "Why?", "Installation fails"]

@@ -36,6 +36,16 @@ def test_columns_may_be_named_or_numbered_and_a_table_may_have_no_headings(read:
     assert asked(read("x.csv", content, plain)) == [("beta", "gamma"), ("2", "3")]
 
 
+def test_a_table_that_begins_with_a_question_has_no_headings(read: Read) -> None:
+    items = read("x.csv", "\nWhere is it?,Here.\nWho?,Me.\n")
+    assert asked(items) == [("Where is it?", "Here."), ("Who?", "Me.")]
+    assert [row.place.line for row in rows(items)] == [2, 3]
+
+
+def test_what_excel_says_of_its_columns_is_understood(read: Read) -> None:
+    assert asked(read("x.csv", 'sep=;\nquestion;answer, long\n"a;b";c\n')) == [("a;b", "c")]
+
+
 def test_unknown_columns_are_an_error_that_lists_those_there_are(read: Read) -> None:
     with pytest.raises(DataError, match="`zig`, `zag`, `zog`") as raised:
         read("x.csv", "zig,zag,zog\n1,2,3\n")
