@@ -77,7 +77,8 @@ class Checkup:
     """What this machine offers, and what a document needs of it; sizes in bytes.
 
     `reason` says why this device and number type. `base` is "" and `needs` empty without a document;
-    `estimated` says that the base's shape was guessed, because it is not here.
+    `estimated` says that the base's shape was guessed, because it is not here. `encoder_sha256` is the hash
+    of the sentence encoder's weights and `encoder_path` its folder, both "" where it has not been fetched.
     """
 
     device: str
@@ -93,6 +94,9 @@ class Checkup:
     fits: bool
     estimated: bool
     advice: tuple[str, ...]
+    encoder: str = ""
+    encoder_sha256: str = ""
+    encoder_path: str = ""
 
 
 class OneShotEngine(EngineProtocol, Protocol):
@@ -168,6 +172,9 @@ def doctor(path: Path | None) -> Checkup:
         fits=found.fits,
         estimated=found.estimated,
         advice=found.advice,
+        encoder=found.encoder.name,
+        encoder_sha256=found.encoder.sha256,
+        encoder_path=found.encoder.path,
     )
 
 
@@ -183,9 +190,9 @@ def list_bases() -> tuple[BaseEntry, ...]:
 def show_base(name: str) -> BaseEntry:
     """What is known about one base. Raises BaseModelError for a name that is none."""
     from dlm_core.bases.cache import BaseCache
-    from dlm_core.bases.registry import parse_base_name
+    from dlm_core.bases.registry import parse_cached_name
 
-    ref = parse_base_name(name, Path.cwd())
+    ref = parse_cached_name(name, Path.cwd())
     spec = ref.spec
     entry = BaseEntry(
         name=ref.name,
@@ -213,10 +220,10 @@ def pull_base(name: str, emit: Emit, stop: ShouldStop) -> BaseEntry:
         Stopped: `stop` became true; what was half fetched is never used.
     """
     from dlm_core.bases.cache import BaseCache
-    from dlm_core.bases.registry import parse_base_name
+    from dlm_core.bases.registry import parse_cached_name
     from dlm_core.bases.sources import find_base
 
-    ref, cache = parse_base_name(name, Path.cwd()), BaseCache(dlm_home())
+    ref, cache = parse_cached_name(name, Path.cwd()), BaseCache(dlm_home())
     if cache.look_up(ref.name).folder is not None and (damage := cache.verify(ref.name)):
         emit(BaseProgress(base=ref.name, source="cache", outcome="missed", detail=damage))
         cache.remove(ref.name)
@@ -234,9 +241,9 @@ def remove_base(name: str) -> int:
     Raises BaseModelError for a name that is none, and where the base is not in the cache.
     """
     from dlm_core.bases.cache import BaseCache
-    from dlm_core.bases.registry import parse_base_name
+    from dlm_core.bases.registry import parse_cached_name
 
-    ref = parse_base_name(name, Path.cwd())
+    ref = parse_cached_name(name, Path.cwd())
     freed = BaseCache(dlm_home()).remove(ref.name)
     if freed is None:
         raise BaseModelError(f"{ref.name} is not in the cache", "`dlm base list` shows what is")

@@ -30,11 +30,24 @@ def doctor(file: Path | None, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
+def _encoder(found: oneshot.Checkup) -> str:
+    if found.encoder_path:
+        where = f"sha256 {found.encoder_sha256[:16]}…\n  {found.encoder_path}"
+        return f"encoder: {found.encoder}, cached, {where}"
+    return (
+        f"encoder: {found.encoder}, not fetched\n"
+        "  without it the right section is found for fewer reworded questions, by words and the base alone,\n"
+        f"  and more prompts about other things are answered; fetch it with `dlm base pull {found.encoder}`"
+    )
+
+
 def _print(found: oneshot.Checkup) -> None:
     click.echo(visible(f"device: {found.device}, {found.dtype}\n  {found.reason}"))
     click.echo(f"free memory: {megabytes(found.available)}")
     if found.base:
         click.echo(visible(f"base: {found.base}, {found.base_state}"))
+    if found.encoder:
+        click.echo(visible(_encoder(found)))
     if found.needs:
         about = "about, as the base is not here to be measured" if found.estimated else "about"
         click.echo(f"training takes {about} {megabytes(found.needed)}:")

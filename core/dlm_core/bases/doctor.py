@@ -20,7 +20,7 @@ from pathlib import Path
 from dlm_core.bases.cache import BaseCache
 from dlm_core.bases.folder import missing_parts
 from dlm_core.bases.placement import DeviceProbe, Placement, TorchProbe, choose_placement, memory_available
-from dlm_core.bases.registry import BaseRef, parse_base_name
+from dlm_core.bases.registry import ENCODER, BaseRef, parse_base_name
 from dlm_core.document.model import Document, Section
 from dlm_core.document.schema import AdapterConfig
 
@@ -56,6 +56,15 @@ class Need:
 
 
 @dataclass(frozen=True)
+class EncoderState:
+    """The sentence encoder: its name, the sha256 of its weights and its folder, "" where it is not here."""
+
+    name: str
+    sha256: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     """What was found. `needs` is empty and `base` "" without a document; sizes in bytes.
 
@@ -66,6 +75,7 @@ class Report:
     available: int
     versions: tuple[tuple[str, str], ...]
     platform: str
+    encoder: EncoderState
     base: str = ""
     base_state: str = ""
     needs: tuple[Need, ...] = ()
@@ -101,7 +111,7 @@ def examine(
     available = memory_available(placement.device, probe)
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     if document is None:
-        return Report(placement, available, tuple(_versions()), system)
+        return Report(placement, available, tuple(_versions()), system, _encoder(home))
     ref = parse_base_name(document.frontmatter.base_model, document.path.parent)
     folder, state = _where(ref, home)
     shape = _shape(folder, ref)
@@ -111,6 +121,7 @@ def examine(
         available=available,
         versions=tuple(_versions()),
         platform=system,
+        encoder=_encoder(home),
         base=ref.name,
         base_state=state,
         needs=needs,
@@ -125,6 +136,15 @@ def _versions() -> Iterator[tuple[str, str]]:
             yield package, metadata.version(package)
         except metadata.PackageNotFoundError:
             yield package, "not installed"
+
+
+def _encoder(home: Path) -> EncoderState:
+    cache = BaseCache(home)
+    manifest, found = cache.manifest(ENCODER.name), cache.look_up(ENCODER.name).folder
+    if manifest is None or found is None:
+        return EncoderState(ENCODER.name)
+    weights = (record.sha256 for record in manifest.files if record.name.endswith(".safetensors"))
+    return EncoderState(ENCODER.name, next(weights, ""), str(found.path))
 
 
 def _where(ref: BaseRef, home: Path) -> tuple[Path | None, str]:

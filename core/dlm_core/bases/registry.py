@@ -89,8 +89,21 @@ _SPECS = (
 
 REGISTRY: Mapping[str, BaseSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
 
-ENCODER = BaseRef("hub", "all-minilm-l6-v2", repo="sentence-transformers/all-MiniLM-L6-v2", noun="encoder")
-"""The sentence encoder of retrieval: Apache-2.0, 22.7 million weights. No base_model names it."""
+ENCODER = BaseRef(
+    "hub",
+    "all-minilm-l6-v2",
+    repo="sentence-transformers/all-MiniLM-L6-v2",
+    spec=BaseSpec(
+        "all-minilm-l6-v2",
+        "sentence-transformers/all-MiniLM-L6-v2",
+        22_713_216,
+        "Apache-2.0",
+        "bert",
+        notes="No base: the sentence encoder that finds a prompt's section; also fetched from PyPI.",
+    ),
+    noun="encoder",
+)
+"""The sentence encoder of retrieval. No base_model names it."""
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 _REPO = re.compile(rf"(?P<repo>{_PART}/{_PART})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]{{0,127}}))?")
@@ -116,6 +129,11 @@ def parse_base_name(text: str, document_dir: Path) -> BaseRef:
     if spec is None:
         raise BaseModelError(f"unknown base_model {text!r}", _suggestion(stripped))
     return BaseRef("registry", spec.name, repo=spec.repo, spec=spec)
+
+
+def parse_cached_name(text: str, document_dir: Path) -> BaseRef:
+    """As `parse_base_name`, for what the cache may hold: bases, and the encoder by its name."""
+    return ENCODER if text.strip().lower() == ENCODER.name else parse_base_name(text, document_dir)
 
 
 def _path_ref(text: str, given: str, document_dir: Path) -> BaseRef:

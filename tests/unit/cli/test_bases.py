@@ -86,3 +86,13 @@ def test_a_misspelt_base_names_the_nearest(run: Run) -> None:
     result = run("base", "show", "smolm2-135m")
     assert result.exit_code == 1
     assert "smollm2-135m" in result.stderr
+
+
+def test_the_encoder_is_pulled_listed_shown_and_removed_by_its_name(run: Run, sources: None) -> None:
+    assert run("base", "pull", "all-minilm-l6-v2").exit_code == 0
+    listed = {b["name"]: b for b in json.loads(run("base", "list", "--json").stdout)["bases"]}
+    assert listed["all-minilm-l6-v2"]["size"] == 1_000_002
+    shown = json.loads(run("base", "show", "all-minilm-l6-v2", "--json").stdout)
+    assert (shown["licence"], shown["source"]) == ("Apache-2.0", "wheel")
+    assert run("base", "remove", "all-minilm-l6-v2").exit_code == 0
+    assert "all-minilm-l6-v2" not in run("base", "list").stdout

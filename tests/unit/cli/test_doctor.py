@@ -59,3 +59,16 @@ def test_a_document_that_cannot_be_read_is_said_before_torch_is_imported(run: Ru
     result = run("doctor", tmp_path / "nowhere.dlm")
     assert result.exit_code == 1
     assert "cannot be read" in result.stderr
+
+
+def test_the_doctor_names_the_encoder_or_says_what_its_lack_costs(
+    run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = replace(FOUND, encoder="minilm", encoder_sha256="53aa51172d142c89d9", encoder_path="/cache/minilm")
+    monkeypatch.setattr(oneshot, "doctor", lambda path: here)
+    said = run("doctor", document).stdout
+    assert "encoder: minilm, cached, sha256 53aa51172d142c89…" in said and "/cache/minilm" in said
+    monkeypatch.setattr(oneshot, "doctor", lambda path: replace(FOUND, encoder="minilm"))
+    said = " ".join(run("doctor", document).stdout.split())
+    assert "encoder: minilm, not fetched" in said and "fewer reworded questions" in said
+    assert "dlm base pull minilm" in said
