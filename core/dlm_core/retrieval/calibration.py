@@ -81,14 +81,14 @@ def probabilities(utility: "Values", weights: "Values", inside: float) -> tuple[
     return share * shares / shares.sum(), 1 - share
 
 
-def support(found: "Found", *, agreement: bool | None, openness: float | None = None) -> float | None:
+def support(found: "Found", *, agreement: bool | None, wordings: int | None = None) -> float | None:
     """The calibrated probability that the answer given, the best one found, is right; None under twelve
     wordings, or where no answer was found.
 
     `agreement`: whether the weights alone would have begun the same answer; None where that is not known.
-    `openness`: the mean weighted openness of the reply's first tokens; None where that is not known.
+    `wordings`: how many were trained; None for as many as the index has.
     """
-    if found.wordings < LEAST_WORDINGS or not found.answers:
+    if (found.wordings if wordings is None else wordings) < LEAST_WORDINGS or not found.answers:
         return None
     coefficients = shipped(found.kinds)
     values = dict(found.values)

@@ -34,7 +34,7 @@ from dlm_core.store import atomic, seal
 INDEX_FILE = "index.json"
 VECTORS_FILE = "vectors.safetensors"
 _FORMAT = 1
-_MOST = 8
+_MOST, _ANSWERS = 8, 5
 _KEPT_SEPARATION = 0.9  # of the passages must be known for what was measured on them to hold on
 
 
@@ -199,12 +199,20 @@ class Index:
     def _candidates(
         self, compared: Compared, score: Values, shares: Mapping[int, float]
     ) -> Sequence[Candidate]:
-        """The best of all kinds: answers by probability, prose and preferences by their scores among them."""
+        """The best of all kinds: answers by probability, prose and preferences by their scores among them.
+        The first few answers are always there, however much prose is nearer.
+        """
         units = self.comparison.units
-        eligible = [i for i in range(len(units)) if not self._answers[i] or shares.get(i, 0.0) > 0]
-        best = sorted(eligible, key=lambda i: -score[i])[:_MOST]
+        answers = sorted((i for i in shares if shares[i] > 0), key=lambda i: -shares[i])
+        # The score by which answers have the order of their probabilities, weights included.
+        level = {i: float(score[i]) for i in range(len(units)) if not self._answers[i]}
+        if answers:
+            top, best = answers[0], max(float(score[i]) for i in answers)
+            level |= {i: best + float(np.log(shares[i] / shares[top])) for i in answers}
+        always = answers[:_ANSWERS]
+        rest = sorted(set(level) - set(always), key=lambda i: -level[i])[: _MOST - len(always)]
         found = []
-        for i in best:
+        for i in sorted((*always, *rest), key=lambda i: -level[i]):
             passage, question = self._nearest(units[i], compared, i)
             parts = {name: float(values[i]) for name, values in compared.plain.items()}
             found.append(Candidate(passage, shares.get(i, 0.0), float(score[i]), parts, question))

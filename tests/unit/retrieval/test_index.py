@@ -70,6 +70,19 @@ def test_an_answer_counts_as_its_adapter_does_and_one_without_weight_not_at_all(
     assert not nothing.answers and nothing.outside == 1.0
 
 
+def test_much_prose_that_is_nearer_crowds_out_no_answer(passages: Passages, encoder: Counting) -> None:
+    prose = tuple(Passage(str(i), "prose", None, (), f"{QUESTION} {i}") for i in range(30))
+    found = Index.build((*passages, *prose), encoder).search(QUESTION)
+    assert len(found.candidates) == 8 and len(found.answers) == 4
+    assert found.answers[0].passage == passages[1]
+
+
+def test_candidates_stand_in_the_order_of_their_probabilities(passages: Passages, encoder: Counting) -> None:
+    found = Index.build(passages[:4], encoder).search(QUESTION, {"help": 0.01, "voice": 1.0})
+    shares = [c.probability for c in found.candidates]
+    assert shares == sorted(shares, reverse=True) and found.candidates == found.answers
+
+
 def test_equal_answers_are_one_candidate_and_the_nearest_wording_says_which_section(
     encoder: Counting,
 ) -> None:
