@@ -95,6 +95,11 @@ class Index:
         self.separation = separation
         self.comparison = comparison
         self._answers = np.array([unit.kind == "answer" for unit in comparison.units], bool)
+        self._owners = [
+            tuple(dict.fromkeys(self.passages[i].adapter for i in unit.passages))
+            for unit in comparison.units
+            if unit.kind == "answer"
+        ]
         self.wordings = sum(len(unit.questions) for unit in comparison.units if unit.kind == "answer")
 
     @property
@@ -169,7 +174,7 @@ class Index:
         coefficients = shipped(kinds)
         score = utilities(compared.ranked, self.separation.choice(coefficients))
         chosen = np.flatnonzero(self._answers)
-        prior = np.array([self._prior(self.comparison.units[i], weights) for i in chosen], np.float64)
+        prior = self._priors(weights)
         values: dict[str, float] = {}
         inside = -40.0
         if (prior > 0).any():
@@ -184,10 +189,10 @@ class Index:
         if values:
             values["certainty"] = _logit(float(ranked[-1] / max(shares.sum(), 1e-12)))
             values["swapped"] = swapped(values)
+        of_units = np.zeros(len(self.comparison.units))
+        of_units[chosen] = shares
         return Found(
-            tuple(
-                self._candidates(compared, score, dict(zip(chosen.tolist(), shares.tolist(), strict=True)))
-            ),
+            tuple(self._candidates(compared, score, of_units)),
             outside if separates else 0.0,
             margin,
             separates,
@@ -196,41 +201,44 @@ class Index:
             self.wordings,
         )
 
-    def _candidates(
-        self, compared: Compared, score: Values, shares: Mapping[int, float]
-    ) -> Sequence[Candidate]:
+    def _candidates(self, compared: Compared, score: Values, shares: Values) -> Sequence[Candidate]:
         """The best of all kinds: answers by probability, prose and preferences by their scores among them.
         The first few answers are always there, however much prose is nearer.
         """
         units = self.comparison.units
-        answers = sorted((i for i in shares if shares[i] > 0), key=lambda i: -shares[i])
+        answers = np.flatnonzero(shares > 0)
+        answers = answers[np.argsort(-shares[answers], kind="stable")]
         # The score by which answers have the order of their probabilities, weights included.
-        level = {i: float(score[i]) for i in range(len(units)) if not self._answers[i]}
-        if answers:
-            top, best = answers[0], max(float(score[i]) for i in answers)
-            level |= {i: best + float(np.log(shares[i] / shares[top])) for i in answers}
-        always = answers[:_ANSWERS]
-        rest = sorted(set(level) - set(always), key=lambda i: -level[i])[: _MOST - len(always)]
+        level = np.where(self._answers, -np.inf, score)
+        if len(answers):
+            level[answers] = score[answers].max() + np.log(shares[answers] / shares[answers[0]])
+        always = answers[:_ANSWERS].tolist()
+        order = np.argsort(-level, kind="stable")[: 2 * _MOST].tolist()
+        rest = [i for i in order if i not in always and np.isfinite(level[i])][: _MOST - len(always)]
         found = []
         for i in sorted((*always, *rest), key=lambda i: -level[i]):
             passage, question = self._nearest(units[i], compared, i)
             parts = {name: float(values[i]) for name, values in compared.plain.items()}
-            found.append(Candidate(passage, shares.get(i, 0.0), float(score[i]), parts, question))
+            found.append(Candidate(passage, float(shares[i]), float(score[i]), parts, question))
         return found
 
     def _nearest(self, unit: Unit, compared: Compared, number: int) -> tuple[Passage, str]:
         """Of passages that say the same, the one with the wording nearest to the prompt, and this wording."""
         if not unit.questions:
             return self.passages[unit.passages[0]], ""
-        wording = compared.nearest[number]
+        wording = compared.nearest(number, len(unit.questions))
         return self.passages[unit.owners[wording]], unit.questions[wording]
 
-    def _prior(self, unit: Unit, weights: Mapping[str, float] | None) -> float:
+    def _priors(self, weights: Mapping[str, float] | None) -> Values:
+        """The weight of every answer's adapter [answers]; the highest of several."""
         if weights is None:
-            return 1.0
-        owners = [self.passages[i].adapter for i in unit.passages]
+            return np.ones(len(self._owners))
         most = max(weights.values(), default=0.0)
-        return max(0.0, *(most if name is None else weights.get(name, 0.0) for name in owners))
+        by_owners = {
+            owners: max(0.0, *(most if name is None else weights.get(name, 0.0) for name in owners))
+            for owners in set(self._owners)
+        }
+        return np.array([by_owners[owners] for owners in self._owners], np.float64)
 
     def values_of(self, prompt: str, unit: int, plain: Mapping[str, Values]) -> dict[str, float]:
         """What the inside logit and support are made of, for a prompt and the unit that answers it best."""

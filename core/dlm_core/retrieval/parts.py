@@ -30,12 +30,19 @@ MOST_ENCODED_WHOLE = 1000
 @dataclass(frozen=True)
 class Compared:
     """A prompt against every unit: `plain` cosines and scores [units] by part, `ranked` with the mean out.
-    `nearest` is the number of the wording of each unit [units] that is nearest.
+    `asked` are the plain cosines of all wordings, those of a unit from its place in `starts`.
     """
 
     plain: Mapping[str, Values]
     ranked: Mapping[str, Values]
-    nearest: Sequence[int]
+    asked: Values | None
+    starts: NDArray[np.int64]
+
+    def nearest(self, unit: int, wordings: int) -> int:
+        """The number of the wording of a unit that is nearest; the first without an encoder."""
+        if self.asked is None:
+            return 0
+        return int(self.asked[self.starts[unit] : self.starts[unit] + wordings].argmax())
 
 
 class Vectors:
@@ -136,7 +143,7 @@ class Comparison:
         """
         plain: dict[str, Values] = {}
         ranked: dict[str, Values] = {}
-        nearest: Sequence[int] = [0] * len(self.units)
+        asked: Values | None = None
         if self.encoder is not None and self.encoded is not None and self.units:
             vector = self.encoder.encode([prompt])[0]
             for name, centred in (
@@ -145,7 +152,7 @@ class Comparison:
                 plain[name], ranked[name] = centred.cosines(vector)
             if without is not None:
                 self._leave_out(vector, *without, plain, ranked)
-            nearest = self._nearest(plain["question"])
+            asked = plain["question"]
             for found in (plain, ranked):
                 found["question"] = np.maximum.reduceat(found["question"], self._starts)
         for name, terms in (("words", self.words), ("ngrams", self.ngrams)):
@@ -162,14 +169,7 @@ class Comparison:
             if without is not None and len(self.units[without[0]].questions) == 1:
                 values[without[0]] = np.median(values)  # nothing is left of it that has a state
             plain["states"] = ranked["states"] = values
-        return Compared(plain, ranked, nearest)
-
-    def _nearest(self, cosines: Values) -> list[int]:
-        """The number of the wording of each unit that is nearest."""
-        best = np.maximum.reduceat(cosines, self._starts)
-        reached = cosines >= np.repeat(best, np.diff(np.append(self._starts, len(cosines))))
-        first = np.maximum.reduceat(np.where(reached, -np.arange(len(cosines)), -len(cosines)), self._starts)
-        return [int(-f - s) for f, s in zip(first, self._starts, strict=True)]
+        return Compared(plain, ranked, asked, self._starts)
 
     def _leave_out(
         self, vector: Tensor, unit: int, wording: int, plain: dict[str, Values], ranked: dict[str, Values]
@@ -260,8 +260,13 @@ def _mean(encoded: Vectors, questions: Sequence[str], text: str) -> Tensor:
 
 
 def _means(encoded: Vectors, units: Sequence[Unit]) -> Vectors:
-    wholes = [str(i) for i in range(len(units))]
-    return Vectors(wholes, torch.stack([_mean(encoded, unit.questions, unit.text) for unit in units]))
+    """`_mean` of every unit."""
+    answers = encoded.rows[encoded.places([unit.text for unit in units])]
+    owners = torch.tensor([i for i, unit in enumerate(units) for _ in unit.questions], dtype=torch.long)
+    asked = encoded.rows[encoded.places([q for unit in units for q in unit.questions])]
+    sums = torch.zeros_like(answers).index_add_(0, owners, asked)
+    rows = torch.nn.functional.normalize(torch.nn.functional.normalize(sums, dim=-1) + answers, dim=-1)
+    return Vectors([str(i) for i in range(len(units))], rows)
 
 
 def stated_texts(units: Sequence[Unit]) -> list[str]:

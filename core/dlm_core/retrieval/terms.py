@@ -39,7 +39,8 @@ class Terms:
         none = np.zeros(0, np.int32)
         self._ids = np.concatenate([none, *(ids for ids, _ in rows)])
         counts = np.concatenate([none, *(counts for _, counts in rows)])
-        lengths = np.array([counts.sum() for _, counts in rows], np.float32)
+        upto = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+        lengths = (upto[self._ends] - upto[self._starts]).astype(np.float32)
         self._mean = max(1.0, float(lengths.mean())) if len(rows) else 1.0
         self._earned = self._earn(counts, np.repeat(lengths, sizes))
         frequency = np.bincount(self._ids, minlength=_BUCKETS)
