@@ -1,27 +1,37 @@
 """What the committed adapters were taught, as the document says it: to look prompts up in, and to cite."""
 
+import contextlib
+import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
+
 from dlm_core.bases.chat import Chat
 from dlm_core.document.model import Document, Section, Span
-from dlm_core.errors import BaseModelError, DlmError
+from dlm_core.errors import BaseModelError, DlmError, StoreError
 from dlm_core.events import Event, Log
 from dlm_core.inference.citing import Source, Sources
 from dlm_core.inference.knowledge import Knowledge
 from dlm_core.retrieval.encoder import Encoder, load_encoder
 from dlm_core.retrieval.index import Index
 from dlm_core.retrieval.passages import Passage, passages_of
+from dlm_core.store import atomic, seal
 from dlm_core.store.manifest import Snapshot
 from dlm_core.training.examples import scopes
 
+_KEPT = 3  # indexes of before beside the one in use: rollbacks come back to them
 ENCODER_SETTING = "DLM_ENCODER"
 """`off`: do without a sentence encoder, and look for none."""
 
 
 class Library:
-    """Makes indexes, with the sentence encoder where it can be had; what is made is kept for the next one.
+    """Makes indexes, with the sentence encoder where it can be had, and keeps them in the document's store.
+
+    An index is named by what it holds, so that every commit finds its own again, after a rollback too. Where
+    nothing can be kept it is made in memory.
 
     Args:
         emit: told of what is fetched, and once that there is no encoder.
@@ -33,9 +43,20 @@ class Library:
         self._tried = False
         self._known: Index | None = None
 
-    def index(self, passages: tuple[Passage, ...]) -> Index:
-        """An index of some passages; those of the one before are taken from it."""
-        self._known = Index.build(passages, self.encoder(), known=self._known)
+    def index(self, passages: tuple[Passage, ...], kept: Path) -> Index:
+        """The index of some passages, from the folder `kept` or made now, with what the one before has."""
+        encoder = self.encoder()
+        folder = kept / _key(passages, encoder)
+        try:
+            if seal.is_sealed(folder):
+                self._known = Index.load(folder, encoder)
+                return self._known
+        except StoreError:
+            with contextlib.suppress(StoreError):
+                atomic.remove_tree(folder)
+        self._known = Index.build(passages, encoder, known=self._known)
+        with contextlib.suppress(StoreError, OSError):
+            _keep(self._known, folder)
         return self._known
 
     def encoder(self) -> Encoder | None:
@@ -56,12 +77,38 @@ class Library:
         return self._encoder
 
 
+def _key(passages: tuple[Passage, ...], encoder: Encoder | None) -> str:
+    """A name for the index of some passages, by their content and by what encodes them."""
+    content = msgspec.json.encode([encoder.sha256 if encoder is not None else "", passages])
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _keep(index: Index, folder: Path) -> None:
+    """Write an index to its folder, whole or not at all, beside at most a few of before. Nothing is written
+    where the store is not there. Raises StoreError or OSError.
+    """
+    if not folder.parents[1].is_dir():
+        return
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        index.save(fresh)
+        seal.seal(fresh, name=folder.name, generation=0, run_id=0, at=time.time())
+        if not folder.exists():
+            atomic.replace(fresh, folder)
+    finally:
+        if fresh.exists():
+            atomic.remove_tree(fresh)
+    others = [path for path in folder.parent.iterdir() if path != folder]
+    for path in sorted(others, key=lambda path: -path.stat().st_mtime)[_KEPT:]:
+        atomic.remove_tree(path)
+
+
 def knowledge_of(
     document: Document,
     snapshot: Snapshot,
     chat: Chat,
     context_length: int,
-    make_index: Callable[[tuple[Passage, ...]], Index],
+    make_index: Callable[[tuple[Passage, ...], Path], Index],
 ) -> Knowledge | None:
     """The trained sections of a document; None where none stands in it as it was trained.
 
@@ -76,7 +123,7 @@ def knowledge_of(
         return None
     grounding = document.frontmatter.training.grounding.enabled
     return Knowledge(
-        make_index(passages) if grounding else None,
+        make_index(passages, snapshot.paths.index) if grounding else None,
         Sources(Source(p.key, p.kind, p.adapter, p.questions, p.text) for p in passages),
         _answers(sections, chat, document.frontmatter.system_prompt, context_length),
         dict(_places(sections)),

@@ -15,6 +15,8 @@ from dlm_core.retrieval.index import Candidate, Found, Index
 
 ALSO_FROM = 0.5
 """The share of the first section's probability from which another is named beside it."""
+ALONE_FROM = 0.5
+"""The probability from which an answer is followed where the document cannot tell what is outside it."""
 _LEAST = 1e-4  # a less probable answer is no hypothesis
 _FOLLOWS = re.compile(
     r"^(and|but|so|then|ok|okay|why|what about|how about|what if|who else)\b|"
@@ -67,14 +69,15 @@ class Knowledge:
             return None
         prompt = messages[-1].content
         found = self.index.search(prompt, weights)
-        if not _is_outside(found):
-            return Grounds(found, outside=False)
         before = [m.content for m in messages[:-1] if m.role == "user"]
-        if before and _FOLLOWS.search(prompt) and len(prompt.split()) <= _SHORT:
+        follows = bool(before and _FOLLOWS.search(prompt) and len(prompt.split()) <= _SHORT)
+        if _is_found(found) and (found.separates or not follows):
+            return Grounds(found, outside=False)
+        if follows:
             together = self.index.search(f"{before[-1]}\n{prompt}", weights)
-            if not _is_outside(together):
+            if _is_found(together):
                 return Grounds(together, outside=False, follow_up=True)
-        return Grounds(found, outside=True)
+        return Grounds(found, outside=_is_outside(found))
 
     def routing(self, routing: Routing, grounds: Grounds, *, cold: bool) -> Routing:
         """The routing of a prompt, once it is known what the document has to say to it.
@@ -98,7 +101,7 @@ class Knowledge:
 
     def grounding(self, grounds: Grounds | None) -> Grounding | None:
         """What a reply may be, to be drawn from; None where it is a free one."""
-        if grounds is None or grounds.outside or grounds.follow_up:
+        if grounds is None or grounds.outside or grounds.follow_up or not _is_found(grounds.found):
             return None
         hypotheses = {
             ids: Hypothesis(ids, candidate.probability)
@@ -144,7 +147,7 @@ class Knowledge:
         one's probability against it.
         """
         agreement = None if overruled is None else overruled == 0
-        first = support(found, agreement=agreement, wordings=found.wordings)
+        first = support(found, agreement=agreement)
         answers = found.answers
         if first is None or (answers and cited is answers[0]):
             return first
@@ -173,9 +176,23 @@ class Knowledge:
 
 
 def _is_outside(found: Found) -> bool:
-    if not found.candidates:
-        return found.separates
-    return found.separates and found.outside >= max(c.probability for c in found.candidates)
+    """Whether a prompt is about nothing in the document: that is likelier than any answer, or no word of it
+    is there.
+    """
+    if not any(value > 0 for candidate in found.candidates for value in candidate.parts.values()):
+        return True
+    return found.separates and found.outside >= _best(found)
+
+
+def _is_found(found: Found) -> bool:
+    """Whether an answer stands out. Where the document's own questions do not separate, nothing says how
+    likely it is that none is meant; then one has to be likelier than all others together.
+    """
+    return not _is_outside(found) and (found.separates or _best(found) >= ALONE_FROM)
+
+
+def _best(found: Found) -> float:
+    return max((candidate.probability for candidate in found.candidates), default=0.0)
 
 
 def _source(candidate: Candidate) -> Source:

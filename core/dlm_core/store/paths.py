@@ -110,6 +110,11 @@ class StorePaths:
         return self.root / "exports"
 
     @property
+    def index(self) -> Path:
+        """Indexes of what was trained, a folder each, named by what they hold; a missing one is made anew."""
+        return self.root / "index"
+
+    @property
     def comparison(self) -> Path:
         """The report of the last comparison of methods."""
         return self.root / "comparison.json"
