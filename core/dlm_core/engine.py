@@ -2,6 +2,7 @@
 call this.
 """
 
+import contextlib
 import gc
 import os
 import time
@@ -45,13 +46,16 @@ from dlm_core.events import (
     Why,
 )
 from dlm_core.inference.chat import Chat, ServingSet
-from dlm_core.inference.draft import Passage, Passages
+from dlm_core.inference.draft import Passage as Drafted
+from dlm_core.inference.draft import Passages
 from dlm_core.inference.knowledge import Knowledge
 from dlm_core.llama.decode_forward import LeanBase, PromptStates, take_over
 from dlm_core.llama.packed_linear import chosen_precision
 from dlm_core.llama.prefetch import packed_ahead
 from dlm_core.reports import Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
+from dlm_core.retrieval.index import Index
+from dlm_core.retrieval.passages import Passage
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate, load_gate
 from dlm_core.routing.train import uniform_meta
@@ -135,7 +139,7 @@ class Engine:
         except DlmError:
             return Passages(())
         taught = [*rows.sft, *(pair.chosen for pair in rows.preference)]
-        return Passages(Passage(row.ids, row.loss.index(True)) for row in taught if True in row.loss)
+        return Passages(Drafted(row.ids, row.loss.index(True)) for row in taught if True in row.loss)
 
     def _knowledge(self) -> Knowledge | None:
         """What was taught of the open document; see `dlm_core.taught`."""
@@ -143,9 +147,12 @@ class Engine:
         snapshot = self._workshop.store.snapshot()
         if snapshot.base_fingerprint != self._base.fingerprint:
             return None
-        return knowledge_of(
-            self._document, snapshot, self._base.chat, self._base.context_length, self._library.index
-        )
+        chat, fingerprint = self._opened(), self._base.fingerprint
+
+        def index(passages: tuple[Passage, ...], kept: Path) -> Index:
+            return self._library.index(passages, kept, fingerprint, chat.states)
+
+        return knowledge_of(self._document, snapshot, self._base.chat, self._base.context_length, index)
 
     def reload(self) -> Ready:
         if self._document is None:
@@ -302,6 +309,8 @@ class Engine:
             self._workshop.bank.use(None)
             if store.snapshot().generation and f"g{store.snapshot().generation}" != chat.serving.version:
                 self._swap()
+                with contextlib.suppress(DlmError):
+                    _ = chat.knowledge  # the index is made now, and the first reply need not wait for it
 
     def plan(self, path: Path, options: TrainOptions) -> RunPlanned:
         """What a run of the document at `path` would do and take. Nothing is written, no weights are read."""

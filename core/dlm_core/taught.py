@@ -17,12 +17,14 @@ from dlm_core.inference.citing import Source, Sources
 from dlm_core.inference.knowledge import Knowledge
 from dlm_core.retrieval.encoder import Encoder, load_encoder
 from dlm_core.retrieval.index import Index
+from dlm_core.retrieval.parts import States
 from dlm_core.retrieval.passages import Passage, passages_of
 from dlm_core.store import atomic, seal
 from dlm_core.store.manifest import Snapshot
 from dlm_core.training.examples import scopes
 
 _KEPT = 3  # indexes of before beside the one in use: rollbacks come back to them
+_STATED = 400  # wordings whose states are read at most: 10 to 30 ms each
 ENCODER_SETTING = "DLM_ENCODER"
 """`off`: do without a sentence encoder, and look for none."""
 
@@ -42,11 +44,21 @@ class Library:
         self._encoder: Encoder | None = None
         self._tried = False
         self._known: Index | None = None
+        self._base = ""
 
-    def index(self, passages: tuple[Passage, ...], kept: Path) -> Index:
-        """The index of some passages, from the folder `kept` or made now, with what the one before has."""
+    def index(self, passages: tuple[Passage, ...], kept: Path, base: str, states: States) -> Index:
+        """The index of some passages, from the folder `kept` or made now, with what the one before has.
+
+        `states` gives the states of questions under the base of that fingerprint. They are read where there
+        is no encoder; beside one they add little, and cost a prefill of every prompt. Of a long document
+        they would take too long.
+        """
         encoder = self.encoder()
-        folder = kept / _key(passages, encoder)
+        if encoder is not None or sum(len(passage.questions) for passage in passages) > _STATED:
+            base = ""
+        folder = kept / _key(passages, encoder, base)
+        if base != self._base:
+            self._known, self._base = None, base
         try:
             if seal.is_sealed(folder):
                 self._known = Index.load(folder, encoder)
@@ -54,7 +66,7 @@ class Library:
         except StoreError:
             with contextlib.suppress(StoreError):
                 atomic.remove_tree(folder)
-        self._known = Index.build(passages, encoder, known=self._known)
+        self._known = Index.build(passages, encoder, states=states if base else None, known=self._known)
         with contextlib.suppress(StoreError, OSError):
             _keep(self._known, folder)
         return self._known
@@ -77,9 +89,9 @@ class Library:
         return self._encoder
 
 
-def _key(passages: tuple[Passage, ...], encoder: Encoder | None) -> str:
-    """A name for the index of some passages, by their content and by what encodes them."""
-    content = msgspec.json.encode([encoder.sha256 if encoder is not None else "", passages])
+def _key(passages: tuple[Passage, ...], encoder: Encoder | None, base: str) -> str:
+    """A name for the index of some passages, by their content and by what they are compared with."""
+    content = msgspec.json.encode([encoder.sha256 if encoder is not None else "", base, passages])
     return hashlib.sha256(content).hexdigest()[:16]
 
 

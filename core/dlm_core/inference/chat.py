@@ -130,7 +130,10 @@ class Chat:
         begun = self._clock()
         routing, grounds = self._weigh(messages, choice), None
         knowledge = self.knowledge if choice.grounds and self.serving.names and messages else None
-        if knowledge is not None and (grounds := knowledge.look(messages, routing.weights)) is not None:
+        if (
+            knowledge is not None
+            and (grounds := knowledge.look(messages, routing.weights, self._state)) is not None
+        ):
             if grounds.follow_up:
                 routing = self._weigh(_without_last_turn(messages), choice)
             gate = self.serving.gate
@@ -184,11 +187,18 @@ class Chat:
         )
 
     def _embed(self, messages: Sequence[Message]) -> torch.Tensor:
-        text = _question(messages)
+        return self._state(_question(messages)).unsqueeze(0)
+
+    def _state(self, text: str) -> torch.Tensor:
+        """The base's state [hidden] of a prompt, as the gate reads it."""
+        return self.states([text])[0]
+
+    def states(self, texts: Sequence[str]) -> torch.Tensor:
+        """The base's states [n, hidden] of some prompts, all adapters off."""
         under_way = self.bank.plan  # a reply may be under way: its next token needs its plan again
         self.bank.use(None)
         try:
-            return self.embedder.embed([text])
+            return self.embedder.embed(texts)
         finally:
             self.bank.use(under_way)
 

@@ -3,8 +3,10 @@ answers are hypotheses about the reply.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from dlm_core.events import Citation, Place, Routing
 from dlm_core.inference.citing import Source, Sources, unsupported
@@ -63,18 +65,31 @@ class Knowledge:
         self.index, self.sources, self.documents = index, sources, documents
         self._answers, self._places = answers, places
 
-    def look(self, messages: Sequence[Message], weights: Mapping[str, float]) -> Grounds | None:
-        """What the document has to say to the last of `messages`; None where it is not looked up."""
+    def look(
+        self,
+        messages: Sequence[Message],
+        weights: Mapping[str, float],
+        state: Callable[[str], Tensor] | None = None,
+    ) -> Grounds | None:
+        """What the document has to say to the last of `messages`; None where it is not looked up.
+
+        `state` gives the base's state [hidden] of a prompt, for an index that compares by it.
+        """
         if self.index is None:
             return None
-        prompt = messages[-1].content
-        found = self.index.search(prompt, weights)
+        prompt, index = messages[-1].content, self.index
+
+        def search(text: str) -> Found:
+            known = state(text) if state is not None and index.comparison.states is not None else None
+            return index.search(text, weights, state=known)
+
+        found = search(prompt)
         before = [m.content for m in messages[:-1] if m.role == "user"]
         follows = bool(before and _FOLLOWS.search(prompt) and len(prompt.split()) <= _SHORT)
         if _is_found(found) and (found.separates or not follows):
             return Grounds(found, outside=False)
         if follows:
-            together = self.index.search(f"{before[-1]}\n{prompt}", weights)
+            together = search(f"{before[-1]}\n{prompt}")
             if _is_found(together):
                 return Grounds(together, outside=False, follow_up=True)
         return Grounds(found, outside=_is_outside(found))
@@ -176,10 +191,11 @@ class Knowledge:
 
 
 def _is_outside(found: Found) -> bool:
-    """Whether a prompt is about nothing in the document: that is likelier than any answer, or no word of it
-    is there.
+    """Whether a prompt is about nothing in the document: that is likelier than any answer, or no part of a
+    word of it is there. The base's states alone are no evidence: every prompt is near some question.
     """
-    if not any(value > 0 for candidate in found.candidates for value in candidate.parts.values()):
+    parts = [part for candidate in found.candidates for part in candidate.parts.items()]
+    if not any(value > 0 for name, value in parts if name != "states"):
         return True
     return found.separates and found.outside >= _best(found)
 
