@@ -73,7 +73,7 @@ def write(path: Path, text: str, *, bom: bool = False) -> OnDisk:
         mode = target.stat().st_mode & 0o7777
     atomic.write_bytes(target, data)
     with contextlib.suppress(OSError):
-        target.chmod(mode if mode is not None else 0o644)
+        target.chmod(mode if mode is not None else 0o600)
     with contextlib.suppress(OSError):
         stat = target.stat()
         return OnDisk(text, _digest(data), stat.st_mtime_ns, stat.st_size, bom)

@@ -226,8 +226,9 @@ def test_questions_of_the_last_session_come_back_and_can_be_searched(tmp_path: P
         terminal.expect(READY)
         terminal.send(UP)
         terminal.expect("❯ remember me")
-        terminal.send(CTRL_C + "\x12member")
+        terminal.send(CTRL_C + "\x12")  # after Ctrl-C the history is read again
         terminal.expect("reverse-i-search|I-search backward")
+        terminal.send("member")
         terminal.expect("❯ remember me")
 
 
