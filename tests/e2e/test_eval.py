@@ -1,4 +1,4 @@
-"""`dlm eval` and `dlm compare` on the real base, through the command line, on a short training."""
+"""`dlm eval` on the real base, through the command line, on a short training."""
 
 import json
 import os
@@ -59,18 +59,3 @@ def test_a_training_shows_in_every_figure(home: Path, document: Path) -> None:
     for figures in found["openness"].values():
         assert figures["inside"] > figures["outside"], "ranks open for what the document is about"
     assert dlm(home, "show", document)["evaluation"]["recall"] == found["recall"]
-
-
-def test_methods_are_compared_and_the_document_stays_as_it_was(
-    home: Path, document: Path, tmp_path: Path
-) -> None:
-    before = dlm(home, "versions", document)
-    found = dlm(
-        home, "compare", document, "--methods", "disel,dora", "--rate", "disel=3e-3", "--rate", "dora=2e-3",
-        "--epochs", "2", "--rehearsal", "off", "-o", tmp_path,
-    )  # fmt: skip
-    assert [t["method"] for t in found["trials"] if t["chosen"]] == ["disel", "dora"]
-    for trial in found["trials"]:
-        assert trial["learned"]["loss"] < found["learned_base"]["loss"]
-    assert (tmp_path / "comparison.json").is_file()
-    assert dlm(home, "versions", document) == before
