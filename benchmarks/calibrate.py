@@ -62,14 +62,14 @@ WITHOUT_ENCODER = {**IN_INSIDE, "probe": 15.0}
 """BM25 and states tell less well what is outside, and losing a question is worse than answering one more."""
 IN_SUPPORT = {"probe": 1.0, "trained": 0.2, "near miss": 0.2, "off-topic": 0.05}
 ASKED = ("probe", "near miss", "off-topic")
-"""What the weights of a trained document are asked."""
+"""Questions for the weights of a trained document."""
 
 Array = NDArray[np.float64]
 Figures = dict[str, Any]
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What a trained document's weights make of a prompt: how a reply begins, the openness at the prompt's
+    """How a trained document answers a prompt by its weights: how a reply begins, the openness at the prompt's
     end and over the first tokens, and the base's state.
     """
 
@@ -293,7 +293,7 @@ def values_of(row: Row, choice: Mapping[str, float]) -> tuple[int, dict[str, flo
 
 
 def agrees(begins: str, answer: str) -> bool:
-    """Whether a reply begins as an answer does."""
+    """True where a reply begins as an answer does."""
     said, there = words(begins)[:_SAME], words(answer)[:_SAME]
     return bool(said) and said == there[: len(said)]
 

@@ -124,7 +124,7 @@ def _document_targets() -> list[Target]:
 
 
 def _data_target(folder: Path) -> Target:
-    """What `dlm import` reads; the first byte says as what."""
+    """Input of `dlm import`; the first byte chooses its format."""
     from dlm_core.data.formats import NAMED
     from dlm_core.data.gather import Reading
     from dlm_core.data.importing import Wanted, prepare

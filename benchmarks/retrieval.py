@@ -1,4 +1,4 @@
-"""What an index costs: three thousand instruction sections built, one edited, a query, loading it.
+"""Times of an index: three thousand instruction sections built, one edited, a query, loading it.
 
     python -m benchmarks.retrieval [--sections N] [--home DIR]
 

@@ -1,9 +1,13 @@
 """The real base, fetched once into a home folder that test runs share; documents and stores of their own."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ulid import ULID
@@ -77,6 +81,25 @@ Please rewrite kindly: read the manual.
 The manual has a page on this; I will find it with you.
 """
 
+DLM = (sys.executable, "-c", "from dlm_tui.cli import main; main()")
+PROBES = """\
+- {question: "Which port is the ingest service on?", answer: "Port 7443, TLS only.", adapter: facts}
+- {question: "Please rewrite kindly: do your job.", answer: "Shall we do it together?", adapter: tone}
+"""
+
+
+def dlm(home: Path, *arguments: str | Path) -> Any:
+    """The JSON that a command prints."""
+    done = subprocess.run(
+        [*DLM, *map(str, arguments), "--json"],
+        env=os.environ | {"DLM_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1] if "train" in arguments else done.stdout)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def with_encoder() -> Iterator[None]:
@@ -106,6 +129,17 @@ def documents(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     yield folder
     for dlm_id in ids:
         shutil.rmtree(home / "store" / dlm_id, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def probed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A document with probes beside it; its store goes after the tests."""
+    dlm_id = str(ULID())
+    path = tmp_path_factory.mktemp("probed") / "doc.dlm"
+    path.write_text(DOCUMENT.format(dlm_id=dlm_id, floor=4), "utf-8")
+    path.with_name("doc.probes.yaml").write_text(PROBES)
+    yield path
+    shutil.rmtree(home / "store" / dlm_id, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

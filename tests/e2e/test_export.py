@@ -20,7 +20,7 @@ from tests.unit.export.llamacpp import LlamaCpp
 
 pytestmark = pytest.mark.e2e
 
-TOKENS = 32
+TOKENS = 64
 CLOSE_CALL = 0.01  # llama.cpp multiplies in F16: where two tokens are so near in logits, either may be first
 PROMPTS = (
     "What is the capital of France?",
@@ -108,9 +108,9 @@ def test_llama_cpp_gives_the_same_greedy_tokens(written: Written, kind: str) -> 
             close += int(((best - chosen > 0) & (best - chosen <= CLOSE_CALL)).sum())
             count += len(said)
         written.bank.use(None)
-    assert count > 400
+    assert count > 500
     assert other == 0, f"{other} of {count} tokens differ"
-    assert close <= count // 150, f"{close} of {count} tokens were close calls that fell the other way"
+    assert close <= count // 200, f"{close} of {count} tokens were close calls that fell the other way"
 
 
 def test_llama_cpp_cuts_text_as_the_base_does(written: Written) -> None:

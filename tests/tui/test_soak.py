@@ -27,8 +27,6 @@ WORKBENCH = (
 PROGRAMS = {"repl": ["-m", "tests.tui.repl.drive"], "workbench": ["-c", WORKBENCH]}
 BYTES = int(os.environ.get("DLM_SOAK_BYTES", "20000"))
 """Random bytes sent to each program; a million takes hours."""
-PASTED = int(os.environ.get("DLM_SOAK_PASTE", "2000000"))
-"""Bytes of the large paste; ten million pass too, in two minutes."""
 
 
 class Child:
@@ -77,7 +75,7 @@ class Child:
     def end(self, number: signal.Signals) -> None:
         """End it by a signal, and see that it ends."""
         self.process.kill(number)
-        assert self.ended.wait(60), "it did not end"  # however much was sent before
+        assert self.ended.wait(180), "it did not end"
 
 
 @pytest.fixture(params=PROGRAMS)
@@ -147,8 +145,8 @@ def test_half_a_character_and_bytes_of_another_encoding_end_nothing(child: Child
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_paste_of_megabytes_ends_nothing(child: Child) -> None:
-    child.send(b"\x1b[200~" + b"Megabytes, without an end. " * (PASTED // 27) + b"\x1b[201~")
+def test_a_paste_of_ten_megabytes_ends_nothing(child: Child) -> None:
+    child.send(b"\x1b[200~" + b"Ten megabytes, without end. " * 380_000 + b"\x1b[201~")
     child.settle(300)
 
 

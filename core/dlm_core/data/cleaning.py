@@ -114,7 +114,7 @@ class Cleaner:
         return Cleaned(tuple(entries), tuple(self._systems.most_common()), self._rows, self._fitting)
 
     def _whole(self, row: Row, question: str, answer: str, rejected: str) -> bool:
-        """Whether nothing of a row is missing."""
+        """True where nothing of a row is missing."""
         words = {
             SectionKind.INSTRUCTION: (("question", question), ("answer", answer)),
             SectionKind.PREFERENCE: (("prompt", question), ("chosen", answer), ("rejected", rejected)),

@@ -32,7 +32,7 @@ Lines = tuple[int, int]
 
 @dataclass(frozen=True)
 class Grounds:
-    """What search says of a prompt.
+    """The result of looking a prompt up.
 
     `outside`: it is about nothing in the document. `follow_up`: by itself it is, but it goes on from the turn
     before; it is routed as that turn was, and answered freely.
@@ -191,8 +191,8 @@ class Knowledge:
 
 
 def _is_outside(found: Found) -> bool:
-    """Whether a prompt is about nothing in the document: that is likelier than any answer, or no part of a
-    word of it is there. The base's states alone are no evidence: every prompt is near some question.
+    """True where a prompt is about nothing in the document: that is likelier than any answer, or no part of
+    a word of it is there. The base's states alone are no evidence: every prompt is near some question.
     """
     parts = [part for candidate in found.candidates for part in candidate.parts.items()]
     if not any(value > 0 for name, value in parts if name != "states"):
@@ -201,7 +201,7 @@ def _is_outside(found: Found) -> bool:
 
 
 def _is_found(found: Found) -> bool:
-    """Whether an answer stands out. Where the document's own questions do not separate, nothing says how
+    """True where an answer stands out. Where the document's own questions do not separate, nothing says how
     likely it is that none is meant; then one has to be likelier than all others together.
     """
     return not _is_outside(found) and (found.separates or _best(found) >= ALONE_FROM)

@@ -39,7 +39,7 @@ def spread(kills: int, place: float) -> list[float]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # seconds of work each, but dozens of processes on a machine that may be busy
-@pytest.mark.parametrize(("kills", "place"), [(12, 0.25), (12, 0.75)])
+@pytest.mark.parametrize(("kills", "place"), [(25, 0.25), (25, 0.75)])
 def test_kills_leave_the_old_versions_or_the_new(desk: Desk, kills: int, place: float) -> None:
     desk.open(**SETTINGS)
     start(train, desk.home, desk.path).join()  # the fork server is up, too
