@@ -69,7 +69,7 @@ Figures = dict[str, Any]
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """How a trained document answers a prompt by its weights: how a reply begins, the openness at the prompt's
+    """How a document answers a prompt by its weights: how a reply begins, the openness at the prompt's
     end and over the first tokens, and the base's state.
     """
 
