@@ -12,6 +12,22 @@ LOSS_PARTS = ("A", "Chosen", "Rejected")
 
 
 @dataclass(frozen=True)
+class Place:
+    """What a line is part of: its section's kind and adapter, its heading, and whether it is learned.
+
+    `tokens` is how many of its tokens carry loss, None where that is known by line only; `wordings` how many
+    trained ones stand above an answer.
+    """
+
+    section: SectionKind | None
+    adapter: str | None
+    part: str
+    learned: bool
+    tokens: int | None
+    wordings: int = 0
+
+
+@dataclass(frozen=True)
 class AreaState:
     """What holds where a line begins: the highlighter's state, the heading the text stands under, and how
     many trained wordings of its question stand above it.

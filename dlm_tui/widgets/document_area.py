@@ -1,7 +1,6 @@
 """The text of a document: highlighted, problems underlined, each section along its adapter's colour."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from rich.segment import Segment
@@ -17,7 +16,7 @@ from textual.widgets.text_area import Edit, EditResult, TextAreaTheme, WrappedDo
 from dlm_core.document.highlight import HighlightKind
 from dlm_core.document.model import Diagnostic, SectionKind
 from dlm_tui.widgets.area_rows import Frame, RowPlaces, by_line, columns
-from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, asks_once, carries_loss, read_line
+from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, Place, asks_once, carries_loss, read_line
 from dlm_tui.widgets.cluster_area import ClusterArea
 from dlm_tui.widgets.graphemes import ClusterText, shown
 from dlm_tui.widgets.line_states import LineStates
@@ -28,22 +27,6 @@ from dlm_tui.widgets.rows import Rows
 _IN_ADAPTER_COLOR = (HighlightKind.FENCE, HighlightKind.FENCE_TAG, HighlightKind.HEADING)
 _PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
 _SEVERITY_ORDER = ("error", "warning", "info")
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a line is part of: its section's kind and adapter, its heading, and whether it is learned.
-
-    `tokens` is how many of its tokens carry loss, None where that is known by line only; `wordings` how many
-    trained ones stand above an answer.
-    """
-
-    section: SectionKind | None
-    adapter: str | None
-    part: str
-    learned: bool
-    tokens: int | None
-    wordings: int = 0
 
 
 class DocumentArea(ClusterArea):
