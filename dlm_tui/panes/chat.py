@@ -29,6 +29,7 @@ from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Entered, Failed, Shown
 from dlm_tui.widgets.chat_input import ChatInput
 from dlm_tui.widgets.dialogs import ChoiceScreen
+from dlm_tui.widgets.focus import give_keys
 from dlm_tui.widgets.reply_view import Comparison, NoteView, QuestionView, ReplyView
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 from dlm_tui.widgets.styled_lines import adapter_signs, rich_text
@@ -270,4 +271,4 @@ class ChatPane(Pane):
         line = self.query_one(ChatInput)
         line.load_text(text)
         line.move_cursor(line.document.end)
-        line.focus()
+        give_keys(line)

@@ -12,6 +12,7 @@ from dlm_core.document.highlight import LineState
 from dlm_core.document.model import SectionKind
 from dlm_core.document.schema import AdapterConfig, Frontmatter
 from dlm_tui.widgets.document_area import DocumentArea
+from dlm_tui.widgets.focus import give_keys
 
 _HEADINGS = {
     SectionKind.INSTRUCTION: ("### Q", "### A", "### Q !probe"),
@@ -159,4 +160,4 @@ class Completer:
         """Put it in at the cursor."""
         row, column = self._area.cursor_location
         self._area.put(candidate.text, (row, column - candidate.replaces), (row, column))
-        self._area.focus()
+        give_keys(self._area)

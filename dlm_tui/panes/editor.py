@@ -34,6 +34,7 @@ from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, LineScreen
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.drawer import Content, Drawer, problem_text
 from dlm_tui.widgets.find_bar import FindBar
+from dlm_tui.widgets.focus import give_keys
 
 DRAFT_S = 2.0
 """Longest time that unsaved work is nowhere but in memory."""
@@ -313,7 +314,7 @@ class EditorPane(Pane):
         line = min(max(0, line), self.area.document.line_count - 1)
         column = min(max(0, column), len(self.area.document.get_line(line)))
         self.area.move_cursor((line, column), center=True)
-        self.area.focus()
+        give_keys(self.area)
 
     # Sections
 
@@ -368,7 +369,7 @@ class EditorPane(Pane):
             self._drawer.action_leave()
             return
         self._fill_drawer(content)
-        self._drawer.focus()
+        give_keys(self._drawer)
 
     def _fill_drawer(self, content: Content) -> None:
         if content == "outline":
@@ -378,7 +379,7 @@ class EditorPane(Pane):
 
     @on(Drawer.Left)
     def _drawer_left(self) -> None:
-        self.area.focus()
+        give_keys(self.area)
 
     @on(Drawer.Jump)
     def _jump(self, message: Drawer.Jump) -> None:

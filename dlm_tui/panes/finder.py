@@ -2,6 +2,7 @@
 
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.find_bar import FindBar, Match, find_matches
+from dlm_tui.widgets.focus import give_keys
 
 
 class Finder:
@@ -20,7 +21,7 @@ class Finder:
     def close(self) -> None:
         """Matches are not marked any more."""
         self._area.show_matches([])
-        self._area.focus()
+        give_keys(self._area)
 
     def look_for(self, wanted: str) -> None:
         """Mark every match of `wanted` and show the first one from the cursor on."""

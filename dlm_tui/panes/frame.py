@@ -6,6 +6,7 @@ from textual.message import Message
 
 from dlm_tui.panes.pane import Pane
 from dlm_tui.settings import State
+from dlm_tui.widgets.focus import give_keys
 from dlm_tui.widgets.pane_layout import PANES, Layout, PaneName, arrange, resized
 
 
@@ -75,7 +76,7 @@ class PaneFrame(Horizontal):
     def bring_up(self, name: PaneName) -> None:
         """Show a pane and give it the focus."""
         self._came_to(name)
-        self._panes[name].default_focus.focus()
+        give_keys(self._panes[name].default_focus)
 
     def step(self, by: int) -> None:
         """Go to the pane `by` places to the right, round the end."""

@@ -11,6 +11,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from dlm_tui.widgets.focus import give_keys
+
 MAX_MATCHES = 10_000
 
 
@@ -93,7 +95,7 @@ class FindBar(Horizontal):
         wanted = self.query_one("#wanted", Input)
         if text:
             wanted.value = text
-        wanted.focus()
+        give_keys(wanted)
         wanted.action_select_all()
         self.post_message(self.Wanted(wanted.value))
 

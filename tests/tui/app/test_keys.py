@@ -4,6 +4,7 @@ from textual import events
 from textual._xterm_parser import XTermParser
 
 from dlm_tui.actions import ACTIONS
+from dlm_tui.widgets.chat_input import ChatInput
 from tests.tui.app.conftest import Open
 
 
@@ -34,3 +35,15 @@ async def test_alt_and_a_letter_is_a_key_and_no_text(open_workbench: Open) -> No
             stage.app.post_message(events.Key(f"alt+{letter}", letter))
         await stage.until(lambda: stage.bench.editor._drawer.content == "problems", "the list of problems")
         assert stage.bench.editor.area.text == before
+
+
+async def test_a_letter_right_behind_the_key_of_another_pane_is_written_there(open_workbench: Open) -> None:
+    async with open_workbench() as stage:
+        await stage.ready()
+        stage.bench.frame.bring_up("chat")
+        await stage.pilot.pause()
+        before = stage.bench.editor.area.text
+        for key, letter in (("alt+e", "e"), ("x", "x")):
+            stage.app.post_message(events.Key(key, letter))
+        await stage.until(lambda: stage.bench.editor.area.text != before, "a letter in the document")
+        assert not stage.bench.chat.query_one(ChatInput).text
