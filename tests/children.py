@@ -36,12 +36,14 @@ def train(home: Path, document: Path) -> None:
     engine.train(TrainOptions(), lambda _: None, lambda: False, lambda: None)
 
 
-def train_together(rank: int, port: int, folder: Path, stop_at: int, resume: bool) -> None:
-    """One of two trainings of `folder/doc.dlm`, as a launcher would start it; writes `rank0.json` or
-    `rank1.json`. The second is asked to stop after `stop_at` steps, if that is not 0.
+def train_together(
+    rank: int, count: int, port: int, folder: Path, home: str, stop_at: int, resume: bool
+) -> None:
+    """One of `count` trainings of `folder/doc.dlm`, as a launcher would start it; writes `rank0.json`,
+    `rank1.json` and so on. The last is asked to stop after `stop_at` steps, if that is not 0.
     """
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
-    os.environ.update(place | {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"})
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": f"{count}"}
+    os.environ.update(place | {"RANK": f"{rank}", "LOCAL_RANK": f"{rank}", "LOCAL_WORLD_SIZE": f"{count}"})
     import torch
 
     from dlm_core.engine import Engine
@@ -57,13 +59,13 @@ def train_together(rank: int, port: int, folder: Path, stop_at: int, resume: boo
 
     Run._adapters = adapters  # type: ignore[method-assign]
     events: list[object] = []
-    engine = Engine(folder / "home", "cpu", lambda _: None)
+    engine = Engine(folder / home, "cpu", lambda _: None)
     engine.open(folder / "doc.dlm")
     steps = iter(range(stop_at))
     ended = engine.train(
         TrainOptions(resume=resume),
         events.append,
-        lambda: rank == 1 and stop_at > 0 and next(steps, None) is None,
+        lambda: rank == count - 1 and stop_at > 0 and next(steps, None) is None,
         lambda: None,
     )
     digest = hashlib.sha256()
@@ -71,7 +73,13 @@ def train_together(rank: int, port: int, folder: Path, stop_at: int, resume: boo
         for _, _, parameter in adapter.named_tensors():
             digest.update(parameter.detach().numpy().tobytes())
     said = {"status": ended.status, "versions": ended.versions, "events": len(events)}
-    (folder / f"rank{rank}.json").write_text(json.dumps(said | {"adapters": digest.hexdigest()}))
+    said |= {"adapters": digest.hexdigest(), "serving": serving_version(engine)}
+    (folder / f"rank{rank}.json").write_text(json.dumps(said))
+
+
+def serving_version(engine: Any) -> str:
+    """Which commit the engine answers with."""
+    return str(engine._opened().serving.version)
 
 
 def free_port() -> int:

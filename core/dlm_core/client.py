@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -66,7 +66,8 @@ class EngineClient:
     """One engine process and the requests under way in it. Use from one event loop.
 
     `on_death` is called with one sentence when the process ends without having been asked to; requests that
-    were open then raise the same sentence as `HostError`.
+    were open then raise the same sentence as `HostError`. `environ` is the process's environment, None for
+    this one's.
     """
 
     def __init__(
@@ -75,9 +76,11 @@ class EngineClient:
         engine: str | None = None,
         log_path: Path | None = None,
         on_death: Callable[[str], None] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.log_path = log_path or default_log_path()
         self.on_death = on_death
+        self._environ = environ
         self.log_trouble = ""
         """Why nothing is logged, where the log cannot be written; the process does without it."""
         self._engine = engine or DEFAULT_ENGINE
@@ -129,6 +132,7 @@ class EngineClient:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
+                    env=self._environ,
                     start_new_session=True,
                     limit=MAX_LINE_BYTES,
                 )
@@ -198,6 +202,13 @@ class EngineClient:
         await self._end()
         for subscription in tuple(self._subscriptions):
             subscription.close()
+
+    def kill(self) -> None:
+        """End the process at once, without a word; `close` is still to follow."""
+        self._leaving = True
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     async def _end(self) -> None:
         process = self._process

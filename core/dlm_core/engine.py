@@ -307,7 +307,11 @@ class Engine:
         finally:
             self._run = None
             self._workshop.bank.use(None)
-            if store.snapshot().generation and f"g{store.snapshot().generation}" != chat.serving.version:
+            if (
+                run.accelerator.is_main_process
+                and store.snapshot().generation
+                and f"g{store.snapshot().generation}" != chat.serving.version
+            ):
                 self._swap()
                 with contextlib.suppress(DlmError):
                     _ = chat.knowledge  # the index is made now, and the first reply need not wait for it

@@ -37,6 +37,7 @@ from dlm_core.events import (
     RunPlanned,
     Token,
 )
+from dlm_core.launched import place
 from dlm_core.reports import Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.store.paths import dlm_home
@@ -370,14 +371,17 @@ def _engine(emit: Emit) -> Iterator[OneShotEngine]:
 
 @contextmanager
 def _chatter_in_log() -> Iterator[None]:
-    """Send what libraries warn and log to `logs/libraries.log` under the home folder."""
+    """Send what libraries warn and log to `logs/libraries.log` under the home folder; of several processes
+    that a launcher started, each has a file of its own.
+    """
     settle()
-    folder = dlm_home() / "logs"
+    folder, rank = dlm_home() / "logs", place().rank
+    name = f"libraries-{rank}.log" if rank else "libraries.log"
     root = logging.getLogger()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = RotatingFileHandler(
-            folder / "libraries.log", maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True
+            folder / name, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True
         )
     except OSError:
         handler = logging.NullHandler()  # a log that cannot be kept is no reason to refuse the work

@@ -50,6 +50,19 @@ class View(ABC):
         self.close()
 
 
+class Silence(View):
+    """Shows nothing: of several processes that train together the first one speaks."""
+
+    def show(self, event: Event) -> None:
+        return
+
+    def stopping(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
 class JsonLines(View):
     """Every event as a line of JSON, flushed at once."""
 

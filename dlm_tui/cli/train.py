@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from dlm_core import oneshot
+from dlm_core import launch, launched, oneshot
+from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import Event, RunEnded, RunPlanned
 from dlm_core.requests import TrainOptions
 from dlm_tui.cli.interrupts import StopOnInterrupt
-from dlm_tui.cli.progress import JsonLines, View, open_view
+from dlm_tui.cli.progress import JsonLines, Silence, View, open_view
 from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import FAILED, INTERRUPTED
 from dlm_tui.flags import document_argument
@@ -36,6 +37,13 @@ from dlm_tui.session.wording import plan_lines
     "--epochs", type=click.IntRange(1, 10_000), help="Instead of the document's training.num_epochs."
 )
 @click.option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    default=1,
+    metavar="N",
+    help="Train in N processes of this machine: a GPU each, or a share of the cores.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print every event as a line of JSON on stdout; the plan as one."
 )
 def train(
@@ -48,6 +56,7 @@ def train(
     keep_versions: int | None,
     seed: int | None,
     epochs: int | None,
+    processes: int,
     as_json: bool,
 ) -> None:
     """Train what changed in FILE: the adapters with new or edited sections, and the adapter gate.
@@ -58,11 +67,15 @@ def train(
 
     The first Ctrl-C ends the run at the next step: a checkpoint is kept for --resume, and the versions from
     before still stand. A second one leaves at once.
+
+    With --processes N, or started by `accelerate launch` or `torchrun`, several processes train as one and
+    come to the same adapters; the first alone writes and speaks.
     """
     for one, other, why in (
         (fresh, resume, "--fresh and --resume cannot go together: one forgets what the other goes on from"),
         (plan, watch, "--plan and --watch cannot go together: a plan trains nothing"),
         (plan, resume, "--plan and --resume cannot go together: a stopped run goes on by its own plan"),
+        (plan, processes > 1, "--plan and --processes cannot go together: a plan trains nothing"),
     ):
         if one and other:
             raise click.UsageError(why)
@@ -71,10 +84,18 @@ def train(
     )
     if plan:
         _show_plan(file, options, as_json)
-    elif watch:
-        _watch(file, options, JsonLines(sys.stdout) if as_json else open_view())
-    else:
-        _train(file, options, JsonLines(sys.stdout) if as_json else open_view())
+        return
+    place = _place(processes, watch)
+    view = _view(place, as_json)
+    try:
+        if watch:
+            _watch(file, options, processes, view)
+        else:
+            _train(file, options, processes, view)
+    except DlmError as error:
+        if not place.first:
+            error.message = f"process {place.rank}: {error.message}"
+        raise
 
 
 def _show_plan(file: Path, options: TrainOptions, as_json: bool) -> None:
@@ -87,16 +108,52 @@ def _show_plan(file: Path, options: TrainOptions, as_json: bool) -> None:
             click.echo(line)
 
 
-def _train(file: Path, options: TrainOptions, view: View) -> None:
-    with view, StopOnInterrupt(view.stopping, view.abandon) as interrupt:
-        ended = oneshot.run_train(file, options, _telling(view, interrupt), interrupt.requested)
+def _place(processes: int, watch: bool) -> launched.Place:
+    """This process's place among those that a launcher started. Raises UsageError where it asks too much."""
+    if launched.left_alone():
+        raise UsageError(
+            "`accelerate launch` was asked for several processes and started one: on a CPU it starts several "
+            "only through mpirun",
+            "`dlm train FILE --processes N` starts them; for several machines see docs/training.md",
+        )
+    place = launched.place()
+    if not place.alone and processes > 1:
+        raise UsageError(
+            f"--processes {processes} in one of {place.world} processes that a launcher started",
+            "leave one of them out: either starts the processes",
+        )
+    if not place.alone and watch:
+        raise UsageError(
+            "--watch under a launcher: its processes would not see a save at the same time",
+            "`dlm train FILE --watch --processes N` can",
+        )
+    return place
+
+
+def _view(place: launched.Place, as_json: bool) -> View:
+    if not place.first:
+        return Silence()
+    return JsonLines(sys.stdout) if as_json else open_view()
+
+
+def _train(file: Path, options: TrainOptions, processes: int, view: View) -> None:
+    with view, _interrupt(view) as interrupt:
+        emit, stop = _telling(view, interrupt), interrupt.requested
+        if processes > 1:
+            ended = launch.run_train(file, options, processes, emit, stop)
+        else:
+            ended = oneshot.run_train(file, options, emit, stop)
     if ended.status == "stopped" and interrupt.requested():
         raise click.exceptions.Exit(INTERRUPTED)
     if ended.status != "done":
         raise click.exceptions.Exit(FAILED)
 
 
-def _watch(file: Path, options: TrainOptions, view: View) -> None:
+def _interrupt(view: View) -> StopOnInterrupt:
+    return StopOnInterrupt(view.stopping, view.abandon, launched=not launched.place().alone)
+
+
+def _watch(file: Path, options: TrainOptions, processes: int, view: View) -> None:
     saves = Saves(file)
 
     def saved() -> bool:
@@ -107,9 +164,13 @@ def _watch(file: Path, options: TrainOptions, view: View) -> None:
         return True
 
     saves.take()
-    with view, StopOnInterrupt(view.stopping, view.abandon) as interrupt:
+    with view, _interrupt(view) as interrupt:
+        emit, stop = _telling(view, interrupt), interrupt.requested
         try:
-            oneshot.watch_train(file, options, _telling(view, interrupt), interrupt.requested, saved)
+            if processes > 1:
+                launch.watch_train(file, options, processes, emit, stop, saved)
+            else:
+                oneshot.watch_train(file, options, emit, stop, saved)
         except KeyboardInterrupt:
             return
 

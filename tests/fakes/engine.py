@@ -10,6 +10,7 @@ conversation, under which routing.
 
 import math
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -44,6 +45,7 @@ from dlm_core.events import (
     TrainStep,
     Why,
 )
+from dlm_core.launched import place
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 
 LAYERS, RANKS = 4, 8
@@ -77,6 +79,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     raise_on: str = ""
     """An unforeseen exception when the last message contains this."""
     train_error: str = ""
+    killed_rank: int = -1
+    """Of several processes that train together, the one that is killed at its first step."""
     nothing_to_train: bool = False
     warnings: tuple[str, ...] = ()
     """Messages of the cold-start warnings that opening emits."""
@@ -208,6 +212,8 @@ class FakeEngine:
             )
         epochs = options.epochs or script.epochs
         emit(self._planned(run, epochs))
+        if script.killed_rank >= 0 and place().rank == script.killed_rank:
+            os.kill(os.getpid(), signal.SIGKILL)
         self.training = run
         try:
             return self._steps(run, epochs, emit, stop, between_steps)

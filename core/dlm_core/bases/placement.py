@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlm_core.errors import UsageError
+from dlm_core.launched import Place, place
 
 if TYPE_CHECKING:
     import torch
@@ -149,17 +150,22 @@ def choose_placement(
             and `reason` says so.
         device: cpu, cuda, cuda:N or mps; None takes $DLM_DEVICE, else the best there is.
 
-    Raises UsageError for a device that is not there or not a device.
+    Of processes that train together each gets a GPU of its own, by its place on the machine.
+
+    Raises UsageError for a device that is not there or not a device, and where a process finds no GPU left.
     """
-    probe = probe or TorchProbe()
+    probe, here = probe or TorchProbe(), place(environ)
     asked, origin = (
         (device, "asked for") if device else (environ.get("DLM_DEVICE", "").strip(), "$DLM_DEVICE")
     )
     if asked and asked != "auto":
-        return _placed(_checked(asked.lower(), origin, probe), f"{origin}: {asked}", precision, probe)
+        chosen = _own(_checked(asked.lower(), origin, probe), here, probe)
+        return _placed(chosen, f"{origin}: {asked}", precision, probe)
     if probe.cuda_count():
-        return _placed("cuda", f"a GPU is there ({probe.cuda_name(0)})", precision, probe)
-    if probe.mps():
+        device = _own("cuda", here, probe)
+        name = probe.cuda_name(_cuda_index(device))
+        return _placed(device, f"a GPU is there ({name})", precision, probe)
+    if probe.mps() and here.alone:
         return _placed("mps", "Apple's GPU is there", precision, probe)
     return _placed("cpu", "no GPU that torch can use", precision, probe)
 
@@ -187,6 +193,22 @@ def _checked(device: str, origin: str, probe: DeviceProbe) -> str:
         there = f"torch finds {count} CUDA device{'s' if count != 1 else ''}"
         raise UsageError(f"{origin} says {device}, but {there} here", "use cpu, or leave it to auto")
     return device
+
+
+def _own(device: str, here: Place, probe: DeviceProbe) -> str:
+    """The device of one of several processes."""
+    if here.alone or device == "cpu":
+        return device
+    if device == "mps":
+        raise UsageError("Apple's GPU takes one process", "leave out `--processes`, or set DLM_DEVICE=cpu")
+    count = probe.cuda_count()
+    if device != "cuda" or here.local >= count:
+        raise UsageError(
+            f"process {here.rank} finds no GPU of its own: torch finds {count} CUDA "
+            f"device{'s' if count != 1 else ''} here, and each process takes one",
+            "start as many processes as there are GPUs, or set DLM_DEVICE=cpu",
+        )
+    return f"cuda:{here.local}"
 
 
 def _cuda_index(device: str) -> int:

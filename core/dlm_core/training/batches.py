@@ -44,7 +44,7 @@ class Batch:
     @property
     def padding_share(self) -> float:
         """Padding as a share of all positions, 0..1."""
-        return 1.0 - self.tokens / self.input_ids.numel()
+        return 1.0 - self.tokens / self.input_ids.numel() if self.rows else 0.0
 
     def tally(self, losses: Tensor, hits: Tensor) -> list[tuple[float, int, int]]:
         """Per row the summed loss, the answer tokens and how many were predicted, from `losses` [n] and
@@ -170,7 +170,7 @@ def collate(rows: Sequence[Row], adapters: Sequence[str], pad_id: int, *, lead_w
     """Pad rows to the longest. `adapters` fixes the columns of `weights`; the first tokens of every answer
     count `lead_weight` times, for they decide which answer it becomes.
     """
-    width = max(len(r.ids) for r in rows)
+    width = max((len(r.ids) for r in rows), default=0)
     input_ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
     attention = torch.zeros((len(rows), width), dtype=torch.long)
     weights = torch.zeros((len(rows), len(adapters)))
@@ -193,10 +193,10 @@ def collate(rows: Sequence[Row], adapters: Sequence[str], pad_id: int, *, lead_w
     return Batch(
         input_ids,
         attention,
-        torch.tensor(positions),
-        torch.tensor(targets),
-        torch.tensor(owners),
-        torch.tensor(emphasis),
+        torch.tensor(positions, dtype=torch.long),
+        torch.tensor(targets, dtype=torch.long),
+        torch.tensor(owners, dtype=torch.long),
+        torch.tensor(emphasis, dtype=torch.float32),
         weights,
         tuple(rows),
     )

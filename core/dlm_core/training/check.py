@@ -2,27 +2,14 @@
 
 from collections.abc import Sequence
 
-from accelerate.utils import gather_object
-
 from dlm_core.training.batches import plan_epoch
 from dlm_core.training.examples import Row
+from dlm_core.training.processes import summed
 from dlm_core.training.progress import Counters, Progress
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.step import AnswerLearner
 
 _ROWS = 8  # of a batch: a check keeps nothing for a backward
-
-
-def seen(learner: AnswerLearner, progress: Progress) -> tuple[Counters, Counters]:
-    """What the epoch counted on its way, per adapter and per section, over all processes."""
-    everyone = [(progress.counters, progress.sections)]
-    if learner.tools.accelerator.num_processes > 1:
-        everyone = gather_object(everyone)
-    counters, sections = Counters(), Counters()
-    for by_adapter, by_section in everyone:
-        counters.merge(by_adapter)
-        sections.merge(by_section)
-    return counters, sections
 
 
 def verify(
@@ -50,29 +37,40 @@ def verify(
 def _look(
     learner: AnswerLearner, rows: Sequence[Row], places: Sequence[int], recipe: Recipe, progress: Progress
 ) -> dict[str, float]:
-    """Look at the rows at `places` and note what was seen; recall of each, 0..1."""
-    found = Counters()
-    for chosen in plan_epoch(
+    """Look at the rows at `places` and note what was seen; recall of each, 0..1. Every process looks at its
+    share.
+    """
+    accelerator = learner.tools.accelerator
+    batches = plan_epoch(
         places,
         lambda i: len(rows[i].ids),
         token_budget=recipe.token_budget,
         max_rows=_ROWS,
         seed=recipe.seed,
         epoch=0,
-    ):
+    )
+    tallies = {place: [0.0, 0.0, 0.0] for place in places}
+    for chosen in batches[accelerator.process_index :: accelerator.num_processes]:
         batch = learner.batch([rows[i] for i in chosen])
         outcome = learner.passes.check(batch)
         for place, each in zip(chosen, batch.tally(outcome.losses, outcome.hits), strict=True):
-            found.add(f"{place}", *each)
+            tallies[place] = [float(x) for x in each]
+    found = Counters()
+    seen = summed(accelerator, [tallies[place] for place in places])
+    for place, (loss, tokens, hits) in zip(places, seen, strict=True):
+        found.add(f"{place}", loss, int(tokens), int(hits))
     progress.checked.renew(found)
     return found.recalls()
 
 
 def mean_loss(learner: AnswerLearner, rows: Sequence[Row], max_rows: int) -> float:
     """Nats per answer token of rows that are not trained."""
-    total, tokens = 0.0, 0
-    for i in range(0, len(rows), max_rows):
+    accelerator = learner.tools.accelerator
+    total, tokens = 0.0, 0.0
+    begins = range(0, len(rows), max_rows)
+    for i in begins[accelerator.process_index :: accelerator.num_processes]:
         outcome = learner.passes.check(learner.batch(rows[i : i + max_rows]))
         total += float(outcome.losses.sum())
         tokens += outcome.losses.numel()
+    ((total, tokens),) = summed(accelerator, [[total, tokens]])
     return total / max(tokens, 1)

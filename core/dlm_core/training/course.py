@@ -134,7 +134,7 @@ class Course:
     def _at_epoch(self, policy: Policy[Any], before: Learned) -> Callable[[int], Mapping[str, float]]:
         """What happens between epochs: now and then a checkpoint, and in a training in full a measurement."""
         saved_at = measured_at = self._clock()
-        if policy.phase == "sft":
+        if policy.phase == "sft" and self._tools.accelerator.is_main_process:
             self._shop.meter()  # the base's part, before the clock runs
             self._shop.chat_meter(self._system)
 
@@ -147,6 +147,8 @@ class Course:
             if policy.phase != "sft" or (now - measured_at < METER_INTERVAL_S and epoch < policy.epochs):
                 return {}
             measured_at = now
+            if not self._tools.accelerator.is_main_process:
+                return {}  # the first process measures and speaks
             figures = measure(self._shop, policy.adapters, epoch, self._system)
             self._measured = (policy.progress.step, figures)
             return figures

@@ -56,7 +56,7 @@ class Policy(Protocol[Work]):
         ...
 
     def begin_epoch(self) -> list[Work]:
-        """This process's batches of the epoch; every process gets the same number."""
+        """The batches of the epoch, the same in every process; of each batch a process learns its part."""
         ...
 
     def rate_factor(self) -> float:

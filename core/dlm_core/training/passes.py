@@ -56,7 +56,7 @@ class Passes(Protocol):
 
     def learn(self, batch: Batch, scale: float, turn: Turn | None, layout: OpennessLayout | None) -> Outcome:
         """Forward and backward of a batch: its losses by their emphasis, summed, times `scale`. `layout` has
-        openness recorded.
+        openness recorded. A batch may be empty where there is a text to rehearse.
         """
         ...
 
@@ -97,10 +97,11 @@ class PlanPasses:
             own = {n: read & (batch.weights[:, i : i + 1] > 0) for i, n in enumerate(self._names)}
             recorder = OpennessRecorder(layout, own)
         self._plan.dropping = True
-        each, logits = self._forward(batch, recorder)
-        hits = logits.argmax(-1) == batch.targets
-        self._accelerator.backward((each * batch.emphasis).sum() * scale)
-        kl = None
+        each, hits, kl = batch.emphasis[:0], batch.targets[:0].bool(), None
+        if batch.rows:
+            each, logits = self._forward(batch, recorder)
+            hits = logits.argmax(-1) == batch.targets
+            self._accelerator.backward((each * batch.emphasis).sum() * scale)
         if turn is not None:
             assert self._rehearsal is not None
             kl = rehearse(turn, self._rehearsal, self._plan, self._bank, self._accelerator)
@@ -212,6 +213,8 @@ class LeanPasses:
 
     def _places(self, batch: Batch, packed: Packed) -> Tensor:
         """Where in the pack the batch's answers are predicted, in the order of its targets."""
+        if not batch.rows:
+            return batch.positions
         places = batch.positions % batch.input_ids.shape[1]
         return packed.side_by_side[batch.owners * packed.width + places]
 

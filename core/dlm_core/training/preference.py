@@ -24,7 +24,7 @@ from dlm_core.training.checkpoint import Phase
 from dlm_core.training.examples import PreferenceRow
 from dlm_core.training.outcome import Preferred
 from dlm_core.training.passes import Turn, rehearse
-from dlm_core.training.processes import share
+from dlm_core.training.processes import own_part, summed
 from dlm_core.training.progress import Learned
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.schedule import factor
@@ -116,17 +116,20 @@ class PreferenceLearner:
         self.parameters = [p for a in adapters for _, _, p in a.named_tensors()]
 
     def references(self, pairs: Sequence[PreferenceRow]) -> Tensor:
-        """Summed log-probabilities [pairs, 2] of chosen and rejected answers under the reference, float64."""
+        """Summed log-probabilities [pairs, 2] of chosen and rejected answers under the reference, float64.
+        Every process works out its share.
+        """
         found = torch.zeros(len(pairs), 2, dtype=torch.float64)
         if self._config.method == "orpo":
             return found
+        accelerator = self._tools.accelerator
         self._plan.dropping = False
         with torch.no_grad():
-            for i, pair in enumerate(pairs):
-                chosen, rejected, _, _ = self._log_probs([pair], base=self._config.reference == "base")
+            for i in range(accelerator.process_index, len(pairs), accelerator.num_processes):
+                chosen, rejected, _, _ = self._log_probs([pairs[i]], base=self._config.reference == "base")
                 found[i] = torch.tensor([float(chosen[0]), float(rejected[0])])
         self._plan.dropping = True
-        return found
+        return torch.tensor(summed(accelerator, found.tolist()), dtype=torch.float64)
 
     @torch.no_grad()
     def replies(self, pairs: Sequence[PreferenceRow]) -> Tensor:
@@ -150,26 +153,40 @@ class PreferenceLearner:
         return torch.tensor([ids[-_REPLY_TOKENS:] for ids in said])
 
     def learn(self, group: Sequence[Sequence[Known]], *, watch: bool) -> Losses:
-        """Forward and backward of one batch of pairs, and of a text to rehearse."""
+        """Forward and backward of this process's part of one batch of pairs, and of a text to rehearse."""
         (known,) = group
-        pairs, progress = [pair for pair, _ in known], self._progress()
-        reference = torch.stack([said for _, said in known]).to(self._device, torch.float32)
-        loss, won = self._prefer(pairs, reference)
+        pairs, progress, accelerator = [pair for pair, _ in known], self._progress(), self._tools.accelerator
+        lengths = [len(p.chosen.ids) + len(p.rejected.ids) for p in pairs]
+        mine, rehearses = own_part(accelerator, lengths)
+        table = [
+            [0.0, 0.0] for _ in pairs
+        ]  # for each pair its part of the loss, and 1.0 if it came out right
+        if mine:
+            reference = torch.stack([known[i][1] for i in mine]).to(self._device, torch.float32)
+            weight = len(mine) / len(pairs)
+            loss, won = self._prefer([pairs[i] for i in mine], reference, weight)
+            for place, better in zip(mine, won, strict=True):
+                table[place] = [loss / len(mine), better]
         turn = next_turn(self._tools, self._recipe, progress, range(len(self._names)))
-        progress.losses.append(loss)
-        for pair, better in zip(pairs, won, strict=True):
+        kl = self._rehearse(turn) if turn is not None and rehearses else 0.0
+        *table, (kl, _) = summed(accelerator, [*table, [kl, 0.0]])
+        total = sum(loss for loss, _ in table)
+        progress.losses.append(total)
+        for pair, (_, better) in zip(pairs, table, strict=True):
             progress.wins.setdefault(pair.adapter, []).append(better)
-        tokens = sum(len(p.chosen.ids) + len(p.rejected.ids) for p in pairs)
-        kl = None if turn is None else self._rehearse(turn)
-        return Losses(total=loss, loss=loss, tokens=tokens, kl=kl)
+        return Losses(total=total, loss=total, tokens=sum(lengths), kl=None if turn is None else kl)
 
     def changed(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
         self._plan.forget()
 
-    def _prefer(self, pairs: Sequence[PreferenceRow], reference: Tensor) -> tuple[float, list[float]]:
-        """Backward of a batch; returns its loss, and 1.0 for each pair whose chosen answer is ahead."""
+    def _prefer(
+        self, pairs: Sequence[PreferenceRow], reference: Tensor, weight: float
+    ) -> tuple[float, list[float]]:
+        """Backward of pairs, their mean loss times `weight`; returns that, and 1.0 for each pair whose chosen
+        answer is ahead.
+        """
         config, hyper = self._config, self._config.hyperparams
         chosen, rejected, length_chosen, length_rejected = self._log_probs(pairs)
         loss = preference_loss(
@@ -184,6 +201,8 @@ class PreferenceLearner:
             beta=hyper.beta,
             alpha=hyper.alpha,
         )
+        if weight != 1.0:
+            loss = loss * weight
         self._tools.accelerator.backward(loss)
         gained, lost = chosen - reference[:, 0], rejected - reference[:, 1]
         if config.method == "orpo":  # without a reference, answers of different lengths compare per token
@@ -262,10 +281,11 @@ class Preference:
         """Ask the reference, unless the training goes on: the adapters that spoke for it have moved since."""
         if self._references is None:
             self._references = self.learner.references(self.pairs)
-            self._before = self.learner.replies(self.pairs[:_COMPARED])
+            if self._tools.accelerator.is_main_process:
+                self._before = self.learner.replies(self.pairs[:_COMPARED])
 
     def begin_epoch(self) -> list[list[Known]]:
-        """This process's batches: pairs, each with the reference's log-probabilities of it."""
+        """Batches of pairs, each with the reference's log-probabilities of it."""
         assert self._references is not None
         return [[(self.pairs[i], self._references[i]) for i in b] for b in self._batches(self.progress.epoch)]
 
@@ -320,8 +340,8 @@ class Preference:
         self._references, self._before = tensors.get("references"), tensors.get("before")
 
     def _batches(self, epoch: int) -> list[list[int]]:
-        """This process's batches of an epoch, as indices into the pairs."""
-        batches = plan_epoch(
+        """The batches of an epoch, as indices into the pairs."""
+        return plan_epoch(
             range(len(self.pairs)),
             lambda i: max(len(self.pairs[i].chosen.ids), len(self.pairs[i].rejected.ids)),
             token_budget=max(1, self.recipe.token_budget // 2),
@@ -329,7 +349,6 @@ class Preference:
             seed=self.recipe.seed,
             epoch=epoch,
         )
-        return [batches[i] for i in share(self._tools.accelerator, len(batches))]
 
 
 def _until(ids: Sequence[int], end: int) -> list[int]:

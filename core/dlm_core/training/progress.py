@@ -19,11 +19,6 @@ class Counters:
         self.tokens[key] = self.tokens.get(key, 0) + tokens
         self.hits[key] = self.hits.get(key, 0) + hits
 
-    def merge(self, other: "Counters") -> None:
-        """Take up what another process has seen."""
-        for key in other.tokens:
-            self.add(key, other.loss[key], other.tokens[key], other.hits[key])
-
     def renew(self, other: "Counters") -> None:
         """Put what `other` has seen in place of what was seen before of the same."""
         self.loss |= other.loss

@@ -23,7 +23,6 @@ from dlm_core.training.batches import within_budget
 from dlm_core.training.checkpoint import Phase
 from dlm_core.training.curriculum import near_of
 from dlm_core.training.examples import Row
-from dlm_core.training.processes import share
 from dlm_core.training.progress import Counters, Learned, Progress
 from dlm_core.training.recipe import WITHOUT_COPIES, Recipe
 from dlm_core.training.sft import answers_event
@@ -118,9 +117,9 @@ class Revision:
         pass
 
     def begin_epoch(self) -> list[list[Row]]:
-        """This process's batches of the next round."""
+        """The batches of the next round."""
         batches = self._batches(self.progress.epoch)
-        self.learner.expect(row for batch in batches[self.progress.batch :] for row in batch)
+        self.learner.expect(batches[self.progress.batch :])
         return batches
 
     def _open(self, epoch: int) -> list[Row]:
@@ -139,7 +138,7 @@ class Revision:
         return found
 
     def _batches(self, epoch: int) -> list[list[Row]]:
-        """This process's batches of a round; one still to come is taken to be like the present one.
+        """The batches of a round; one still to come is taken to be like the present one.
 
         A row that is far from learned has a batch of its own, with its worn copy; what room is left there
         goes to rows that lack a token or two, and then to earlier rows in turn.
@@ -170,7 +169,7 @@ class Revision:
             del mended[: len(batch)]
         self._rate = 1.0 if taught or reworded else _MEND_RATE
         self._round = (self.progress.epoch, len(batches))
-        return [batches[i] for i in share(self._tools.accelerator, len(batches))] if batches else []
+        return batches
 
     def _beginnings(self, row: Row, epoch: int) -> list[Row]:
         """A further wording of an answer that is known, as it stands and worn, beside earlier questions of
@@ -215,7 +214,7 @@ class Revision:
     def end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> TrainEpoch:
         """Note what the round saw; now and then check everything, and end once nothing is open."""
         progress = self.progress
-        counters, sections = check.seen(self.learner, progress)
+        counters, sections = progress.counters, progress.sections
         taught = {row.section for row in self._open(progress.epoch) if row.kind is not SectionKind.PROSE}
         progress.known |= sections.recalls()
         progress.epoch += 1

@@ -34,7 +34,7 @@ from dlm_core.training.gate_phase import GatePhase, has_gate
 from dlm_core.training.phases import PolicyMaker, measure_routed, rehearsal_of
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, trains
 from dlm_core.training.planner import Planner
-from dlm_core.training.processes import accelerator_for
+from dlm_core.training.processes import accelerator_for, require_same
 from dlm_core.training.progress import Learned
 from dlm_core.training.records import kept_records, libraries, section_records
 from dlm_core.training.replay import save_kept
@@ -141,6 +141,7 @@ class Run:
         snapshot = store.snapshot()
         plan, past = self.planner.plan(snapshot)
         rows, self._lost = self.planner.rows(plan)
+        require_same(self.accelerator, self._reading(snapshot))
         for warning in outcome.warnings(self._lost):
             self._emit(warning)
         if not any(trains(s, self.document) for s in self.document.sections):
@@ -240,6 +241,13 @@ class Run:
             )
             for name, config in training.adapter_configs().items()
         ]
+
+    def _reading(self, snapshot: Snapshot) -> str:
+        """What processes that train together must have read alike."""
+        resumed = self.shop.store.checkpoints.latest() if self.options.resume else None
+        parts = [self.planner.document_hash(), hash_of(self.settings), self.shop.base.fingerprint]
+        parts += [f"{snapshot.generation}", "" if resumed is None else resumed.name]
+        return "\n".join(parts)
 
     def _checkpoint_key(self, plan: RunPlan, rows: PlannedRows, adapters: Sequence[AdapterWeights]) -> str:
         """What a checkpoint's tensors belong to; what `auto` layers are may differ between releases."""

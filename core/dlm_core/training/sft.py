@@ -13,7 +13,6 @@ from dlm_core.training.checkpoint import Phase
 from dlm_core.training.curriculum import Curriculum
 from dlm_core.training.examples import Row
 from dlm_core.training.mending import unlearned
-from dlm_core.training.processes import share
 from dlm_core.training.progress import Counters, Learned, Progress
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.schedule import factor
@@ -64,7 +63,7 @@ class InFull:
             )
         )
         counts = self._curriculum.counts
-        self._steps = [self._steps_of(len(share(tools.accelerator, count))) for count in counts]
+        self._steps = [self._steps_of(count) for count in counts]
 
     @property
     def finished(self) -> str:
@@ -74,11 +73,10 @@ class InFull:
         pass
 
     def begin_epoch(self) -> list[list[Row]]:
-        """This process's batches of the epoch; every process gets the same number."""
+        """The batches of the epoch."""
         progress = self.progress
-        batches = self._curriculum.batches(progress.epoch, progress.lacking)
-        self._batches = [batches[i] for i in share(self._tools.accelerator, len(batches))]
-        self.learner.expect(row for batch in self._batches[progress.batch :] for row in batch)
+        self._batches = self._curriculum.batches(progress.epoch, progress.lacking)
+        self.learner.expect(self._batches[progress.batch :])
         return self._batches
 
     @property
@@ -101,7 +99,7 @@ class InFull:
     def end_epoch(self, at_epoch: Callable[[int], Mapping[str, float]]) -> TrainEpoch:
         """Look at what was learned, and decide whether the training ends, mends, or goes on."""
         progress, recipe = self.progress, self.recipe
-        counters, sections = check.seen(self.learner, progress)
+        counters, sections = progress.counters, progress.sections
         validation = self._validate() if self.validation else None
         may_stop = validation is None and progress.epoch + 1 >= recipe.min_epochs
         lacking: list[str] = []

@@ -1,6 +1,6 @@
 """One step of training, from batch to update.
 
-    rows ─ collate ─▶ forward, loss, backward ─▶ gradients ─ mean over processes ─ clip ─▶ AdamW ─▶ adapters
+    rows ─ collate ─▶ forward, loss, backward ─▶ gradients ─ sum over processes ─ clip ─▶ AdamW ─▶ adapters
                         └ with a text to rehearse ┘
 
 `take_step` is the same for every kind of training. What differs is a `Learner`: `AnswerLearner` below teaches
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-import torch.optim
+import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from dlm_core.adapters.bank import Bank
 from dlm_core.adapters.flat import FlatAdapters
@@ -26,8 +26,8 @@ from dlm_core.training import optimiser as optimisers
 from dlm_core.training.batches import Batch, collate
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.passes import Turn, choose_passes
-from dlm_core.training.processes import agree, average_gradients, summed
+from dlm_core.training.passes import Outcome, Turn, choose_passes
+from dlm_core.training.processes import own_part, sum_gradients, summed
 from dlm_core.training.progress import Counters, Position, Progress
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.rehearsal import Rehearsal
@@ -50,7 +50,8 @@ class Tools:
 
 @dataclass(frozen=True)
 class Losses:
-    """What forward and backward of a step came to; the gradients are in the learner's parameters.
+    """What forward and backward of a step came to, over all processes; the gradients of this process's part
+    are in the learner's parameters.
 
     `total` is the loss as it was summed, `loss` and `losses` (per adapter) are means per answer token; `kl`
     is that of the rehearsal per token, None in a step without; `openness` is per adapter, empty where it was
@@ -115,10 +116,10 @@ def take_step(
     """
     rate = optimisers.set_factor(optimiser, factor)
     losses = learner.learn(group, watch=watch)
-    if agree(accelerator, not math.isfinite(losses.total)):
+    if not math.isfinite(losses.total):
         where = f"the {learner.loss_name} is not finite at step {number}"
         raise TrainingError(f"{where}; nothing was committed", learner.remedy)
-    average_gradients(accelerator, learner.parameters)
+    sum_gradients(accelerator, learner.parameters)
     norm = accelerator.clip_grad_norm_(learner.parameters, clip_norm)
     optimiser.step()
     learner.changed()
@@ -132,9 +133,8 @@ def next_turn(tools: Tools, recipe: Recipe, progress: Position, learning: Sequen
     every = recipe.rehearse_every
     if tools.rehearsal is None or every <= 0 or progress.step % every:
         return None
-    turn = progress.rehearsals + tools.accelerator.process_index
-    text, place = tools.rehearsal.pick(turn, len(learning))
-    progress.rehearsals += tools.accelerator.num_processes
+    text, place = tools.rehearsal.pick(progress.rehearsals, len(learning))
+    progress.rehearsals += 1
     return Turn(text, learning[place], recipe.rehearse_weight)
 
 
@@ -178,50 +178,74 @@ class AnswerLearner:
         self._watch = OpennessWatch(adapters, list(tools.bank.layers), tools.run_id, tools.emit, tools.clock)
 
     def learn(self, group: Sequence[Sequence[Row]], *, watch: bool) -> Losses:
-        """Forward and backward of batches of rows, and of a text to rehearse beside the last of them."""
-        progress, recipe, accelerator = self._progress(), self._recipe, self.tools.accelerator
+        """Forward and backward of this process's part of batches of rows, and of a text to rehearse beside
+        the last of them.
+        """
+        progress, recipe = self._progress(), self._recipe
         batches = [self.batch(rows, lead_weight=recipe.lead_weight) for rows in group]
-        # So weighted, the mean of the processes' gradients is that of a mean over all their answer tokens.
-        emphasis = summed(accelerator, sum(float(b.emphasis.sum()) for b in batches))
-        emphasis /= accelerator.num_processes
+        scale = 1.0 / sum(float(b.emphasis.sum()) for b in batches)
         watch = watch or self._watch.due()
         self.flat.begin_step()
-        total, kl, recorder, own = 0.0, None, None, Counters()
+        tallies, rehearsed, recorder, padding = list[list[float]](), [0.0, 0.0], None, list[float]()
         for batch in batches:
             indices = sorted({self.names.index(row.adapter) for row in batch.rows})
             turn = next_turn(self.tools, recipe, progress, indices) if batch is batches[-1] else None
-            layout = self._watch.layout(batch) if watch else None
-            outcome = self.passes.learn(batch, 1.0 / emphasis, turn, layout)
             self.flat.learn([*indices, *([] if turn is None else [turn.pinned])])
-            total += float(outcome.losses.sum())
-            kl, recorder = outcome.kl, outcome.recorder
-            self._count(batch, outcome.losses, outcome.hits, progress, own)
+            mine, rehearses = own_part(self.tools.accelerator, [len(r.ids) for r in batch.rows])
+            part = self._part(batch, mine)
+            outcome = self._learn(part, scale, turn if rehearses else None, watch)
+            seen = dict(zip(mine, part.tally(outcome.losses, outcome.hits), strict=True))
+            tallies += [[float(n) for n in seen.get(i, (0.0, 0, 0))] for i in range(len(batch.rows))]
+            rehearsed = [0.0, 0.0] if outcome.kl is None else [outcome.kl, 1.0]
+            recorder = outcome.recorder
+            padding.append(part.padding_share)
         self.flat.end_step()
+        *tallies, (kl, times, _) = summed(self.tools.accelerator, [*tallies, [*rehearsed, 0.0]])
+        own = Counters()
+        rows = [row for batch in batches for row in batch.rows]
+        for row, (loss, tokens, hits) in zip(rows, tallies, strict=True):
+            self._count(row, (loss, int(tokens), int(hits)), progress, own)
         return Losses(
-            total=total,
+            total=sum(loss for loss, _, _ in tallies),
             loss=own.mean_loss,
             losses=own.losses(),
             tokens=sum(b.tokens for b in batches),
-            padding_share=sum(b.padding_share for b in batches) / len(batches),
-            kl=kl,
+            padding_share=sum(padding) / len(padding),
+            kl=kl if times else None,
             openness={} if recorder is None else self._watch.tell(recorder, progress.step + 1),
         )
+
+    def _learn(self, part: Batch, scale: float, turn: Turn | None, watch: bool) -> Outcome:
+        """Forward and backward of this process's part of a batch, which may be empty, and of its text."""
+        if not part.rows and turn is None:
+            return Outcome(torch.zeros(0), torch.zeros(0, dtype=torch.bool))
+        layout = self._watch.layout(part) if watch and part.rows else None
+        return self.passes.learn(part, scale, turn, layout)
+
+    def _part(self, batch: Batch, places: Sequence[int]) -> Batch:
+        """The rows of a batch at `places`, which are in order."""
+        if len(places) == len(batch.rows):
+            return batch
+        return self.batch([batch.rows[i] for i in places], lead_weight=self._recipe.lead_weight)
 
     def batch(self, rows: Sequence[Row], *, lead_weight: float = 1.0) -> Batch:
         """Rows padded and weighed, on the device."""
         return collate(rows, self.names, self.tools.pad_id, lead_weight=lead_weight).to(self._device)
 
-    def expect(self, rows: Iterable[Row]) -> None:
+    def expect(self, batches: Iterable[Sequence[Row]]) -> None:
         """What the next steps will learn, in about this order."""
-        self.passes.expect(rows)
+        accelerator, expected = self.tools.accelerator, list[Row]()
+        for rows in batches:
+            mine, _ = own_part(accelerator, [len(row.ids) for row in rows])
+            expected += [rows[i] for i in mine]
+        self.passes.expect(expected)
 
     def changed(self) -> None:
         self.passes.changed()
 
-    def _count(self, batch: Batch, each: Tensor, hits: Tensor, progress: Progress, own: Counters) -> None:
-        """Count a batch's answer tokens for the epoch, and per adapter for the step."""
-        for row, seen in zip(batch.rows, batch.tally(each, hits), strict=True):
-            if not row.repeated:
-                progress.counters.add(row.adapter, *seen)
-                progress.sections.add(row.section, *seen)
-                own.add(row.adapter, *seen)
+    def _count(self, row: Row, seen: tuple[float, int, int], progress: Progress, own: Counters) -> None:
+        """Count a row's answer tokens for the epoch, and per adapter for the step."""
+        if not row.repeated:
+            progress.counters.add(row.adapter, *seen)
+            progress.sections.add(row.section, *seen)
+            own.add(row.adapter, *seen)

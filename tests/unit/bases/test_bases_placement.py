@@ -138,3 +138,29 @@ def test_a_processor_with_bf16_units_trains_in_bf16_unless_fp32_is_asked_for() -
     machine = Machine(bf16_units=True)
     assert "training multiplies in bf16" in place(machine).reason
     assert place(machine, "fp32").autocast_dtype is None
+
+
+def launched(rank: int, machine: Machine, **more: str) -> str:
+    environ = {"RANK": f"{rank}", "WORLD_SIZE": "2", "LOCAL_RANK": f"{rank}", **more}
+    return choose_placement("auto", None, machine, environ).device
+
+
+def test_of_processes_that_train_together_each_gets_a_gpu_of_its_own() -> None:
+    two = Machine(gpus=(True, True))
+    assert [launched(rank, two) for rank in range(2)] == ["cuda:0", "cuda:1"]
+    assert launched(1, two, DLM_DEVICE="cuda") == "cuda:1"
+    assert launched(1, two, DLM_DEVICE="cpu") == launched(1, Machine()) == "cpu"
+    assert launched(1, Machine(apple=True)) == "cpu", "Apple's GPU takes one process"
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked"), [(Machine(gpus=(True,)), "auto"), (Machine(gpus=(True, True)), "cuda:0")]
+)
+def test_a_process_without_a_gpu_of_its_own_is_refused(machine: Machine, asked: str) -> None:
+    with pytest.raises(UsageError, match="process 1 finds no GPU of its own"):
+        launched(1, machine, DLM_DEVICE=asked)
+
+
+def test_apples_gpu_is_refused_to_several_processes_that_ask_for_it() -> None:
+    with pytest.raises(UsageError, match="takes one process"):
+        launched(0, Machine(apple=True), DLM_DEVICE="mps")

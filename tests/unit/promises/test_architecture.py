@@ -10,7 +10,7 @@ import dlm_core
 import dlm_tui
 
 ROOT = Path(__file__).parents[3]
-_SHARED = "engine_protocol errors events gate_health reports requests safetext surroundings"
+_SHARED = "engine_protocol errors events gate_health launched reports requests safetext surroundings"
 SHARED = {f"dlm_core.{name}" for name in _SHARED.split()}
 """What every package may import, and the table does not repeat."""
 _ROW = re.compile(
