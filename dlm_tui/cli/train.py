@@ -8,7 +8,7 @@ import click
 
 from dlm_core import launch, launched, oneshot
 from dlm_core.errors import DlmError, UsageError
-from dlm_core.events import Event, RunEnded, RunPlanned
+from dlm_core.events import Event, Ready, RunEnded, RunPlanned
 from dlm_core.requests import TrainOptions
 from dlm_tui.cli.interrupts import StopOnInterrupt
 from dlm_tui.cli.progress import JsonLines, Silence, View, open_view
@@ -176,11 +176,14 @@ def _watch(file: Path, options: TrainOptions, processes: int, view: View) -> Non
 
 
 def _telling(view: View, interrupt: StopOnInterrupt) -> Callable[[Event], None]:
-    """Shows events; while a run is under way, Ctrl-C ends it in good order."""
+    """Shows events; while a run is under way, Ctrl-C ends it in good order. A process that only helps is told
+    of no plan: its run begins once its document is open.
+    """
+    begins = RunPlanned if launched.place().first else Ready
 
     def emit(event: Event) -> None:
-        if isinstance(event, RunPlanned | RunEnded):
-            interrupt.graceful = isinstance(event, RunPlanned)
+        if isinstance(event, begins | RunEnded):
+            interrupt.graceful = isinstance(event, begins)
         view.show(event)
 
     return emit

@@ -111,6 +111,23 @@ def test_a_launched_process_that_is_not_the_first_is_silent(
     assert "run_ended" in run("train", document, "--json").stdout
 
 
+class Pressed(FakeEngine):
+    """Is told to end while it trains, as a launcher tells all its processes."""
+
+    def train(self, options, emit, stop, between_steps):  # type: ignore[no-untyped-def]
+        signal.raise_signal(signal.SIGINT)
+        return super().train(options, lambda event: None, stop, between_steps)
+
+
+def test_a_launched_process_that_helps_ends_in_good_order_too(
+    run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched(monkeypatch, 1)
+    monkeypatch.setattr("dlm_core.oneshot.engine_factory", Pressed)
+    result = run("train", document)
+    assert (result.exit_code, result.stderr) == (130, "")
+
+
 def test_what_goes_wrong_in_a_launched_process_names_it(
     run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
