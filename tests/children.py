@@ -82,6 +82,28 @@ def serving_version(engine: Any) -> str:
     return str(engine._opened().serving.version)
 
 
+def learn_in_parallel(folder: Path, rank: int, port: int) -> None:
+    """One of two processes that train a gated adapter under DistributedDataParallel: its row of the tokens;
+    its gradients go into `RANK.safetensors`.
+    """
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{port}", "RANK": f"{rank}", "WORLD_SIZE": "2"}
+    import torch
+    from safetensors.torch import save_file
+
+    from tests.unit.disel.conftest import TOKENS, make_gated, scramble
+
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo")
+    model = make_gated().train()
+    scramble(model)
+    parallel = torch.nn.parallel.DistributedDataParallel(model)
+    row = TOKENS[rank : rank + 1]
+    parallel(input_ids=row, labels=row).loss.backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    save_file(found, folder / f"{rank}.safetensors")
+    torch.distributed.destroy_process_group()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -41,8 +41,11 @@ class Gate(nn.Module):
         return h
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Openness in (0, 1); [..., in_features] to [..., rank]."""
-        return torch.sigmoid(self.logits(x))
+        """Openness in (0, 1); [..., in_features] to [..., rank]. In the gate's own number format: under
+        autocast too, since an openness near 0 has few digits in a shorter one.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            return torch.sigmoid(self.logits(x))
 
 
 def _mark_loaded(gate: nn.Module, incompatible_keys: Any) -> None:
