@@ -13,10 +13,11 @@ from dlm_core.errors import DlmError
 from dlm_core.reports import METHODS, Comparison, Method, Trial
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli import comparison_charts as charts
+from dlm_tui.cli.compared_data import document_of
 from dlm_tui.cli.eval import existing_file
 from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json, print_table
-from dlm_tui.flags import document_argument, json_option
+from dlm_tui.flags import json_option
 from dlm_tui.session.output import as_json as json_text
 from dlm_tui.session.signs import can_show_unicode
 from dlm_tui.session.wording import percent
@@ -50,7 +51,20 @@ def _rates(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
 
 
 @click.command()
-@document_argument
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FILE",
+    help="Rows of chat (JSONL, CSV, whatever `dlm import` reads) instead of a document; may be repeated.",
+)
+@click.option(
+    "--base",
+    default="smollm2-135m",
+    show_default=True,
+    metavar="NAME",
+    help="The base for the rows of --data.",
+)
 @click.option(
     "--methods",
     callback=_methods,
@@ -85,7 +99,9 @@ def _rates(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
 )
 @json_option
 def compare(
-    file: Path,
+    file: Path | None,
+    data: tuple[str, ...],
+    base: str,
     methods: tuple[Method, ...],
     epochs: int | None,
     rates: dict[Method, float],
@@ -101,7 +117,13 @@ def compare(
     stop rule and seed, each at several learning rates. This takes minutes a training. Ctrl-C ends it at
     once; the trainings that are done are kept, and the same command goes on from there. FILE's versions
     stay as they are.
+
+    With --data the rows are those of other files, and every setting is a new document's.
     """
+    if (file is None) == (not data):
+        raise click.UsageError("name a document, or rows with --data, and not both")
+    if file is None:
+        file = document_of(data, base)
     load(file)
     options = CompareOptions(
         methods=methods,

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from dlm_core import oneshot
+from dlm_core.document import load
 from dlm_core.engine_protocol import CompareOptions
 from dlm_core.reports import METHODS, Comparison, Drift, Learned, Method, Trial
 from dlm_tui.cli import comparison_charts as charts
@@ -51,8 +52,10 @@ class Comparing(FakeEngine):
 
     options = CompareOptions()
 
+    path = Path()
+
     def compare(self, path: Path, options: CompareOptions, emit: object, stop: object) -> Comparison:
-        self.options = options
+        self.path, self.options = path, options
         return FOUND
 
 
@@ -84,6 +87,41 @@ def test_options_are_handed_on(run: Run, document: Path, comparing: Comparing) -
     assert comparing.options == CompareOptions(
         methods=("disel", "lora"), epochs=3, rates={"lora": 2e-3}, rehearsal="off", fresh=True
     )
+
+
+def chats(file: Path, count: int) -> Path:
+    rows = (
+        [{"role": "user", "content": f"What is {n}?"}, {"role": "assistant", "content": f"Number {n}."}]
+        for n in range(count)
+    )
+    file.write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows), "utf-8")
+    return file
+
+
+def test_rows_of_other_files_are_compared_on_a_document_of_their_own(
+    run: Run, home: Path, tmp_path: Path, comparing: Comparing
+) -> None:
+    rows = chats(tmp_path / "sums.jsonl", 5)
+    shown = run("compare", "--data", rows, "--methods", "lora")
+    assert shown.exit_code == 0, shown.stderr
+    made = load(comparing.path)
+    assert made.path.name == "sums.dlm" and made.path.is_relative_to(home)
+    assert made.frontmatter.base_model == "smollm2-135m"
+    assert [section.questions[0].question for section in made.sections] == [f"What is {n}?" for n in range(5)]
+    assert run("compare", "--data", rows).exit_code == 0
+    assert comparing.path == made.path and load(comparing.path).dlm_id == made.dlm_id, "found again"
+    chats(rows, 6)
+    assert run("compare", "--data", rows, "--base", "smollm2-360m").exit_code == 0
+    assert load(comparing.path).dlm_id != made.dlm_id
+
+
+def test_rows_and_a_document_at_once_or_neither_are_a_misuse(
+    run: Run, document: Path, tmp_path: Path, comparing: Comparing
+) -> None:
+    rows = chats(tmp_path / "sums.jsonl", 5)
+    assert run("compare", document, "--data", rows).exit_code == 2
+    assert run("compare").exit_code == 2
+    assert run("compare", "--data", tmp_path / "none.jsonl").exit_code != 0
 
 
 @pytest.mark.parametrize(
