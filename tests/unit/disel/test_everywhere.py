@@ -63,6 +63,15 @@ def classifier() -> PeftModel:
     return model.eval()
 
 
+def test_all_linear_layers_of_an_encoder_are_gated_and_its_head_trains_whole() -> None:
+    config = make_config(task_type="SEQ_CLS")
+    model = enable_disel(get_peft_model(make_encoder(RobertaForSequenceClassification), config), config)
+    layers = [path for path, _, _ in named_gates(model)]
+    assert len(layers) == 12 and not any("classifier" in path for path in layers)
+    heads = {name for name, p in model.named_parameters() if p.requires_grad and "lora_" not in name}
+    assert len(heads) == 4 and all("classifier.modules_to_save" in name for name in heads)
+
+
 def test_an_encoder_learns_a_classification_and_its_gates_move(classifier: PeftModel) -> None:
     ids, labels = sentences(40, seed=2)
     with torch.no_grad(), record_openness(classifier) as recorder:
