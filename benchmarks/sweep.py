@@ -134,7 +134,7 @@ class Bench:
         chat = self.shop.base.chat
         rows = []
         for i, probe in enumerate(self.probes):
-            ids, loss = chat.encode_row(probe.question, probe.answer, self.system)
+            ids, loss = chat.encode_row(probe.question, probe.answer, self.system, probe.before)
             label = f"probe {i}"
             rows.append(Row(tuple(ids), tuple(loss), probe.adapter, label, label, SectionKind.INSTRUCTION))
         batch = collate(rows, self.names, 0)

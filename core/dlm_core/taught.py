@@ -140,7 +140,15 @@ def knowledge_of(
         _answers(sections, chat, document.frontmatter.system_prompt, context_length),
         dict(_places(sections)),
         frozenset(name for name, (scope, _) in scopes(document).items() if scope == "document"),
+        frozenset(_follow_ups(sections)),
     )
+
+
+def _follow_ups(sections: list[Section]) -> Iterator[tuple[str, str]]:
+    """The answers and chosen replies that follow on other turns, by section and text."""
+    for section in sections:
+        yield from ((section.content_hash, q.answer) for q in section.questions if q.before)
+        yield from ((section.content_hash, p.chosen) for p in section.preferences if p.before)
 
 
 def _places(sections: list[Section]) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
@@ -171,7 +179,7 @@ def _answers(
     for section in sections:
         for question in section.questions:
             try:
-                ids, loss = chat.encode_row(question.wordings[0], question.answer, system)
+                ids, loss = chat.encode_row(question.wordings[0], question.answer, system, question.before)
             except DlmError:
                 continue
             if True in loss and len(ids) <= context_length:

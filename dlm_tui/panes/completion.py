@@ -8,15 +8,17 @@ from typing import Any
 
 import msgspec
 
+from dlm_core.document.fences import TURN_HEADINGS
 from dlm_core.document.highlight import LineState
 from dlm_core.document.model import SectionKind
 from dlm_core.document.schema import AdapterConfig, Frontmatter
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.focus import give_keys
 
+_TURNS = tuple(f"### {heading}" for heading in TURN_HEADINGS)
 _HEADINGS = {
-    SectionKind.INSTRUCTION: ("### Q", "### A", "### Q !probe"),
-    SectionKind.PREFERENCE: ("### Prompt", "### Chosen", "### Rejected"),
+    SectionKind.INSTRUCTION: ("### Q", "### A", "### Q !probe", *_TURNS),
+    SectionKind.PREFERENCE: ("### Prompt", "### Chosen", "### Rejected", *_TURNS),
 }
 
 

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from dlm_core.bases.encoding import TextEncoding
+from dlm_core.document.model import Turn
 from dlm_core.errors import BaseModelError
 from dlm_core.requests import Message
 from dlm_core.safetext import visible_line
@@ -73,13 +74,16 @@ class Chat:
         """Token ids of plain text, begun as the tokenizer begins a document, without an end token."""
         return self.encoding.ids(self._bos + self.encoding.marked(text))
 
-    def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
+    def encode_row(
+        self, question: str, answer: str, system: str | None, before: Sequence[Turn] = ()
+    ) -> tuple[list[int], list[bool]]:
         """A question with its answer: token ids [T], and a mask [T], True at the answer and its end token.
 
-        The ids before the answer are those that `encode` gives the question as a prompt: training sees what
-        inference will. Where the tokenizer would join prompt and answer in one token, they are encoded apart.
+        The ids before the answer are those that `encode` gives the question as a prompt, after the turns
+        `before`: training sees what inference will. Where the tokenizer would join prompt and answer in one
+        token, they are encoded apart.
         """
-        prompt = self._marked(_question(question, system), add_generation_prompt=True)
+        prompt = self._marked(conversation(question, system, before), add_generation_prompt=True)
         shape = self.turn_shape
         prompt_ids = self.encoding.ids(prompt)
         continuation = shape.lead + self.encoding.marked(answer) + shape.tail
@@ -168,9 +172,11 @@ class Chat:
         return str(rendered)
 
 
-def _question(question: str, system: str | None) -> list[Message]:
+def conversation(question: str, system: str | None, before: Sequence[Turn] = ()) -> list[Message]:
+    """The messages of a conversation that ends in a question."""
     head = [Message("system", system)] if system else []
-    return [*head, Message("user", question)]
+    turns = [(Message("user", turn.question), Message("assistant", turn.answer)) for turn in before]
+    return [*head, *(message for turn in turns for message in turn), Message("user", question)]
 
 
 def _blank(lead: str) -> str:

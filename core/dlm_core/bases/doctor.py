@@ -12,7 +12,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +21,7 @@ from dlm_core.bases.cache import BaseCache
 from dlm_core.bases.folder import missing_parts
 from dlm_core.bases.placement import DeviceProbe, Placement, TorchProbe, choose_placement, memory_available
 from dlm_core.bases.registry import ENCODER, BaseRef, parse_base_name
-from dlm_core.document.model import Document, Section
+from dlm_core.document.model import Document, Section, Turn
 from dlm_core.document.schema import AdapterConfig
 
 _PACKAGES = ("dlm-workbench", "torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors")
@@ -233,9 +233,15 @@ def _batch(document: Document) -> tuple[int, int]:
 
 def _longest(section: Section) -> int:
     """Characters of the longest row a section gives."""
-    pairs = [len(max(q.wordings, key=len)) + len(q.answer) for q in section.questions]
-    pairs += [len(p.prompt) + max(len(p.chosen), len(p.rejected)) for p in section.preferences]
+    pairs = [len(max(q.wordings, key=len)) + len(q.answer) + _turns(q.before) for q in section.questions]
+    pairs += [
+        len(p.prompt) + max(len(p.chosen), len(p.rejected)) + _turns(p.before) for p in section.preferences
+    ]
     return max(pairs) if pairs else len(section.text)
+
+
+def _turns(before: Sequence[Turn]) -> int:
+    return sum(len(turn.question) + len(turn.answer) for turn in before)
 
 
 def _advice(

@@ -58,9 +58,9 @@ def _means_something(row: str, kind: SectionKind) -> bool:
         return True
     if kind is SectionKind.PROSE:
         return False
-    words = fences.PREFERENCE_HEADINGS
+    words = (*fences.PREFERENCE_HEADINGS, *fences.TURN_HEADINGS)
     if kind is SectionKind.INSTRUCTION:
-        words = (*fences.QUESTION_HEADINGS, fences.PROBE_HEADING)
+        words = (*fences.QUESTION_HEADINGS, fences.PROBE_HEADING, *fences.TURN_HEADINGS)
     if fences.heading(row) in words:
         return True
     slip = fences.heading_slip(row)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dlm_core.document.codes import Code
 from dlm_core.document.cold_start import report_cold_start
-from dlm_core.document.model import Section, SectionKind, Span
+from dlm_core.document.model import Section, SectionKind, Span, Turn
 from dlm_core.document.report import Report
 from dlm_core.document.schema import TrainingConfig
 
@@ -59,11 +59,11 @@ def _check_every_adapter_learns(
 
 def _check_answers_agree(training: TrainingConfig, sections: Sequence[Section], report: Report) -> None:
     first_adapter = next(iter(training.adapter_configs()))
-    seen: dict[tuple[str, str], tuple[str, Span]] = {}
+    seen: dict[tuple[str, str, tuple[Turn, ...]], tuple[str, Span]] = {}
     for section in sections:
         for question in section.questions:
             for wording in question.wordings:
-                key = (section.adapter or first_adapter, wording)
+                key = (section.adapter or first_adapter, wording, question.before)
                 answer, span = seen.setdefault(key, (question.answer, question.span))
                 if answer != question.answer:
                     message = (
@@ -74,7 +74,7 @@ def _check_answers_agree(training: TrainingConfig, sections: Sequence[Section], 
                     report.add(Code.QUESTION_REPEATED, question.span, message, hint)
     for section in sections:
         for probe in section.probes:
-            trained = seen.get((section.adapter or first_adapter, probe.question))
+            trained = seen.get((section.adapter or first_adapter, probe.question, probe.before))
             if trained is not None:
                 message = f"this probe is trained on line {trained[1].line}, so it measures nothing"
                 hint = "ask it in words that are not trained, or take one of them out"
@@ -126,9 +126,16 @@ def _check_lengths(
 
 def _asked(section: Section) -> Iterator[tuple[Span, str, str]]:
     for asked in section.questions:
-        yield asked.span, max(asked.wordings, key=count_pieces), asked.answer
+        question = max(asked.wordings, key=count_pieces)
+        yield asked.span, _conversation(question, asked.before), asked.answer
     for preferred in section.preferences:
-        yield preferred.span, preferred.prompt, max(preferred.chosen, preferred.rejected, key=count_pieces)
+        answer = max(preferred.chosen, preferred.rejected, key=count_pieces)
+        yield preferred.span, _conversation(preferred.prompt, preferred.before), answer
+
+
+def _conversation(question: str, before: Sequence[Turn]) -> str:
+    """A question with everything that is read before it."""
+    return "\n".join([*(text for turn in before for text in (turn.question, turn.answer)), question])
 
 
 def count_pieces(text: str) -> int:

@@ -81,6 +81,7 @@ class Code(StrEnum):
     PROMPT_MISSING = "prompt-missing", "error", "`### Chosen` or `### Rejected` has no `### Prompt`."
     CHOSEN_MISSING = "chosen-missing", "error", "A `### Prompt` has no `### Chosen`."
     REJECTED_MISSING = "rejected-missing", "error", "A `### Prompt` has no `### Rejected`."
+    TURN_MISPLACED = "turn-misplaced", "error", "An earlier turn stands where nothing follows on it."
     HEADING_REPEATED = "heading-repeated", "error", "A heading stands twice for one question or prompt."
     BODY_EMPTY = "body-empty", "error", "Nothing stands under a heading."
     QUESTION_REPEATED = "question-repeated", "warning", "One question has two different answers."

@@ -17,6 +17,10 @@ PROVENANCE_OPENING = "<!-- dlm-auto-"
 QUESTION_HEADINGS = ("Q", "A")
 PROBE_MARK = "!probe"
 PROBE_HEADING = f"Q {PROBE_MARK}"
+TURN_MARK = "!before"
+TURN_HEADINGS = (f"Q {TURN_MARK}", f"A {TURN_MARK}")
+"""Headings of the earlier turns of a conversation."""
+_MARKED = (PROBE_HEADING, *TURN_HEADINGS)
 PREFERENCE_HEADINGS = ("Prompt", "Chosen", "Rejected")
 _HEADING_SLIPS = {
     "q": "Q",
@@ -27,6 +31,7 @@ _HEADING_SLIPS = {
     "chosen": "Chosen",
     "rejected": "Rejected",
 }
+_TURN_SLIPS = ("before", "befor", "earlier", "previous", "context", "history")
 _LONGEST_FENCE = 256
 _ADAPTER_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 
@@ -115,12 +120,16 @@ def closes_code(line: str, opening: int) -> bool:
 
 
 def heading(line: str) -> str | None:
-    """`Q`, `Q !probe`, `A`, `Prompt`, `Chosen` or `Rejected` for a line that is exactly `###` and that."""
+    """`Q`, `A`, `Prompt`, `Chosen`, `Rejected`, or `Q !probe` and the like, for a line that is exactly `###`
+    and that.
+    """
     if not line.startswith("### ") or len(line) > _LONGEST_FENCE:
         return None
     word = line[4:].rstrip()
-    if word.startswith("Q ") and word[2:].lstrip() == PROBE_MARK:
-        return PROBE_HEADING
+    if "!" in word:
+        head, _, mark = word.partition(" ")
+        marked = f"{head} {mark.lstrip()}"
+        return marked if marked in _MARKED else None
     return word if word in QUESTION_HEADINGS or word in PREFERENCE_HEADINGS else None
 
 
@@ -128,7 +137,7 @@ def heading_slip(line: str) -> tuple[str, bool] | None:
     """What a line that is almost a heading was meant to be, and whether only the case is wrong.
 
     Almost: another number of `#`, no space after them, the whole word (`### Question`), a colon (`### Q: …`);
-    for a probe also no space before its mark, or another word after the `!`.
+    for one with a mark also no space before that, or another word after the `!`.
     """
     if not line.startswith("#") or len(line) > 4096 or heading(line) is not None:
         return None
@@ -138,6 +147,8 @@ def heading_slip(line: str) -> tuple[str, bool] | None:
     before, mark, flag = rest.strip().partition("!")
     marked = _HEADING_SLIPS.get(before.strip().rstrip(":").casefold()) if mark and flag.isalpha() else None
     if marked in QUESTION_HEADINGS and hashes <= 6:
+        if flag.casefold() in _TURN_SLIPS:
+            return f"{marked} {TURN_MARK}", False
         return (PROBE_HEADING if marked == "Q" else marked), False
     word, colon, after = rest.strip().partition(":")
     meant = _HEADING_SLIPS.get(word.casefold())

@@ -1,14 +1,15 @@
-"""Inside a section: answers with the wordings and probes of their questions, and prompts with what was chosen
-and rejected.
+"""Inside a section: answers with the wordings and probes of their questions, prompts with what was chosen and
+rejected, and the earlier turns that either follow on.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from dlm_core.document import fences
 from dlm_core.document.codes import Code
 from dlm_core.document.lines import Lines
-from dlm_core.document.model import Preference, Question, Span
+from dlm_core.document.model import Preference, Question, Span, Turn
 from dlm_core.document.report import Report
 
 
@@ -38,37 +39,79 @@ def read_questions(
     """The questions with their answers, in file order; incomplete ones are reported and left out.
 
     All `### Q` before one `### A` are wordings of one question; those marked `!probe` are never trained.
+    Pairs marked `!before` are the turns that the question follows on.
     """
     questions: list[Question] = []
     probes: list[Question] = []
     rows: list[tuple[int, int]] = []
+    earlier: list[_Part] = []
     asked: list[_Part] = []
-    words = (*fences.QUESTION_HEADINGS, fences.PROBE_HEADING)
+    words = (*fences.QUESTION_HEADINGS, fences.PROBE_HEADING, *fences.TURN_HEADINGS)
     for part in _parts(lines, first, end, code_rows, words, fence, report):
         if report.gives_up():
             break
-        if part.word != "A":
+        if part.word in fences.TURN_HEADINGS:
+            if asked:
+                message = f"this `### {part.word}` stands between a question and its answer"
+                _report_part(report, Code.TURN_MISPLACED, lines, part, message)
+            else:
+                earlier.append(part)
+        elif part.word != "A":
             asked.append(part)
         elif not asked:
             _report_part(report, Code.QUESTION_MISSING, lines, part, "this answer has no `### Q` before it")
+            earlier = []
         else:
             taught = [q for q in asked if q.word == "Q"]
             tested = [q for q in asked if q.word != "Q"]
-            for probe in tested if taught else [*tested, part]:
+            for probe in tested if taught else [*earlier, *tested, part]:
                 begin = rows.pop()[0] if rows and rows[-1][1] == probe.row else probe.row
                 rows.append((begin, probe.until))
-            if _check_bodies(lines, (*asked, part), report):
+            before = _turns(lines, earlier, report)
+            if _check_bodies(lines, (*earlier, *asked, part), report):
                 _check_wordings(lines, taught, report)
-                probes += [Question(q.text, part.text, lines.row_span(q.row, q.last)) for q in tested]
+                probes += [
+                    Question(q.text, part.text, lines.row_span(q.row, q.last), before=before) for q in tested
+                ]
                 if taught:
                     span = lines.row_span(taught[0].row, part.last)
                     others = tuple(q.text for q in taught[1:])
-                    questions.append(Question(taught[0].text, part.text, span, others))
-            asked = []
+                    questions.append(Question(taught[0].text, part.text, span, others, before))
+            asked, earlier = [], []
     if asked:
         message = "this question has no `### A`" if len(asked) == 1 else "these questions have no `### A`"
         _report_part(report, Code.ANSWER_MISSING, lines, asked[0], message)
+    elif earlier:
+        _report_part(report, Code.TURN_MISPLACED, lines, earlier[0], "no `### Q` follows on this turn")
     return Asked(tuple(questions), tuple(probes), tuple(rows))
+
+
+def _turns(lines: Lines, parts: Sequence[_Part], report: Report) -> tuple[Turn, ...]:
+    """The turns that some `!before` parts are, which take turns; those alone are reported and left out."""
+    asks = fences.TURN_HEADINGS[0]
+    turns: list[Turn] = []
+    asked: _Part | None = None
+    for part in parts:
+        if part.word == asks:
+            if asked is not None:
+                _report_unanswered(lines, asked, report)
+            asked = part
+        elif asked is None:
+            message = f"this answer has no `### {asks}` before it"
+            hint = f"write `### {asks}` and the question above it"
+            report.add(Code.QUESTION_MISSING, lines.row_span(part.row), message, hint)
+        else:
+            turns.append(Turn(asked.text, part.text))
+            asked = None
+    if asked is not None:
+        _report_unanswered(lines, asked, report)
+    return tuple(turns)
+
+
+def _report_unanswered(lines: Lines, asked: _Part, report: Report) -> None:
+    answers = fences.TURN_HEADINGS[1]
+    message, hint = f"this question has no `### {answers}`", f"write `### {answers}` and the answer under it"
+    report.add(Code.ANSWER_MISSING, lines.row_span(asked.row), message, hint)
 
 
 def read_preferences(
@@ -76,18 +119,20 @@ def read_preferences(
 ) -> tuple[Preference, ...]:
     """The prompts with what was chosen and rejected; incomplete ones are reported and left out.
 
-    `### Chosen` and `### Rejected` may come in either order.
+    `### Chosen` and `### Rejected` may come in either order; pairs marked `!before` are the turns that the
+    prompt follows on.
     """
     preferences = []
     for group in _triples(lines, first, end, code_rows, fence, report):
-        prompt, chosen, rejected = group["Prompt"], group["Chosen"], group["Rejected"]
-        if not _check_bodies(lines, (prompt, chosen, rejected), report):
+        prompt, chosen, rejected = (group.parts[word] for word in fences.PREFERENCE_HEADINGS)
+        before = _turns(lines, group.earlier, report)
+        if not _check_bodies(lines, (*group.earlier, prompt, chosen, rejected), report):
             continue
         span = lines.row_span(prompt.row, max(chosen.last, rejected.last))
         if chosen.text == rejected.text:
             message = "chosen and rejected are the same text: there is nothing to prefer"
             report.add(Code.PREFERENCE_IDENTICAL, span, message, "make them differ, or take the prompt out")
-        preferences.append(Preference(prompt.text, chosen.text, rejected.text, span))
+        preferences.append(Preference(prompt.text, chosen.text, rejected.text, span, before))
     return tuple(preferences)
 
 
@@ -95,7 +140,7 @@ def report_prose_headings(lines: Lines, first: int, end: int, code_rows: set[int
     """Warn where prose holds headings that only count in other sections."""
     for row in range(first, end):
         word = fences.heading(lines.rows[row]) if row not in code_rows else None
-        if word in ("Q", fences.PROBE_HEADING, "Prompt"):
+        if word in ("Q", fences.PROBE_HEADING, fences.TURN_HEADINGS[0], "Prompt"):
             kind = "preference" if word == "Prompt" else "instruction"
             message = f"`### {word}` is plain text in a prose section"
             report.add(
@@ -104,38 +149,64 @@ def report_prose_headings(lines: Lines, first: int, end: int, code_rows: set[int
             return
 
 
+@dataclass
+class _Triple:
+    """A prompt under way: its parts by heading, and the parts of earlier turns above it."""
+
+    earlier: list[_Part] = field(default_factory=list)
+    parts: dict[str, _Part] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[str]:
+        return [word for word in fences.PREFERENCE_HEADINGS if word not in self.parts]
+
+
 def _triples(
     lines: Lines, first: int, end: int, code_rows: set[int], fence: Span | None, report: Report
-) -> list[dict[str, _Part]]:
-    complete = []
-    group: dict[str, _Part] = {}
+) -> list[_Triple]:
+    complete: list[_Triple] = []
+    group = _Triple()
 
     def close() -> None:
-        if not group:
+        if not group.parts:
             return
-        missing = [word for word in ("Chosen", "Rejected") if word not in group]
-        for word in missing:
+        for word in group.missing:
             code = Code.CHOSEN_MISSING if word == "Chosen" else Code.REJECTED_MISSING
-            _report_part(report, code, lines, group["Prompt"], f"this prompt has no `### {word}`")
-        if not missing:
-            complete.append(dict(group))
-        group.clear()
+            _report_part(report, code, lines, group.parts["Prompt"], f"this prompt has no `### {word}`")
+        if not group.missing:
+            complete.append(group)
 
-    for part in _parts(lines, first, end, code_rows, fences.PREFERENCE_HEADINGS, fence, report):
+    words = (*fences.PREFERENCE_HEADINGS, *fences.TURN_HEADINGS)
+    for part in _parts(lines, first, end, code_rows, words, fence, report):
         if report.gives_up():
             break
-        if part.word == "Prompt":
-            close()
-            group["Prompt"] = part
-        elif not group:
+        if part.word in fences.TURN_HEADINGS:
+            if group.parts and group.missing:
+                message = f"this `### {part.word}` stands between a prompt and its replies"
+                _report_part(report, Code.TURN_MISPLACED, lines, part, message)
+                continue
+            if group.parts:
+                close()
+                group = _Triple()
+            group.earlier.append(part)
+        elif part.word == "Prompt":
+            if group.parts:
+                close()
+                group = _Triple()
+            group.parts["Prompt"] = part
+        elif not group.parts:
             message = f"this `### {part.word}` has no `### Prompt` before it"
             _report_part(report, Code.PROMPT_MISSING, lines, part, message)
-        elif part.word in group:
+        elif part.word in group.parts:
             message = f"a second `### {part.word}` for one prompt"
             _report_part(report, Code.HEADING_REPEATED, lines, part, message)
         else:
-            group[part.word] = part
+            group.parts[part.word] = part
     close()
+    if group.earlier and not group.parts:
+        _report_part(
+            report, Code.TURN_MISPLACED, lines, group.earlier[0], "no `### Prompt` follows on this turn"
+        )
     return complete
 
 
@@ -159,7 +230,7 @@ def _parts(
             marks.append((row, word))
         else:
             _report_slip(lines, row, words, report)
-    shape = " and ".join(f"`### {word}`" for word in words if word != fences.PROBE_HEADING)
+    shape = " and ".join(f"`### {word}`" for word in words if "!" not in word)
     if not marks:
         span = fence or lines.row_span(first, end - 1)
         message = "this section has no headings, so nothing in it can be trained"
@@ -241,6 +312,7 @@ _WAYS_OUT = {
     Code.PROMPT_MISSING: "write `### Prompt` and the prompt above it",
     Code.CHOSEN_MISSING: "write `### Chosen` and the better reply under it",
     Code.REJECTED_MISSING: "write `### Rejected` and the worse reply under it",
+    Code.TURN_MISPLACED: "earlier turns stand above the question or prompt that follows on them",
     Code.HEADING_REPEATED: "keep one of them, or begin a new `### Prompt`",
     Code.BODY_EMPTY: "write its text on the next line",
     Code.WORDING_REPEATED: "ask it in other words, or take it out",

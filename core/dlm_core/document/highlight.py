@@ -114,14 +114,14 @@ def _body_line(text: str, state: LineState, adapters: Collection[str] | None) ->
             return replace(state, region=region), _whole(text, HighlightKind.PROVENANCE, state.adapter)
     after = replace(state, region="body")
     word = fences.heading(text)
-    if word == fences.PROBE_HEADING and state.section is SectionKind.INSTRUCTION:
-        mark = text.index(fences.PROBE_MARK)
+    if word is not None and word in _headings(state.section):
+        mark = text.find("!")
+        if mark < 0:
+            return after, _whole(text, HighlightKind.HEADING, state.adapter)
         return after, (
             HighlightSpan(0, mark, HighlightKind.HEADING, state.adapter),
             HighlightSpan(mark, len(text.rstrip()), HighlightKind.FENCE_TAG, state.adapter),
         )
-    if word is not None and word in _headings(state.section):
-        return after, _whole(text, HighlightKind.HEADING, state.adapter)
     slip = fences.heading_slip(text)
     if slip is not None and slip[0] in _headings(state.section):
         return after, _whole(text, HighlightKind.ERROR)
@@ -131,9 +131,9 @@ def _body_line(text: str, state: LineState, adapters: Collection[str] | None) ->
 def _headings(section: SectionKind | None) -> tuple[str, ...]:
     match section:
         case SectionKind.INSTRUCTION:
-            return (*fences.QUESTION_HEADINGS, fences.PROBE_HEADING)
+            return (*fences.QUESTION_HEADINGS, fences.PROBE_HEADING, *fences.TURN_HEADINGS)
         case SectionKind.PREFERENCE:
-            return fences.PREFERENCE_HEADINGS
+            return (*fences.PREFERENCE_HEADINGS, *fences.TURN_HEADINGS)
     return ()
 
 

@@ -42,30 +42,55 @@ class SectionKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A question and its answer earlier in a conversation: read, and never trained."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Question:
     """One `### A` with the question it answers: `question` as the first `### Q` words it, `others` as further
-    ones do.
+    ones do. `before` are the turns of the conversation that it goes on from.
     """
 
     question: str
     answer: str
     span: Span
     others: tuple[str, ...] = ()
+    before: tuple[Turn, ...] = ()
 
     @property
     def wordings(self) -> tuple[str, ...]:
         """Every trained way to ask it, in file order."""
         return (self.question, *self.others)
 
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The wordings as they are searched for: a follow-up stands behind the question before it."""
+        return tuple(in_context(wording, self.before) for wording in self.wordings)
+
 
 @dataclass(frozen=True)
 class Preference:
-    """One `### Prompt` with its `### Chosen` and `### Rejected`."""
+    """One `### Prompt` with its `### Chosen` and `### Rejected`, and the turns `before` the prompt."""
 
     prompt: str
     chosen: str
     rejected: str
     span: Span
+    before: tuple[Turn, ...] = ()
+
+    @property
+    def searched(self) -> str:
+        """The prompt as it is searched for: a follow-up stands behind the question before it."""
+        return in_context(self.prompt, self.before)
+
+
+def in_context(question: str, before: Sequence[Turn]) -> str:
+    """A question as it is searched for after some turns: what it goes on from may say what it is about."""
+    return f"{before[-1].question}\n{question}" if before else question
 
 
 @dataclass(frozen=True)

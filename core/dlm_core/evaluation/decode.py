@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
+from dlm_core.bases.chat import conversation
 from dlm_core.bases.load import Base, quiet_transformers
 from dlm_core.evaluation.probes import Probe
-from dlm_core.requests import Message
 
 ROOM = 1.5  # a reply may be so much longer than the answer expected before it is cut
 LEAST_ROOM = 16
@@ -38,8 +38,7 @@ def greedy_replies(
     configuration: Any = transformers.GenerationConfig
     ends = sorted(base.end_token_ids)
     pad = base.tokenizer.pad_token_id or 0
-    turns = [(*((Message("system", system),) if system else ()), Message("user", p.question)) for p in probes]
-    prompts = [base.chat.encode(turn, True) for turn in turns]
+    prompts = [base.chat.encode(conversation(p.question, system, p.before), True) for p in probes]
     rooms = [room_for(p.answer, base) for p in probes]
     order = sorted(range(len(probes)), key=lambda i: (rooms[i], len(prompts[i])))
     replies = [""] * len(probes)

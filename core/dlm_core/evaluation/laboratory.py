@@ -215,7 +215,7 @@ class Laboratory:
         )
 
     def _probe_row(self, base: Base, probe: Probe) -> Row:
-        ids, loss = base.chat.encode_row(probe.question, probe.answer, self.system)
+        ids, loss = base.chat.encode_row(probe.question, probe.answer, self.system, probe.before)
         limit = base.context_length
         return replace(self.rows[0], ids=tuple(ids[:limit]), loss=tuple(loss[:limit]), question=(0, 0))
 

@@ -11,7 +11,8 @@ import msgspec
 
 from dlm_core.adapters.bank import ServingPlan
 from dlm_core.adapters.openness import OpennessRecorder, adapter_means
-from dlm_core.document.model import Document
+from dlm_core.bases.chat import conversation
+from dlm_core.document.model import Document, Turn, in_context
 from dlm_core.errors import Stopped
 from dlm_core.evaluation.answers import Judge, Judgement, same_answer, scores, word_f1
 from dlm_core.evaluation.decode import greedy_replies, room_for
@@ -54,7 +55,7 @@ ByAdapter = Mapping[str, Sequence[float]]
 def trained_questions(document: Document) -> list[Probe]:
     """Every trained wording of the document with its answer and the adapter that learned it."""
     return [
-        Probe(wording, q.answer, learners(section, document.adapter_names)[0])
+        Probe(wording, q.answer, learners(section, document.adapter_names)[0], q.before)
         for section in document.sections
         for q in section.questions
         for wording in q.wordings
@@ -180,7 +181,7 @@ class Examiner:
         )
 
     def _probe(self, probe: Probe, choice: RoutingChoice) -> Asked:
-        return _asked(probe.question, room_for(probe.answer, self.chat.base), choice)
+        return _asked(probe.question, room_for(probe.answer, self.chat.base), choice, probe.before)
 
     def _ask(self, asked: Sequence[Asked], tally: Tally, label: str) -> list[Reply]:
         """The greedy replies to questions, several under way at a time."""
@@ -366,7 +367,7 @@ def _answers(
 
     return Answers(
         base=scores(judged(bare)),
-        search=scores(judged([search.answer(probe.question) for probe in probes])),
+        search=scores(judged([search.answer(in_context(probe.question, probe.before)) for probe in probes])),
         weights=of(replies),
         grounded=of(grounded) if grounded is not None else None,
     )
@@ -446,8 +447,8 @@ class _Sum:
         return self._kl / max(self.tokens, 1)
 
 
-def _asked(question: str, tokens: int, choice: RoutingChoice) -> Asked:
-    return Asked((Message("user", question),), choice, Sampling(max_tokens=tokens))
+def _asked(question: str, tokens: int, choice: RoutingChoice, before: Sequence[Turn] = ()) -> Asked:
+    return Asked(tuple(conversation(question, None, before)), choice, Sampling(max_tokens=tokens))
 
 
 def _stopped() -> Stopped:

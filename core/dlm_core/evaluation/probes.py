@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from dlm_core.document.model import Document
+from dlm_core.document.model import Document, Turn
 from dlm_core.errors import DocumentError
 from dlm_core.evaluation.listed import read_list
 from dlm_core.safetext import visible_line
@@ -18,12 +18,15 @@ from dlm_core.training.examples import learners
 _FORM = "a probe file is a YAML or JSON list of {question, answer, adapter}"
 
 
-class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One question with its expected answer; `adapter` is the one that should answer."""
+class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One question with its expected answer; `adapter` is the one that should answer. `before` are the turns
+    that it follows on.
+    """
 
     question: str
     answer: str
     adapter: str
+    before: tuple[Turn, ...] = ()
 
 
 def default_probes(document: Path) -> Path | None:
@@ -40,7 +43,7 @@ def all_probes(document: Document, file: Path | None) -> tuple[Probe, ...]:
     chosen = file or default_probes(document.path)
     listed = load_probes(chosen, document.adapter_names) if chosen else ()
     own = (
-        Probe(probe.question, probe.answer, learners(section, document.adapter_names)[0])
+        Probe(probe.question, probe.answer, learners(section, document.adapter_names)[0], probe.before)
         for section in document.sections
         for probe in section.probes
     )

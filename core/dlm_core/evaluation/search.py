@@ -17,9 +17,9 @@ class DocumentSearch:
         asked: dict[str, list[str]] = {}
         for section in sections:
             for question in section.questions:
-                asked.setdefault(question.answer, []).extend(question.wordings)
+                asked.setdefault(question.answer, []).extend(question.searched)
             for preference in section.preferences:
-                asked.setdefault(preference.chosen, []).append(preference.prompt)
+                asked.setdefault(preference.chosen, []).append(preference.searched)
         self._answers = list(asked)
         texts = [_words(" ".join((*wordings, answer))) for answer, wordings in asked.items()]
         self._known = {word for text in texts for word in text}

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from dlm_core.adapters.bank import Bank, ServingPlan
-from dlm_core.document.model import Document, Section
+from dlm_core.bases.chat import conversation
+from dlm_core.document.model import Document, Section, Turn
 from dlm_core.engine_protocol import ShouldStop
 from dlm_core.errors import Stopped
 from dlm_core.inference.chat import Chat
@@ -94,7 +95,7 @@ class Observer:
         sections = [s for s in document.sections if set(learners(s, document.adapter_names)) & set(adapters)]
         pairs = _questions(sections)
         kept = _spread(pairs, _MOST_QUESTIONS)
-        questions = self._within_memory(self._question(q, a) for q, a in kept)
+        questions = self._within_memory(self._question(*asked) for asked in kept)
         if not pairs:
             passages = _spread([s.text.strip() for s in sections if s.text.strip()], _MOST_QUESTIONS)
             questions = self._within_memory(self._text(p, _PROSE_TOKENS, trained=True) for p in passages)
@@ -126,15 +127,15 @@ class Observer:
         if self.stop():
             raise Stopped("stopped; nothing was exported")
 
-    def _weights(self, text: str) -> Mapping[str, float]:
+    def _weights(self, messages: Sequence[Message]) -> Mapping[str, float]:
         self.check_stop()
-        return self.chat.route((Message("user", text),), self.choice).routing.weights
+        return self.chat.route(messages, self.choice).routing.weights
 
-    def _question(self, question: str, answer: str) -> Sample:
+    def _question(self, question: str, answer: str, before: Sequence[Turn]) -> Sample:
         """The trained answer where the engine gives it, otherwise what the engine says instead."""
         base = self.chat.base
-        weights = self._weights(question)
-        ids, loss = base.chat.encode_row(question, answer, self.chat.system)
+        weights = self._weights(conversation(question, None, before))
+        ids, loss = base.chat.encode_row(question, answer, self.chat.system, before)
         ids, loss = ids[: base.context_length], loss[: base.context_length]
         sample = self._sample(ids, loss.index(True) if True in loss else len(ids) - 1, weights, trained=True)
         if sample.learned:
@@ -170,7 +171,7 @@ class Observer:
         return tokens
 
     def _text(self, text: str, limit: int, *, trained: bool = False) -> Sample:
-        weights = self._weights(text)
+        weights = self._weights(conversation(text, None))
         return self._sample(self.chat.base.chat.encode_text(text)[:limit], 1, weights, trained=trained)
 
     def _sample(
@@ -194,12 +195,14 @@ def predictions(head: SelectiveHead, ids: Tensor, positions: Tensor) -> Tensor:
         return torch.log_softmax(head.logits(ids, torch.ones_like(ids), positions), -1)
 
 
-def _questions(sections: Sequence[Section]) -> list[tuple[str, str]]:
-    """Every wording with its answer, and every preference's prompt with the chosen one."""
-    found: list[tuple[str, str]] = []
+def _questions(sections: Sequence[Section]) -> list[tuple[str, str, tuple[Turn, ...]]]:
+    """Every wording with its answer, and every preference's prompt with the chosen one, and the turns that
+    either follows on.
+    """
+    found: list[tuple[str, str, tuple[Turn, ...]]] = []
     for section in sections:
-        found += [(wording, q.answer) for q in section.questions for wording in q.wordings]
-        found += [(p.prompt, p.chosen) for p in section.preferences]
+        found += [(wording, q.answer, q.before) for q in section.questions for wording in q.wordings]
+        found += [(p.prompt, p.chosen, p.before) for p in section.preferences]
     return found
 
 

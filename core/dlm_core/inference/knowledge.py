@@ -52,6 +52,7 @@ class Knowledge:
         places: first and last line of an answer or chosen reply in today's file, by section key and text; of
             a whole section under the text "".
         documents: the adapters of scope `document`.
+        follow_ups: answers and chosen replies that were taught after other turns, by section key and text.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class Knowledge:
         answers: Mapping[tuple[str, str], tuple[int, ...]],
         places: Mapping[tuple[str, str], Lines],
         documents: frozenset[str],
+        follow_ups: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self.index, self.sources, self.documents = index, sources, documents
+        self._follow_ups = follow_ups
         self._answers, self._places = answers, places
 
     def look(
@@ -85,6 +88,11 @@ class Knowledge:
 
         found = search(prompt)
         before = [m.content for m in messages[:-1] if m.role == "user"]
+        if before and self._follow_ups:
+            together = search(f"{before[-1]}\n{prompt}")
+            alone = _best(found) if _is_found(found) else 0.0
+            if self._taught_as_follow_up(together) and _best(together) >= alone:
+                return Grounds(together, outside=False)
         follows = bool(before and _FOLLOWS.search(prompt) and len(prompt.split()) <= _SHORT)
         if _is_found(found) and (found.separates or not follows):
             return Grounds(found, outside=False)
@@ -93,6 +101,13 @@ class Knowledge:
             if _is_found(together):
                 return Grounds(together, outside=False, follow_up=True)
         return Grounds(found, outside=_is_outside(found))
+
+    def _taught_as_follow_up(self, found: Found) -> bool:
+        """Whether what was found first is what the document says after other turns."""
+        if not _is_found(found):
+            return False
+        first = max(found.candidates, key=lambda candidate: candidate.probability).passage
+        return (first.key, first.text) in self._follow_ups
 
     def routing(self, routing: Routing, grounds: Grounds, *, cold: bool) -> Routing:
         """The routing of a prompt, once it is known what the document has to say to it.

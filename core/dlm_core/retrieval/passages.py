@@ -23,7 +23,8 @@ class Passage:
 
     `key` is the content hash of its section, `adapter` the tag of that (None without one). `text` is an
     answer with the `questions` that ask for it, a piece of prose (no questions), or a chosen reply with its
-    prompt. Answers are hypotheses; the other kinds can be cited.
+    prompt; a follow-up stands behind the question before it. Answers are hypotheses; the other kinds can be
+    cited.
     """
 
     key: str
@@ -44,9 +45,9 @@ def passages_of(sections: Iterable[Section]) -> tuple[Passage, ...]:
 def _passages(section: Section) -> Iterable[Passage]:
     key, adapter = section.content_hash, section.adapter
     for question in section.questions:
-        yield Passage(key, "answer", adapter, question.wordings, question.answer)
+        yield Passage(key, "answer", adapter, question.searched, question.answer)
     for preference in section.preferences:
-        yield Passage(key, "preference", adapter, (preference.prompt,), preference.chosen)
+        yield Passage(key, "preference", adapter, (preference.searched,), preference.chosen)
     if section.kind is SectionKind.PROSE:
         for piece in _pieces(section.text):
             yield Passage(key, "prose", adapter, (), piece)

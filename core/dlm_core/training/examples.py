@@ -1,22 +1,26 @@
 """Rows: what each section of a document gives to learn, as token ids with a mask that says which carry loss.
 
-An instruction is rendered by the base's chat template and carries loss on its answer and end token; prose
-is plain text and carries loss everywhere; a preference becomes two answers to one prompt.
+An instruction is rendered by the base's chat template, after the turns it follows on, and carries loss on
+its answer and end token; prose is plain text and carries loss everywhere; a preference becomes two answers to
+one prompt.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Literal, Protocol
 
-from dlm_core.document.model import Document, Section, SectionKind
+from dlm_core.document.model import Document, Section, SectionKind, Turn
 from dlm_core.safetext import visible_line
 
 
 class Encoder(Protocol):
     """What rows need of a base: its chat template and its tokenizer."""
 
-    def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
-        """Ids of the whole turn pair, and True where the answer and its end token stand."""
+    def encode_row(
+        self, question: str, answer: str, system: str | None, before: Sequence[Turn] = ()
+    ) -> tuple[list[int], list[bool]]:
+        """Ids of the whole conversation, and True where the answer to `question` and its end token stand."""
         ...
 
     def encode_text(self, text: str) -> list[int]:
@@ -125,11 +129,11 @@ def scopes(document: Document) -> dict[str, tuple[Literal["document", "any"], st
     return found
 
 
-def _frame(encoder: Encoder, system: str | None) -> tuple[int, int]:
-    """How many tokens a base's template puts before a question, and between it and the answer."""
+def _frame(encoder: Encoder, system: str | None, before: Sequence[Turn] = ()) -> tuple[int, int]:
+    """How many tokens stand before a question, template and earlier turns, and between it and the answer."""
     prompts: list[list[int]] = []
     for question in ("a", "9"):
-        ids, loss = encoder.encode_row(question, "x", system)
+        ids, loss = encoder.encode_row(question, "x", system, before)
         prompts.append(ids[: loss.index(True)] if True in loss else ids)
     one, other = prompts
     lead = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
@@ -171,7 +175,7 @@ class _RowMaker:
         wanted = document.frontmatter.training.sequence_len
         self._limit = min(wanted, context_length)
         self._limited_by = "`training.sequence_len`" if wanted <= context_length else "what the base reads"
-        self._lead, self._tail = _frame(encoder, self._system)
+        self._frame = lru_cache(maxsize=1)(partial(_frame, encoder, self._system))
 
     def rows(self, section: Section, adapter: str) -> Iterator[Row]:
         """The rows of a prose or instruction section."""
@@ -180,13 +184,14 @@ class _RowMaker:
             return
         for asked in section.questions:
             for wording in asked.wordings:
-                yield self._answer(section, adapter, wording, asked.answer)
+                yield self._answer(section, adapter, wording, asked.answer, asked.before)
 
     def pairs(self, section: Section, adapter: str) -> Iterator[PreferenceRow]:
         """The pairs of a preference section."""
         for asked in section.preferences:
             chosen, rejected = (
-                self._answer(section, adapter, asked.prompt, text) for text in (asked.chosen, asked.rejected)
+                self._answer(section, adapter, asked.prompt, text, asked.before)
+                for text in (asked.chosen, asked.rejected)
             )
             yield PreferenceRow(chosen, rejected)
 
@@ -210,10 +215,13 @@ class _RowMaker:
                 lost=lost,
             )
 
-    def _answer(self, section: Section, adapter: str, question: str, answer: str) -> Row:
-        ids, loss = self._encoder.encode_row(question, answer, self._system)
+    def _answer(
+        self, section: Section, adapter: str, question: str, answer: str, before: tuple[Turn, ...]
+    ) -> Row:
+        ids, loss = self._encoder.encode_row(question, answer, self._system, before)
         answer_at = loss.index(True) if True in loss else len(ids)
-        span = (min(self._lead, answer_at), max(self._lead, answer_at - self._tail))
+        lead, tail = self._frame(before)
+        span = (min(lead, answer_at), max(lead, answer_at - tail))
         row = Row(
             tuple(ids), tuple(loss), adapter, section.content_hash, label_of(section), section.kind, span
         )

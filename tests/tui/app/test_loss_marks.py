@@ -116,6 +116,27 @@ async def test_an_answer_with_several_wordings_is_marked_once_and_one_of_probes_
         assert area.place_of(line).learned
 
 
+async def test_earlier_turns_are_read_and_the_answer_after_them_is_learned(open_workbench: Open) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        area = stage.bench.editor.area
+        asked = "### Q !before\nWhose?\n### A !before\nMine.\n### Q\nWho?\n### A\nAda.\n"
+        area.put(f"\n\n::instruction#tone::\n{asked}", area.document.end, area.document.end)
+        lines = area.text.split("\n")
+        places = {text: area.place_of(lines.index(text)) for text in ("Whose?", "Mine.", "Who?", "Ada.")}
+        assert [text for text, place in places.items() if place.learned] == ["Ada."]
+        assert (places["Mine."].part, places["Ada."].wordings) == ("A !before", 1)
+        section = parse_text(area.text).document.sections[-1]  # type: ignore[union-attr]
+        row = MaskedRow(
+            section=section.content_hash,
+            adapter="tone",
+            pieces=("Mine.", "Who?", "Ada", "."),
+            loss=(False, False, True, True),
+        )
+        laid = laid_over(area, parse_text(area.text).document, [row])  # type: ignore[arg-type]
+        assert laid.marks[lines.index("Ada.")] == ((0, 3), (3, 4))
+        assert lines.index("Mine.") not in laid.marks
+
+
 async def test_an_answer_with_a_single_wording_is_marked_quietly(open_workbench: Open) -> None:
     async with open_workbench(size=(160, 40)) as stage:
         editor = stage.bench.editor

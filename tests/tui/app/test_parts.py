@@ -177,6 +177,8 @@ def test_completion_knows_fences_headings_keys_and_values() -> None:
         "### Q",
         "### A",
         "### Q !probe",
+        "### Q !before",
+        "### A !before",
     ]
     front = LineState("frontmatter")
     below = ["training:", "  gate:"]

@@ -65,6 +65,7 @@ MARKED: dict[Code, str] = {
     Code.PROMPT_MISSING: f"{FLAT}::preference::\n⟦### Chosen⟧\nyes\n",
     Code.CHOSEN_MISSING: f"{FLAT}::preference::\n⟦### Prompt⟧\nask\n### Rejected\nno\n",
     Code.REJECTED_MISSING: f"{FLAT}::preference::\n⟦### Prompt⟧\nask\n### Chosen\nyes\n",
+    Code.TURN_MISPLACED: f"{FLAT}::instruction::\n{ASK}⟦### Q !before⟧\nwhy\n### A !before\nso\n",
     Code.HEADING_REPEATED: f"{FLAT}::preference::\n### Prompt\nask\n### Chosen\nyes\n⟦### Chosen⟧\nor\n",
     Code.BODY_EMPTY: f"{FLAT}::instruction::\n### Q\nwhy\n⟦### A⟧\n\n",
     Code.QUESTION_REPEATED: f"{FLAT}::instruction::\n{ASK}::instruction::\n⟦### Q\nwhy\n### A\nno⟧\n",

@@ -20,6 +20,26 @@ FACTS = {
     "Who repairs the broken fence?": "Otto repairs it.",
     "When is the compost turned over?": "On every second Friday.",
 }
+TALK = """\
+::instruction#facts::
+### Q !before
+I lost the key.
+### A !before
+Which one?
+### Q
+The garage one.
+### A
+Ask the porter.
+
+### Q !before
+I need the van.
+### A !before
+Which one?
+### Q
+The garage one.
+### A
+It is in repair.
+"""
 BODY = "".join(f"::instruction#facts::\n### Q\n{q}\n### A\n{a}\n\n" for q, a in FACTS.items())
 MANNER = "::prose#manner::\nShort words, plain words.\n"
 ON = {"grounding": {"enabled": True}, "adapters": {"facts": {}, "manner": {}}}
@@ -118,6 +138,19 @@ def test_a_follow_up_keeps_the_routing_of_the_turn_before_and_is_answered_freely
     reply = ask(grounded, first, "Two metres at most.", "and why is that?")
     assert not reply.grounded and reply.routing.weights == ask(grounded, first).routing.weights
     assert reply.citation is not None and reply.citation.kind != "outside"
+
+
+@pytest.mark.slow
+def test_a_taught_follow_up_is_said_after_the_turns_it_was_taught_after(grounded: Desk) -> None:
+    grounded.write(BODY + TALK + MANNER, **ON)
+    grounded.engine.reload()
+    grounded.train()
+    key = ask(grounded, "I lost the key.", "Which one?", "The garage one.")
+    van = ask(grounded, "I need the van.", "Which one?", "The garage one.")
+    assert (key.reply, van.reply) == ("Ask the porter.", "It is in repair.")
+    assert key.grounded and key.citation is not None and key.citation.kind == "answer"
+    other = ask(grounded, "I lost the key.", "Which one?", "Who repairs the broken fence?")
+    assert other.reply == "Otto repairs it."
 
 
 @pytest.mark.slow

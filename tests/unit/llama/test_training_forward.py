@@ -1,6 +1,6 @@
 """The written-out forward and backward against transformers' under a TrainingPlan and autograd."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from dlm_core.adapters.targets import is_attention
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.bases.placement import Placement
 from dlm_core.document.model import SectionKind
+from dlm_core.document.model import Turn as Earlier
 from dlm_core.llama.packing import pack
 from dlm_core.llama.shape import find, fused_weight
 from dlm_core.llama.training_forward import LeanForward
@@ -77,7 +78,9 @@ def gpt2() -> nn.Module:
 class Letters:
     """An encoder whose tokens are the letters."""
 
-    def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
+    def encode_row(
+        self, question: str, answer: str, system: str | None, before: Sequence[Earlier] = ()
+    ) -> tuple[list[int], list[bool]]:
         raise NotImplementedError
 
     def encode_text(self, text: str) -> list[int]:

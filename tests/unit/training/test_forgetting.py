@@ -1,13 +1,14 @@
 """The forgetting meter: texts read together count as they would alone, each under its own adapter."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 import torch
 
 from dlm_core.adapters.bank import Bank, TrainingPlan
+from dlm_core.document.model import Turn
 from dlm_core.training.forgetting import ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
 from tests.tiny import Desk, make_adapter, make_model, make_spec
@@ -24,7 +25,9 @@ TEXTS = (
 class Letters:
     """A token for every letter."""
 
-    def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
+    def encode_row(
+        self, question: str, answer: str, system: str | None, before: Sequence[Turn] = ()
+    ) -> tuple[list[int], list[bool]]:
         raise NotImplementedError
 
     def encode_text(self, text: str) -> list[int]:

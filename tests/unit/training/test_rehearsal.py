@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from dlm_core.document.model import Turn
 from dlm_core.training import rehearsal as rehearsals
 from dlm_core.training.rehearsal import Rehearsal
 
@@ -15,7 +16,9 @@ VOCABULARY = 5
 class Letters:
     """An encoder whose tokens are the letters."""
 
-    def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
+    def encode_row(
+        self, question: str, answer: str, system: str | None, before: Sequence[Turn] = ()
+    ) -> tuple[list[int], list[bool]]:
         raise NotImplementedError
 
     def encode_text(self, text: str) -> list[int]:

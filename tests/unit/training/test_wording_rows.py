@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dlm_core.document import load
+from dlm_core.document.model import Turn
 from dlm_core.events import RunPlanned
 from dlm_core.training.examples import build_rows
 from dlm_core.training.gate_phase import gate_key
@@ -33,8 +34,11 @@ Nobody.
 class Letters:
     """An encoder whose tokens are the characters."""
 
-    def encode_row(self, question: str, answer: str, system: str | None) -> tuple[list[int], list[bool]]:
-        asked, answered = [ord(c) for c in f"{question}|"], [ord(c) for c in answer]
+    def encode_row(
+        self, question: str, answer: str, system: str | None, before: Sequence[Turn] = ()
+    ) -> tuple[list[int], list[bool]]:
+        earlier = "".join(f"{turn.question}|{turn.answer}|" for turn in before)
+        asked, answered = [ord(c) for c in f"{earlier}{question}|"], [ord(c) for c in answer]
         return asked + answered, [False] * len(asked) + [True] * len(answered)
 
     def encode_text(self, text: str) -> list[int]:
