@@ -10,7 +10,7 @@ from dlm_core.data.notes import Notes
 from dlm_core.data.placing import Settled, settled
 from dlm_core.data.rows import Note, Place, Row, Topic
 from dlm_core.document.checks import count_pieces
-from dlm_core.document.model import SectionKind
+from dlm_core.document.model import SectionKind, Turn
 from dlm_core.document.parse import MAX_DOCUMENT_BYTES, MAX_LINES
 from dlm_core.document.report import quoted
 
@@ -19,6 +19,7 @@ _LOOSELY = 8  # words from which one that differs makes no other question
 _COMPARED = 40  # words of a question, and wordings of an answer, that are compared word by word
 _SYSTEMS = 1000
 _HEAD = 60  # bytes of a section beside its texts: fence, comment and headings are longer than this
+_TURN_HEAD = 16  # bytes of a heading of an earlier turn, with the lines around it
 
 
 @dataclass
@@ -29,6 +30,7 @@ class _Group:
     adapter: str | None
     answer: str
     rejected: str
+    before: tuple[Turn, ...] = ()
     texts: list[str] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
@@ -68,7 +70,7 @@ class Cleaner:
         self._drop_near = drop_near
         self._groups: dict[tuple[object, ...], _Group] = {}
         self._seen: set[tuple[object, ...]] = set()
-        self._answers: dict[tuple[str | None, str], tuple[str, Place]] = {}
+        self._answers: dict[tuple[object, ...], tuple[str, Place]] = {}
         self._near: dict[tuple[object, ...], Place] = {}
         self._systems: Counter[str] = Counter()
         self._rows = self._fitting = self._bytes = self._lines = 0
@@ -83,16 +85,19 @@ class Cleaner:
         question, answer, rejected = (part.text for part in texts)
         if not self._whole(row, question, answer, rejected):
             return
-        self._tell(row, texts)
+        earlier = [settled(text, row.kind) for turn in row.before for text in (turn.question, turn.answer)]
+        before = self._turns(row, earlier)
+        self._tell(row, [*texts, *earlier], before)
         adapter = self._adapter_of(row)
-        key = (row.kind, adapter, question, answer, rejected)
+        key = (row.kind, adapter, question, answer, rejected, before)
         if key in self._seen:
             self._notes.add(Note(Topic.DUPLICATE, row.place, f"this row stands above already: {_short(row)}"))
             return
         self._seen.add(key)
-        if row.kind is SectionKind.INSTRUCTION and not self._compare(row, adapter, question, answer):
+        fresh = _Group(row, adapter, answer, rejected, before)
+        if row.kind is SectionKind.INSTRUCTION and not self._compare(fresh, question):
             return
-        self._keep(row, adapter, question, answer, rejected)
+        self._keep(fresh, question)
 
     def finish(self) -> Cleaned:
         """The sections; wordings of one answer that hardly differ are noted."""
@@ -109,6 +114,7 @@ class Cleaner:
                     group.answer,
                     group.rejected,
                     group.row.place.line,
+                    group.before,
                 )
             )
         return Cleaned(tuple(entries), tuple(self._systems.most_common()), self._rows, self._fitting)
@@ -125,7 +131,17 @@ class Cleaner:
             self._notes.add(Note(Topic.EMPTY, row.place, f"this row has no {' and no '.join(missing)}"))
         return not missing
 
-    def _tell(self, row: Row, texts: list[Settled]) -> None:
+    def _turns(self, row: Row, texts: list[Settled]) -> tuple[Turn, ...]:
+        """The earlier turns from their texts; one without a question or an answer is none, and is noted."""
+        pairs = zip(texts[::2], texts[1::2], strict=True)
+        whole = tuple(Turn(asked.text, said.text) for asked, said in pairs if asked.text and said.text)
+        if lost := len(row.before) - len(whole):
+            said = "an earlier turn" if lost == 1 else f"{lost} earlier turns"
+            message = f"{said} without question or without answer left out"
+            self._notes.add(Note(Topic.TURNS, row.place, message))
+        return whole
+
+    def _tell(self, row: Row, texts: list[Settled], before: tuple[Turn, ...]) -> None:
         """Say what a row loses, or how it changes, by standing in a document."""
         indented, closed = sum(t.indented for t in texts), any(t.closed for t in texts)
         if indented or closed:
@@ -133,46 +149,53 @@ class Cleaner:
             changes = [f"{lines} that would be a fence or heading indented by a space"] if indented else []
             changes += ["a code block left open is closed"] if closed else []
             self._notes.add(Note(Topic.SETTLED, row.place, "; ".join(changes)))
-        if row.before:
-            turns = len(row.before)
-            said = "the turn before the last is" if turns == 1 else f"{turns} turns before the last are"
-            self._notes.add(Note(Topic.TURNS, row.place, f"{said} left out"))
         if row.system and (len(self._systems) < _SYSTEMS or row.system in self._systems):
             self._systems[row.system] += 1
-        longest = max(len(texts[0].text) + len(t.text) for t in texts[1:])
-        if row.kind is not SectionKind.PROSE and longest > self._longest:
-            count = count_pieces(texts[0].text) + max(count_pieces(t.text) for t in texts[1:])
-            if count > self._longest:
-                message = f"{count:,} words and signs are more than the {self._longest:,} tokens of a row"
-                self._notes.add(Note(Topic.TOO_LONG, row.place, message))
+        if row.kind is SectionKind.PROSE:
+            return
+        earlier = [text for turn in before for text in (turn.question, turn.answer)]
+        question, *answers = (part.text for part in texts[:3])
+        if sum(map(len, (question, *answers, *earlier))) <= self._longest:  # quick: pieces are fewer
+            return
+        own = count_pieces(question) + max(map(count_pieces, answers))
+        count = own + sum(map(count_pieces, earlier))
+        if count > self._longest:
+            message = f"{count:,} words and signs are more than the {self._longest:,} tokens of a row"
+            message += "" if own > self._longest else ": its oldest turns are not read"
+            self._notes.add(Note(Topic.TOO_LONG, row.place, message))
 
-    def _compare(self, row: Row, adapter: str | None, question: str, answer: str) -> bool:
+    def _compare(self, fresh: _Group, question: str) -> bool:
         """Whether a row is to be kept beside those that were; what is nearly one of them is noted."""
+        row, adapter, answer, before = fresh.row, fresh.adapter, fresh.answer, fresh.before
         words = _folded(question)
         if not words:
             return True
-        near = (adapter, words, _folded(answer))
+        near = (adapter, words, _folded(answer), before)
         other = self._near.setdefault(near, row.place)
         if other is not row.place:
             said = "left out" if self._drop_near else "kept"
             message = f"nearly the row at {other}, and {said}: {_short(row)}"
             self._notes.add(Note(Topic.NEAR, row.place, message))
             return not self._drop_near
-        known, place = self._answers.setdefault((adapter, words), (answer, row.place))
+        known, place = self._answers.setdefault((adapter, words, before), (answer, row.place))
         if known != answer:
             message = f"this question has another answer at {place}: {_short(row)}"
             self._notes.add(Note(Topic.CONFLICT, row.place, message))
         return True
 
-    def _keep(self, row: Row, adapter: str | None, question: str, answer: str, rejected: str) -> None:
-        key: tuple[object, ...] = (row.kind, row.place.source, adapter, answer)
+    def _keep(self, fresh: _Group, question: str) -> None:
+        row = fresh.row
+        key: tuple[object, ...] = (row.kind, row.place.source, fresh.adapter, fresh.answer, fresh.before)
         if row.kind is not SectionKind.INSTRUCTION:
-            key = (*key, question, rejected)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = _Group(row, adapter, answer, rejected)
-            self._bytes += _HEAD + len(answer.encode()) + len(rejected.encode())
-            self._lines += 6 + answer.count("\n") + rejected.count("\n")
+            key = (*key, question, fresh.rejected)
+        group = self._groups.setdefault(key, fresh)
+        if group is fresh:
+            turns = [text for turn in fresh.before for text in (turn.question, turn.answer)]
+            for text in (fresh.answer, fresh.rejected, *turns):
+                self._bytes += len(text.encode())
+                self._lines += text.count("\n")
+            self._bytes += _HEAD + _TURN_HEAD * len(turns)
+            self._lines += 6 + 3 * len(turns)
         else:
             message = f"has the answer of {group.places[0]}, and becomes a wording of it"
             self._notes.add(Note(Topic.WORDING, row.place, message))

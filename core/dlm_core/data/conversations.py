@@ -28,11 +28,14 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation cut into turns. `pending` is a last question without an answer, empty without one."""
+    """A conversation cut into turns. `pending` is a last question without an answer, empty without one;
+    `unasked`: it began with a reply to nothing, which is no turn.
+    """
 
     turns: tuple[Turn, ...]
     system: str = ""
     pending: str = ""
+    unasked: bool = False
 
 
 def read_conversation(messages: Sequence[Any]) -> Conversation:
@@ -45,6 +48,7 @@ def read_conversation(messages: Sequence[Any]) -> Conversation:
     turns: list[Turn] = []
     asked: list[str] = []
     answered: list[str] = []
+    unasked = False
     for message in messages:
         role, text = _message(message)
         if role == "system":
@@ -56,12 +60,12 @@ def read_conversation(messages: Sequence[Any]) -> Conversation:
             asked.append(text)
         elif asked:
             answered.append(text)
-        elif not turns:
-            continue  # a greeting that nobody asked for
+        else:
+            unasked = True
     if answered:
         turns.append(Turn("\n\n".join(asked), "\n\n".join(answered)))
         asked = []
-    return Conversation(tuple(turns), "\n\n".join(filter(None, system)), "\n\n".join(asked))
+    return Conversation(tuple(turns), "\n\n".join(filter(None, system)), "\n\n".join(asked), unasked)
 
 
 def text_of(value: Any) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dlm_core.document.model import Section, SectionKind
+from dlm_core.document.fences import TURN_HEADINGS
+from dlm_core.document.model import Section, SectionKind, Turn
 
 _MARK = re.compile(
     r'<!-- dlm-auto-import from (?P<source>"(?:[^"\\]|\\.)*")(?: rows? (?P<rows>[0-9][0-9, -]*))?'
@@ -27,6 +28,7 @@ class Entry:
     """One section to be: `texts` are its wordings, or the prompt; `answer` is the chosen reply or the prose.
 
     All texts are settled. `rows` are the rows it came from, in `source`; `line` is where the first stands.
+    `before` are the turns of the conversation that it goes on from.
     """
 
     kind: SectionKind
@@ -37,18 +39,20 @@ class Entry:
     answer: str
     rejected: str = ""
     line: int | None = None
+    before: tuple[Turn, ...] = ()
 
     @property
     def body(self) -> str:
         """The section without fence and comment."""
-        match self.kind:
-            case SectionKind.PROSE:
-                return self.answer
-            case SectionKind.PREFERENCE:
-                parts = (("Prompt", self.texts[0]), ("Chosen", self.answer), ("Rejected", self.rejected))
-                return "\n\n".join(f"### {word}\n{text}" for word, text in parts)
-        asked = "\n\n".join(f"### Q\n{text}" for text in self.texts)
-        return f"{asked}\n\n### A\n{self.answer}"
+        if self.kind is SectionKind.PROSE:
+            return self.answer
+        asks, answers = TURN_HEADINGS
+        parts = [part for turn in self.before for part in ((asks, turn.question), (answers, turn.answer))]
+        if self.kind is SectionKind.PREFERENCE:
+            parts += [("Prompt", self.texts[0]), ("Chosen", self.answer), ("Rejected", self.rejected)]
+        else:
+            parts += [*(("Q", text) for text in self.texts), ("A", self.answer)]
+        return "\n\n".join(f"### {word}\n{text}" for word, text in parts)
 
     @property
     def mark(self) -> str:

@@ -1,12 +1,12 @@
 """A document's sections as JSON lines: chat rows, preference pairs, texts. `dlm import` reads them back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
-from dlm_core.document.model import Document, Section, SectionKind
+from dlm_core.document.model import Document, Section, SectionKind, Turn
 
 Form = Literal["chat", "dpo", "text"]
 FORMS: tuple[Form, ...] = ("chat", "dpo", "text")
@@ -29,8 +29,9 @@ class LeftOut:
 def rows_of(document: Document, form: Form, adapter: str | None = None) -> Iterator[bytes]:
     """The lines, each with its line end; with `adapter` those that it learns alone.
 
-    Chat: one row for each wording, {"messages": [system, user, assistant]}, as OpenAI's fine-tuning takes
-    them. DPO: {"prompt", "chosen", "rejected"} as lists of messages, as TRL takes them. Text: {"text"}.
+    Chat: one row for each wording, {"messages": [system, user, assistant]} with the turns before it, as
+    OpenAI's fine-tuning takes them. DPO: {"prompt", "chosen", "rejected"} as lists of messages, as TRL takes
+    them. Text: {"text"}.
     Rows say their `adapter` where the document declares several and none was asked for.
     """
     tells = adapter is None and len(document.adapter_names) > 1
@@ -77,15 +78,21 @@ def _rows(section: Section, opening: list[dict[str, str]]) -> Iterator[dict[str,
     if section.kind is SectionKind.PROSE:
         yield {"text": section.text}
     for asked in section.questions:
+        before = _turns(asked.before)
         for wording in asked.wordings:
             turn = [_message("user", wording), _message("assistant", asked.answer)]
-            yield {"messages": [*opening, *turn]}
+            yield {"messages": [*opening, *before, *turn]}
     for pair in section.preferences:
         yield {
-            "prompt": [*opening, _message("user", pair.prompt)],
+            "prompt": [*opening, *_turns(pair.before), _message("user", pair.prompt)],
             "chosen": [_message("assistant", pair.chosen)],
             "rejected": [_message("assistant", pair.rejected)],
         }
+
+
+def _turns(before: Sequence[Turn]) -> list[dict[str, str]]:
+    turns = ((_message("user", turn.question), _message("assistant", turn.answer)) for turn in before)
+    return [message for turn in turns for message in turn]
 
 
 def _message(role: str, text: str) -> dict[str, str]:

@@ -163,10 +163,9 @@ def _fresh(
             else:
                 yield entry
             continue
+        said = (entry.answer, entry.rejected, entry.before)
         fresh = tuple(
-            text
-            for text in entry.texts
-            if not taught[entry.kind, adapter, text, entry.answer, entry.rejected] - {entry.source}
+            text for text in entry.texts if not taught[entry.kind, adapter, text, *said] - {entry.source}
         )
         if len(fresh) < len(entry.texts):
             notes.add(_already(entry, len(entry.texts) - len(fresh)))
@@ -185,9 +184,9 @@ def _taught(section: Section, first: str) -> Iterable[Hashable]:
         yield section.kind, section.adapter, section.text
     for asked in section.questions:
         for wording in asked.wordings:
-            yield section.kind, adapter, wording, asked.answer, ""
+            yield section.kind, adapter, wording, asked.answer, "", asked.before
     for pair in section.preferences:
-        yield section.kind, adapter, pair.prompt, pair.chosen, pair.rejected
+        yield section.kind, adapter, pair.prompt, pair.chosen, pair.rejected, pair.before
 
 
 def _matched(

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dlm_core.document.model import SectionKind
+from dlm_core.document.model import SectionKind, Turn
+
+__all__ = ["Item", "Note", "Place", "Row", "Topic", "Turn"]
 
 
 @dataclass(frozen=True)
@@ -18,14 +20,6 @@ class Place:
         if self.line is not None:
             return f"{self.source}:{self.line}"
         return f"{self.source}, row {self.row}" if self.row else self.source
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One question and its answer, earlier in a conversation."""
-
-    question: str
-    answer: str
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,11 @@ def _rows(value: Mapping[str, Any], place: Place, columns: Columns) -> Iterator[
         return
     messages = next((value[key] for key in _LISTS if isinstance(value.get(key), list)), None)
     if messages is not None and not named:
-        talk = read_conversation(messages)
-        yield _last_turn(talk, place, adapter, system=_system(value))
+        yield from _last_turn(read_conversation(messages), place, adapter, system=_system(value))
         return
     if not named and isinstance(value.get("prompt"), list) and isinstance(value.get("completion"), list):
         talk = read_conversation([*value["prompt"], *value["completion"]])
-        yield _last_turn(talk, place, adapter, system=_system(value))
+        yield from _last_turn(talk, place, adapter, system=_system(value))
         return
     if not named and "instruction" in value and "output" in value:
         yield _alpaca(value, place, adapter)
@@ -93,11 +92,15 @@ def _system(value: Mapping[str, Any]) -> str:
     return given if isinstance(given, str) else ""
 
 
-def _last_turn(talk: Conversation, place: Place, adapter: str | None, system: str = "") -> Row:
+def _last_turn(talk: Conversation, place: Place, adapter: str | None, system: str = "") -> Iterator[Item]:
     if not talk.turns:
         raise Unfit("nothing in it is asked and answered")
+    if talk.unasked:
+        yield Note(Topic.TURNS, place, "its first reply answers nothing, and is left out")
+    if talk.pending:
+        yield Note(Topic.TURNS, place, "its last question has no answer, and is left out")
     *before, last = talk.turns
-    return Row(
+    yield Row(
         SectionKind.INSTRUCTION,
         place,
         last.question,

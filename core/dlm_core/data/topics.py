@@ -76,7 +76,7 @@ def find_topics(entries: Sequence[Entry], seed: int = 0) -> tuple[list[str], tup
 
 def _words(entry: Entry) -> list[str]:
     """The words of a section; those of its questions count double."""
-    asked = " ".join(entry.texts).casefold()
+    asked = " ".join((*(turn.question for turn in entry.before), *entry.texts)).casefold()
     return [*_WORD.findall(asked), *_WORD.findall(asked), *_WORD.findall(entry.answer.casefold())]
 
 

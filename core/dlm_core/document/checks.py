@@ -107,16 +107,20 @@ def _check_lengths(
         if section.kind is SectionKind.PROSE and is_one_word(section.text):
             message = "this text is one word; where that is one token of the base, it is left out of training"
             report.add(Code.SECTION_TOO_SHORT, section.fence or section.span, message, "write a sentence")
-        for span, question, answer in _asked(section):
-            if len(system_prompt or "") + len(question) + len(answer) <= limit:  # quick: pieces are fewer
+        for span, before, question, answer in _asked(section):
+            texts = (system_prompt or "", question, answer, *(t for turn in before for t in _texts(turn)))
+            if sum(map(len, texts)) <= limit:  # quick: pieces are fewer
                 continue
-            before = count_pieces(system_prompt or "") + count_pieces(question)
-            count = before + count_pieces(answer)
+            system, asked, answered, *turns = map(count_pieces, texts)
+            own, count = system + asked + answered, system + asked + answered + sum(turns)
             if count <= limit:
                 continue
-            what = (
-                "the answer is left out" if before >= limit else "the answer is cut, and its end not learned"
-            )
+            if own <= limit:
+                what = "the oldest turns are not read"
+            elif system + asked >= limit:
+                what = "the answer is left out"
+            else:
+                what = "the answer is cut, and its end not learned"
             message = (
                 f"{count:,} words and signs are more than `training.sequence_len` {limit:,} tokens: {what}"
             )
@@ -124,18 +128,16 @@ def _check_lengths(
             report.add(Code.SECTION_TOO_LONG, span, message, hint)
 
 
-def _asked(section: Section) -> Iterator[tuple[Span, str, str]]:
+def _asked(section: Section) -> Iterator[tuple[Span, tuple[Turn, ...], str, str]]:
     for asked in section.questions:
-        question = max(asked.wordings, key=count_pieces)
-        yield asked.span, _conversation(question, asked.before), asked.answer
+        yield asked.span, asked.before, max(asked.wordings, key=count_pieces), asked.answer
     for preferred in section.preferences:
         answer = max(preferred.chosen, preferred.rejected, key=count_pieces)
-        yield preferred.span, _conversation(preferred.prompt, preferred.before), answer
+        yield preferred.span, preferred.before, preferred.prompt, answer
 
 
-def _conversation(question: str, before: Sequence[Turn]) -> str:
-    """A question with everything that is read before it."""
-    return "\n".join([*(text for turn in before for text in (turn.question, turn.answer)), question])
+def _texts(turn: Turn) -> tuple[str, str]:
+    return turn.question, turn.answer
 
 
 def count_pieces(text: str) -> int:

@@ -146,8 +146,8 @@ def build_rows(document: Document, encoder: Encoder, context_length: int) -> Row
     """The rows of a document under one base.
 
     Long prose is split into pieces of `training.sequence_len` tokens, or of the base's `context_length` where
-    that is less; long answers are cut there. A row without any token to learn is left out, and a pair with
-    such a row. Each row says what it lost.
+    that is less; long conversations lose their oldest turns, and long answers are cut there. A row without
+    any token to learn is left out, and a pair with such a row. Each row says what it lost.
     """
     maker = _RowMaker(document, encoder, context_length)
     sft: list[Row] = []
@@ -219,13 +219,24 @@ class _RowMaker:
         self, section: Section, adapter: str, question: str, answer: str, before: tuple[Turn, ...]
     ) -> Row:
         ids, loss = self._encoder.encode_row(question, answer, self._system, before)
+        whole, turns = len(ids), before
+        while len(ids) > self._limit and turns:  # the oldest go, as they do in a chat
+            turns = turns[1:]
+            ids, loss = self._encoder.encode_row(question, answer, self._system, turns)
         answer_at = loss.index(True) if True in loss else len(ids)
-        lead, tail = self._frame(before)
+        lead, tail = self._frame(turns)
         span = (min(lead, answer_at), max(lead, answer_at - tail))
         row = Row(
             tuple(ids), tuple(loss), adapter, section.content_hash, label_of(section), section.kind, span
         )
-        return row if len(ids) <= self._limit else self._cut(row, section, question)
+        if len(ids) > self._limit:
+            return self._cut(row, section, question)
+        if turns != before:
+            dropped = len(before) - len(turns)
+            first = "first turn is" if dropped == 1 else f"first {dropped} turns are"
+            why = f"is {whole} tokens long, more than {self._limited_by} {self._limit}: its {first} not read"
+            return replace(row, lost=Lost("cut", self._said(section, question, why), self._longer(whole)))
+        return row
 
     def _cut(self, row: Row, section: Section, question: str) -> Row:
         limit, (begin, end) = self._limit, row.question
@@ -235,15 +246,19 @@ class _RowMaker:
             loss=row.loss[:limit],
             question=(min(begin, limit), min(end, limit)),
         )
-        hint = f"raise `training.sequence_len`, now {limit}, to {len(row.ids)} or more, or write it shorter"
-        if self._limited_by != "`training.sequence_len`":
-            hint = f"write it shorter: the base reads {limit} tokens"
+        hint = self._longer(len(row.ids))
         if cut.loss_tokens:
             gone = row.loss_tokens - cut.loss_tokens
             why = f"is cut at {limit} tokens ({self._limited_by}): the answer's last {gone} are not learned"
             return replace(cut, lost=Lost("cut", self._said(section, question, why), hint))
         why = f"is left out: without its answer it fills the {limit} tokens of {self._limited_by}"
         return replace(cut, lost=Lost("left_out", self._said(section, question, why), hint))
+
+    def _longer(self, tokens: int) -> str:
+        """The way out for a row of so many tokens."""
+        if self._limited_by != "`training.sequence_len`":
+            return f"write it shorter: the base reads {self._limit} tokens"
+        return f"raise `training.sequence_len`, now {self._limit}, to {tokens} or more, or write it shorter"
 
     def _said(self, section: Section, text: str, why: str) -> str:
         where = section.source or self._document.path

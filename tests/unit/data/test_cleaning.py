@@ -8,7 +8,7 @@ from dlm_core.data import cleaning
 from dlm_core.data.columns import Columns
 from dlm_core.data.gather import Reading
 from dlm_core.data.importing import Wanted
-from dlm_core.data.rows import Topic
+from dlm_core.data.rows import Topic, Turn
 from dlm_core.document import parse_text
 from dlm_core.errors import DataError, UsageError
 from tests.unit.data.conftest import Prepare
@@ -76,11 +76,54 @@ def test_the_system_message_of_most_rows_is_the_document_s_and_others_are_named(
     assert "Be long." in note.message
 
 
-def test_earlier_turns_are_left_out_and_named(imported: Prepare) -> None:
-    said = [("user", "q"), ("assistant", "a"), ("user", "q2"), ("assistant", "a2")]
-    done = imported("a.jsonl", json.dumps({"messages": [{"role": r, "content": c} for r, c in said]}))
+def chat(*said: tuple[str, str]) -> str:
+    return json.dumps({"messages": [{"role": role, "content": text} for role, text in said]})
+
+
+def test_earlier_turns_stand_before_the_last_in_its_section(imported: Prepare) -> None:
+    said = (("user", "q"), ("assistant", "### A\na"), ("user", "q2"), ("assistant", "a2"))
+    done = imported("a.jsonl", chat(*said))
     assert done.changes.added[0].texts == ("q2",)
-    assert done.notes.count(Topic.TURNS) == 1
+    document = parse_text(done.text).document
+    assert document is not None
+    (asked,) = document.sections[0].questions
+    assert asked.before == (Turn("q", " ### A\na"),)
+    assert done.notes.count(Topic.SETTLED) == 1 and not done.notes.count(Topic.TURNS)
+
+
+def test_a_turn_that_is_none_is_left_out_and_named(imported: Prepare) -> None:
+    empty = (("user", "q"), ("assistant", " "), ("user", "q2"), ("assistant", "a2"))
+    greeted = (("assistant", "Hello!"), ("user", "q3"), ("assistant", "a3"), ("user", "and then?"))
+    done = imported("a.jsonl", f"{chat(*empty)}\n{chat(*greeted)}")
+    assert [(e.texts, e.before) for e in done.changes.added] == [(("q2",), ()), (("q3",), ())]
+    said = [note.message for note in done.notes.of(Topic.TURNS)]
+    assert len(said) == 3 and "without answer" in said[0]
+    assert "answers nothing" in said[1] and "has no answer" in said[2]
+
+
+def test_only_what_follows_on_the_same_turns_is_a_wording_a_repetition_or_a_contradiction(
+    imported: Prepare,
+) -> None:
+    def talk(first: str, last: str, answer: str) -> str:
+        return chat(("user", first), ("assistant", "Which?"), ("user", last), ("assistant", answer))
+
+    rows = [talk("key", "mine", "x"), talk("key", "my own", "x"), talk("key", "mine", "x")]
+    rows += [talk("way", "mine", "x"), talk("way", "mine", "y"), talk("van", "mine", "z")]
+    done = imported("a.jsonl", "\n".join(rows))
+    assert [(e.before[0].question, e.texts, e.answer) for e in done.changes.added] == [
+        ("key", ("mine", "my own"), "x"),
+        ("way", ("mine",), "x"),
+        ("way", ("mine",), "y"),
+        ("van", ("mine",), "z"),
+    ]
+    counts = [done.notes.count(t) for t in (Topic.WORDING, Topic.DUPLICATE, Topic.CONFLICT)]
+    assert counts == [1, 1, 1]
+
+
+def test_a_conversation_too_long_only_with_its_turns_says_what_is_not_read(imported: Prepare) -> None:
+    said = (("user", "q " * 3000), ("assistant", "a"), ("user", "q2"), ("assistant", "a2"))
+    (note,) = imported("a.jsonl", chat(*said)).notes.of(Topic.TOO_LONG)
+    assert "oldest turns are not read" in note.message
 
 
 def test_more_than_a_document_holds_is_counted_to_the_end_and_refused(

@@ -25,9 +25,9 @@ def taught(document: Document, form: Form) -> Counter[object]:
     for section in document.sections:
         adapter = section.adapter or document.adapter_names[0]
         if form == "chat":
-            found.update((adapter, w, q.answer) for q in section.questions for w in q.wordings)
+            found.update((adapter, w, q.answer, q.before) for q in section.questions for w in q.wordings)
         elif form == "dpo":
-            found.update((adapter, p.prompt, p.chosen, p.rejected) for p in section.preferences)
+            found.update((adapter, p.prompt, p.chosen, p.rejected, p.before) for p in section.preferences)
         elif section.kind is SectionKind.PROSE:
             found[adapter, section.text] += 1
     return found
@@ -48,23 +48,37 @@ pieces = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
 )
 texts = st.lists(pieces, min_size=1, max_size=4).map("\n".join).filter(lambda t: t.strip() != "")
-questions = st.tuples(st.sampled_from(["a", "b"]), st.lists(texts, min_size=1, max_size=3), texts)
+turns = st.lists(st.tuples(texts, texts), max_size=2)
+questions = st.tuples(st.sampled_from(["a", "b"]), turns, st.lists(texts, min_size=1, max_size=3), texts)
+pairs = st.tuples(st.sampled_from(["a", "b"]), turns, texts, texts, texts)
 prompts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+def before_parts(turns: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [part for asked, said in turns for part in (("Q !before", asked), ("A !before", said))]
+
+
+def section_of(kind: SectionKind, adapter: str, parts: list[tuple[str, str]]) -> str:
+    """A section with these parts as text; empty where one of them has none."""
+    settled_ones = [(word, settled(text, kind).text) for word, text in parts]
+    if not all(text for _, text in settled_ones):
+        return ""
+    return f"::{kind.value}#{adapter}::\n" + "".join(f"### {word}\n{text}\n" for word, text in settled_ones)
 
 
 @given(st.lists(questions, min_size=1, max_size=4), prompts)
 @settings(max_examples=40)
 def test_chat_rows_say_all_that_questions_teach(
-    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, list[str], str]], prompt: str | None
+    tmp_path_factory: pytest.TempPathFactory,
+    asked: list[tuple[str, list[tuple[str, str]], list[str], str]],
+    prompt: str | None,
 ) -> None:
     body = []
-    for adapter, wordings, answer in asked:
-        kind = SectionKind.INSTRUCTION
-        settled_ones = [settled(text, kind).text for text in (*wordings, answer)]
-        if not all(settled_ones):
-            return
-        *qs, a = settled_ones
-        body.append(f"::instruction#{adapter}::\n" + "".join(f"### Q\n{q}\n" for q in qs) + f"### A\n{a}\n")
+    for adapter, before, wordings, answer in asked:
+        parts = [*before_parts(before), *(("Q", text) for text in wordings), ("A", answer)]
+        body.append(section_of(SectionKind.INSTRUCTION, adapter, parts))
+    if not all(body):
+        return
     system = f"system_prompt: {msgspec.json.encode(prompt).decode()}\n" if prompt else ""
     document = parse_text(HEAD + system + ADAPTERS + "---\n" + "\n".join(body)).document
     if document is None:  # a character that YAML refuses, in the system prompt
@@ -73,6 +87,23 @@ def test_chat_rows_say_all_that_questions_teach(
     assert set(taught(back, "chat")) == set(taught(document, "chat"))
     asks_one = document.frontmatter.system_prompt
     assert (back.frontmatter.system_prompt or "").strip() == (asks_one or "").strip()
+
+
+@given(st.lists(pairs, min_size=1, max_size=4))
+@settings(max_examples=40)
+def test_pairs_say_all_that_preferences_teach(
+    tmp_path_factory: pytest.TempPathFactory,
+    preferred: list[tuple[str, list[tuple[str, str]], str, str, str]],
+) -> None:
+    body = []
+    for adapter, before, prompt, chosen, rejected in preferred:
+        parts = [*before_parts(before), ("Prompt", prompt), ("Chosen", chosen), ("Rejected", rejected)]
+        body.append(section_of(SectionKind.PREFERENCE, adapter, parts))
+    document = parse_text(HEAD + ADAPTERS + "---\n" + "\n".join(body)).document
+    if document is None or not all(body):
+        return
+    back = there_and_back(document, "dpo", tmp_path_factory.mktemp("rows"))
+    assert set(taught(back, "dpo")) == set(taught(document, "dpo"))
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)

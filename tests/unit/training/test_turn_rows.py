@@ -54,6 +54,18 @@ def test_a_row_is_the_whole_conversation_and_its_last_answer_is_learned() -> Non
     assert texts([pair.chosen, pair.rejected]) == ["Hi.|Hello.|Bye.|See you.", "Hi.|Hello.|Bye.|No."]
 
 
+def test_a_conversation_too_long_loses_its_oldest_turns_and_says_so() -> None:
+    talk = TALK.partition("::preference")[0]
+    talk = talk.replace("### Q !before", "### Q !before\nHi.\n### A !before\nHello.\n### Q !before", 1)
+    (row,) = build_rows(make_document(talk, sequence_len=60), Letters(), 100).sft
+    assert texts([row]) == ["I lost my key.|Which one?|The shed's.|Ask the porter."]
+    assert "".join(map(chr, row.ids[slice(*row.question)])) == "The shed's."
+    assert row.lost is not None and "its first turn is not read" in row.lost.message
+    (row,) = build_rows(make_document(talk), Letters(), 20).sft
+    assert texts([row]) == ["The shed's.|Ask the "]
+    assert row.lost is not None and "not learned" in row.lost.message
+
+
 def test_what_is_kept_for_replay_keeps_its_turns(tmp_path: Any) -> None:
     sections = make_document(TALK).sections
     save_kept(tmp_path, sections, {})
