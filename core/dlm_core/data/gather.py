@@ -1,6 +1,7 @@
 """From what the user names to items: files by their kind, folders file by file, datasets by their library."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from dlm_core.safetext import visible_line
 MAX_FILES = 20_000
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 """Of Markdown and HTML: to take a page apart takes more than a hundred times its size."""
+_FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?:(?!---).*\n){0,200}?---[ \t]*\r?\n")
 _MAY_ASK = ("?", "？", "؟", "Q:", "q:")
 
 
@@ -52,7 +54,9 @@ class Source:
 def _page(html: str) -> list[Piece]:
     """The pieces of a page; what its text asks in bold lines and lists counts as in Markdown."""
     pieces: list[Piece] = []
-    for piece in page_pieces(html):
+    front = _FRONT.match(html)  # what builds the page reads it, and nobody who looks at the page
+    end = front.end() if front else 0
+    for piece in page_pieces(html[end:], 1 + html.count("\n", 0, end)):
         within: list[Piece] = []
         if isinstance(piece, Text) and any(mark in piece.text for mark in _MAY_ASK):
             within = markdown_pieces(piece.text, piece.line)

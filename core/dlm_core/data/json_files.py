@@ -62,6 +62,8 @@ def read_json(path: Path, source: str, encoding: Encoding, columns: Columns) -> 
         limit = MAX_JSON_BYTES // (1024 * 1024)
         raise DataError(f"{shown} is larger than {limit} MiB", "write it as JSON lines, one row a line")
     text = read_text(path, encoding)
+    if not text.strip("\ufeff \t\r\n"):
+        raise DataError(f"{shown} is empty", "choose a file with rows in it")
     rows: list[Any] | None
     try:
         rows = _rows(text)

@@ -13,7 +13,7 @@ from dlm_core.data.passages import BOLD, SUMMARY, End, Heading, Piece, Text
 from dlm_core.data.web import as_markdown, page_pieces
 from dlm_core.document.lines import normalised
 
-_STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1[ \t]*:?", re.DOTALL)
+_STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)\1[ \t]*:?", re.DOTALL)
 _Q_LINE = re.compile(
     r"(?:\*\*|__)?q(?:uestion)?\s{0,3}\d{0,5}\s{0,3}[:.)](?:\*\*|__)?\s+(?=\S)", re.IGNORECASE
 )

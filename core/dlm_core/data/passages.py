@@ -134,6 +134,7 @@ def _asking(pieces: Sequence[Piece], mode: Headings) -> set[int]:
     of_level = Counter(h.level for _, h in titles)
     halves = {level for level in asks if 2 * asks[level] >= of_level[level] and asks[level] > 1}
     if not asks and _is_faq(pieces):
+        titles = [(i, h) for i, h in titles if not _FAQ.search(h.text)]
         halves = {level for level in of_level if level > 1}
     chosen = {i for i, h in titles if mode == "all" or h.asks or h.level in halves}
     if len(chosen) * _FEW < len(titles):

@@ -56,6 +56,9 @@ def _rows(value: Mapping[str, Any], place: Place, columns: Columns) -> Iterator[
     if not named and "instruction" in value and "output" in value:
         yield _alpaca(value, place, adapter)
         return
+    if not named and "instruction" in value and isinstance(value.get("instances"), list):
+        yield from _instances(value, place, adapter)
+        return
     names = list(value)
     if not named and len(names) <= 2 + ("adapter" in value) and isinstance(value.get("text"), str):
         yield Row(SectionKind.PROSE, place, answer=value["text"], adapter=adapter)
@@ -129,6 +132,14 @@ def _alpaca(value: Mapping[str, Any], place: Place, adapter: str | None) -> Row:
         before=before,
         system=_system(value),
     )
+
+
+def _instances(value: Mapping[str, Any], place: Place, adapter: str | None) -> Iterator[Row]:
+    """The rows of one instruction with several inputs and outputs, as Self-Instruct writes them."""
+    for instance in value["instances"]:
+        if not isinstance(instance, Mapping) or "output" not in instance:
+            raise Unfit("an instance of it has no output")
+        yield _alpaca({**value, "input": "", **instance}, place, adapter)
 
 
 def _preference(value: Mapping[str, Any], pair: tuple[str, str], place: Place, adapter: str | None) -> Row:

@@ -30,7 +30,7 @@ pieces = st.sampled_from([
 
 
 @given(st.lists(st.one_of(pieces, st.binary(max_size=4)), max_size=20), st.sampled_from(NAMED))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_file_is_read_or_refused_in_words(tmp_path: Path, content: list[bytes], form: str) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"".join(content))

@@ -134,3 +134,14 @@ def test_a_file_without_rows_is_refused_with_its_place(read: Read, content: str,
 def test_json_lines_under_the_name_of_json_are_read_as_such(read: Read) -> None:
     content = '{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n'
     assert asked(read("lines.json", content)) == [("a", "b"), ("c", "d")]
+
+
+def test_every_instance_of_an_instruction_is_a_row(read: Read) -> None:
+    instances = [{"input": "", "output": "Oats."}, {"input": "Haus", "output": "house"}]
+    row = {"id": "seed_1", "name": "x", "instruction": "Do.", "instances": instances}
+    assert asked(read("seed.jsonl", json.dumps(row))) == [("Do.", "Oats."), ("Do.\n\nHaus", "house")]
+
+
+def test_an_empty_file_is_said_to_be_empty(read: Read) -> None:
+    with pytest.raises(DataError, match="is empty"):
+        read("a.json", " \n")

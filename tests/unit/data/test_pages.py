@@ -138,3 +138,18 @@ def test_plain_text_is_prose_unless_it_asks(read: Read) -> None:
         ("Where?", "Here.\n\nAnd there."),
         ("Who?", "Me."),
     ]
+
+
+def test_bold_questions_may_have_a_blank_before_the_bold_ends_and_faq_is_none(read: Read) -> None:
+    page = "## FAQ\n1. **How to read it? **\nWith a tool.\n\n2. **What are the units? **\nSeconds.\n"
+    assert asked(read("a.md", page)) == [
+        ("How to read it?", "With a tool."),
+        ("What are the units?", "Seconds."),
+    ]
+
+
+def test_what_builds_a_page_is_no_part_of_it(read: Read) -> None:
+    page = "---\ntitle: FAQ\nlayout: base\n---\n<h3>What is it?</h3>\n<p>A page.</p>\n"
+    items = read("a.html", page)
+    assert asked(items) == [("What is it?", "A page.")] and not list(notes(items))
+    assert rows(items)[0].place.line == 5
