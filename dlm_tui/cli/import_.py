@@ -1,10 +1,14 @@
 """`dlm import`: rows of other people's files into a document, shown before anything is written."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.text import Text
 
 from dlm_core import oneshot
 from dlm_core.data.columns import Columns
@@ -66,6 +70,7 @@ from dlm_tui.session.import_report import as_document, difference, summary
     is_flag=True,
     help="Take out sections whose row is gone from its source, unless they were edited.",
 )
+@click.option("--restore", is_flag=True, help="Bring sections back that were taken out of the document.")
 @click.option("--base", default="smollm2-135m", show_default=True, help="The base of a new document.")
 @json_option
 def import_(
@@ -87,6 +92,7 @@ def import_(
     limit: int | None,
     drop_near: bool,
     prune: bool,
+    restore: bool,
     base: str,
     as_json: bool,
 ) -> None:
@@ -106,8 +112,9 @@ def import_(
     seen = files.read(output) if output.exists() else None
     if seen is None:
         base = oneshot.known_base(base, output.parent)
-    wanted = Wanted(reading, adapter, by, base, limit, drop_near, prune)
-    done = prepare(inputs, output, seen.text if seen is not None else None, wanted)
+    wanted = Wanted(reading, adapter, by, base, limit, drop_near, prune, restore)
+    with _telling() as tell:
+        done = prepare(inputs, output, seen.text if seen is not None else None, wanted, tell)
     if not as_json:
         for line in difference(done):
             click.echo(line)
@@ -119,6 +126,18 @@ def import_(
     if as_json:
         print_json(as_document(done, written=written))
     click.echo(_ending(done, written, dry_run), err=True)
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str, int], None]]:
+    """Shows what is being read, on a terminal."""
+    with Console(stderr=True).status("Reading …") as status:
+
+        def tell(source: str, rows: int) -> None:
+            so_far = f": {rows:,} rows so far" if rows else ""
+            status.update(Text(f"Reading {visible_line(source)}{so_far}"))
+
+        yield tell
 
 
 def _agreed(done: Import, *, ask: bool) -> bool:

@@ -22,6 +22,8 @@ _SAID = {
     Topic.EMPTY: ("row without question or answer left out", "rows without question or answer left out"),
     Topic.DUPLICATE: ("row that repeats another left out", "rows that repeat another left out"),
     Topic.ALREADY: ("row that the document has already", "rows that the document has already"),
+    Topic.TAKEN_OUT: ("row whose section was taken out of the document (--restore brings it back)",
+                      "rows whose sections were taken out of the document (--restore brings them back)"),
     Topic.WORDING: ("row became a wording of an answer", "rows became wordings of an answer"),
     Topic.NEAR: ("row nearly repeats another (--drop-near leaves it out)",
                  "rows nearly repeat another (--drop-near leaves them out)"),

@@ -1,9 +1,10 @@
 """What an import puts into a document: a section for each answer, under a comment on where it is from.
 
-    <!-- dlm-auto-import from "faq.csv" rows 3, 7-9 as 5f2a9c1b77e0 -->
+    <!-- dlm-auto-import from "faq.csv" rows 3, 7-9 of 57 as 5f2a9c1b77e0 -->
 
 The last word is a hash of the section as it was imported, so that a later import can tell what the user has
-changed since.
+changed since; `of` how many sections the document had been given from that source by then, so that it can
+tell what was taken out.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from dlm_core.document.model import Section, SectionKind, Turn
 
 _MARK = re.compile(
     r'<!-- dlm-auto-import from (?P<source>"(?:[^"\\]|\\.)*")(?: rows? (?P<rows>[0-9][0-9, -]*))?'
-    r" as (?P<mark>[0-9a-f]{12}) -->"
+    r"(?: of (?P<of>[0-9]{1,7}))? as (?P<mark>[0-9a-f]{12}) -->"
 )
 _NAMED = 40  # stretches of rows that a comment names
 
@@ -28,7 +29,8 @@ class Entry:
     """One section to be: `texts` are its wordings, or the prompt; `answer` is the chosen reply or the prose.
 
     All texts are settled. `rows` are the rows it came from, in `source`; `line` is where the first stands.
-    `before` are the turns of the conversation that it goes on from.
+    `before` are the turns of the conversation that it goes on from. `of`: how many sections the document has
+    been given from the source with this import, 0 where that is not known yet.
     """
 
     kind: SectionKind
@@ -40,6 +42,7 @@ class Entry:
     rejected: str = ""
     line: int | None = None
     before: tuple[Turn, ...] = ()
+    of: int = 0
 
     @property
     def body(self) -> str:
@@ -67,23 +70,27 @@ class Entry:
     def rendered(self) -> list[str]:
         """The rows of the section, fence and comment first."""
         tag = f"#{self.adapter}" if self.adapter else ""
-        origin = Origin(self.source, stretches(self.rows), self.mark)
+        origin = Origin(self.source, stretches(self.rows), self.mark, self.of)
         return [f"::{self.kind.value}{tag}::", str(origin), *self.body.split("\n")]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the comment of an imported section says: source, rows as stretches [first, last], and mark."""
+    """What the comment of an imported section says: source, rows as stretches [first, last], mark, and `of`:
+    how many sections the document had been given from that source, 0 where it does not say.
+    """
 
     source: str
     rows: tuple[tuple[int, int], ...]
     mark: str
+    of: int = 0
 
     def __str__(self) -> str:
         name = msgspec.json.encode(self.source).decode().replace(">", "\\u003e").replace("\x7f", "\\u007f")
         said = [str(a) if a == b else f"{a}-{b}" for a, b in self.rows[:_NAMED]]
         rows = f" row{'s' if len(said) > 1 or '-' in said[0] else ''} {', '.join(said)}" if said else ""
-        return f"<!-- dlm-auto-import from {name}{rows} as {self.mark} -->"
+        of = f" of {self.of}" if self.of else ""
+        return f"<!-- dlm-auto-import from {name}{rows}{of} as {self.mark} -->"
 
 
 def origin_of(section: Section) -> Origin | None:
@@ -97,7 +104,7 @@ def origin_of(section: Section) -> Origin | None:
         read = tuple((int(a[:12]), int((b or a)[:12])) for a, _, b in rows)
     except (ValueError, msgspec.MsgspecError):
         return None
-    return Origin(source, read, found["mark"])
+    return Origin(source, read, found["mark"], int(found["of"] or 0))
 
 
 def mark_of(adapter: str | None, body: str) -> str:

@@ -4,7 +4,7 @@ Nothing is written here: the caller shows what `prepare` gives, and writes it wh
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from dlm_core.data.gather import Reading, Source, find_sources, read_source
 from dlm_core.data.merging import Changes, Edit, merge
 from dlm_core.data.naming import Names
 from dlm_core.data.notes import Notes
+from dlm_core.data.renames import find_renames, renamed
 from dlm_core.data.rows import Note, Place, Row
 from dlm_core.data.rows import Topic as About
 from dlm_core.data.topics import Topic, find_topics
@@ -30,8 +31,14 @@ from dlm_core.document.template import new_frontmatter
 from dlm_core.errors import DataError, DocumentError, UsageError
 from dlm_core.safetext import visible_line
 
+Tell = Callable[[str, int], None]
+_TOLD_EVERY = 1000  # rows
 By = Literal["file", "folder", "auto"]
 DEFAULT_ADAPTER = "knowledge"
+
+
+def _untold(source: str, rows: int) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Wanted:
     limit: int | None = None
     drop_near: bool = False
     prune: bool = False
+    restore: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,12 @@ class Import:
         return self.text != self.before
 
 
-def prepare(inputs: Sequence[str], target: Path, before: str | None, wanted: Wanted) -> Import:
+def prepare(
+    inputs: Sequence[str], target: Path, before: str | None, wanted: Wanted, tell: Tell = _untold
+) -> Import:
     """Read the inputs, and work out the document that they make or change. `before` is its text so far.
+
+    `tell` is told now and then which source is being read, and how many rows there were so far.
 
     Raises:
         DataError: nothing could be read, or more than a document holds.
@@ -91,7 +103,7 @@ def prepare(inputs: Sequence[str], target: Path, before: str | None, wanted: Wan
     chosen = _Adapters(wanted, document, sources)
     training = document.frontmatter.training if document else TrainingConfig()
     cleaner = Cleaner(notes, chosen.of, longest=training.sequence_len, drop_near=wanted.drop_near)
-    complete = _read(sources, wanted, cleaner, notes)
+    complete = _read(sources, wanted, cleaner, notes, tell)
     cleaned = cleaner.finish()
     _refuse_overflow(cleaned)
     entries = list(cleaned.entries)
@@ -101,14 +113,22 @@ def prepare(inputs: Sequence[str], target: Path, before: str | None, wanted: Wan
         entries = [replace(entry, adapter=name) for entry, name in zip(entries, names, strict=True)]
     if document is None:
         system = _system(cleaned, None, notes)
-        changes = Changes(tuple(entries))
+        given = Counter(entry.source for entry in entries)
+        changes = Changes(tuple(replace(entry, of=given[entry.source]) for entry in entries))
         declared = _declared(entries)
         text = new_text(changes.added, declared, wanted.base, system)
         assert before is None
     else:
         _system(cleaned, document.frontmatter.system_prompt or "", notes)
-        changes = merge(document, entries, complete, notes, prune=wanted.prune)
-        text, declared, changes = _changed_text(document, str(before), changes)
+        text = str(before)
+        if known_as := find_renames(document, entries, target.resolve().parent):
+            text = renamed(text, document, known_as)
+            document = _document(text, target)
+            for old, new in known_as.items():
+                said = f"taken for {visible_line(old)} under a new name: that is gone, and this has its rows"
+                notes.add(Note(About.GUESSED, Place(new), said))
+        changes = merge(document, entries, complete, notes, prune=wanted.prune, restore=wanted.restore)
+        text, declared, changes = _changed_text(document, text, changes)
     _check(text, target, document, changes)
     counted = Counter(entry.adapter for entry in entries)
     return Import(
@@ -176,7 +196,7 @@ def _parent(source: Source) -> str:
     return source.path.resolve().parent.name if source.path is not None else source.name.rpartition("/")[2]
 
 
-def _read(sources: Sequence[Source], wanted: Wanted, cleaner: Cleaner, notes: Notes) -> list[str]:
+def _read(sources: Sequence[Source], wanted: Wanted, cleaner: Cleaner, notes: Notes, tell: Tell) -> list[str]:
     """Hand every row to the cleaner; the answer names the sources that were read to their end.
 
     A source that cannot be read (further) is noted, and the others go on.
@@ -185,6 +205,7 @@ def _read(sources: Sequence[Source], wanted: Wanted, cleaner: Cleaner, notes: No
     failure: DataError | None = None
     for source in sources:
         whole = True
+        tell(source.name, rows)
         try:
             for item in read_source(source, wanted.reading):
                 if isinstance(item, Note):
@@ -195,6 +216,8 @@ def _read(sources: Sequence[Source], wanted: Wanted, cleaner: Cleaner, notes: No
                     whole = False
                     break
                 rows += 1
+                if rows % _TOLD_EVERY == 0:
+                    tell(source.name, rows)
                 cleaner.add(item)
         except DataError as error:
             whole, failure = False, failure or error

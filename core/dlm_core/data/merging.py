@@ -1,10 +1,12 @@
 """Sections into a document that is there: new ones added, changed ones replaced, what the user edited kept.
 
 Known from an earlier import are sections whose comment names the source. One whose mark fits its text is as
-it was imported; any other was edited, and is never touched.
+it was imported; any other was edited, and is never touched. Where there are fewer of them than the document
+was given, the user took some out, and these do not come back by themselves.
 """
 
-from collections import defaultdict
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -76,26 +78,40 @@ class _Known:
 
 
 def merge(
-    document: Document, entries: Sequence[Entry], complete: Iterable[str], notes: Notes, *, prune: bool
+    document: Document,
+    entries: Sequence[Entry],
+    complete: Iterable[str],
+    notes: Notes,
+    *,
+    prune: bool,
+    restore: bool = False,
 ) -> Changes:
     """What becomes of a document when `entries` are imported into it.
 
     `complete` are the sources that were read to their end: of those it is known what is gone. With `prune`,
-    sections that are gone and were not edited are taken out.
+    sections that are gone and were not edited are taken out; with `restore`, sections that the user took out
+    come back.
     """
     own = [section for section in document.sections if section.source is None]
     known = [_Known(s, origin) for s in own if (origin := origin_of(s)) is not None]
     entries = list(_fresh(document, own, entries, notes))
     pairs, left = _matched(known, entries)
+    matched = {id(entry) for _, entry in pairs}
+    open_ = [entry for entry in entries if id(entry) not in matched]
+    there_before = {id(entry): entry for entry in _taken_out(known, pairs, open_)}
+    given = _given(known)
+    given.update(entry.source for entry in open_ if id(entry) not in there_before)
+    for entry in () if restore else there_before.values():
+        notes.add(_note(Topic.TAKEN_OUT, entry, f"its section was taken out here: {entry.title[:60]}"))
+    fresh = [entry for entry in open_ if restore or id(entry) not in there_before]
+    added = tuple(replace(entry, of=given[entry.source]) for entry in fresh)
     changes = _Builder()
     for old, entry in pairs:
-        changes.take(old, entry)
+        changes.take(old, replace(entry, of=given[entry.source]))
     sources = set(complete)
     for old in left:
         if old.origin.source in sources:
             changes.lose(old, prune)
-    matched = {id(entry) for _, entry in pairs}
-    added = tuple(entry for entry in entries if id(entry) not in matched)
     return Changes(
         added,
         tuple(sorted(changes.updated, key=lambda pair: pair[0].span)),
@@ -174,8 +190,53 @@ def _fresh(
 
 
 def _already(entry: Entry, rows: int) -> Note:
-    place = Place(entry.source, entry.rows[0] if entry.rows else 0, entry.line)
-    return Note(Topic.ALREADY, place, f"the document has this already: {entry.title[:60]}", rows)
+    return _note(Topic.ALREADY, entry, f"the document has this already: {entry.title[:60]}", rows)
+
+
+def _note(topic: Topic, entry: Entry, message: str, rows: int = 1) -> Note:
+    return Note(topic, Place(entry.source, entry.rows[0] if entry.rows else 0, entry.line), message, rows)
+
+
+def _given(known: Sequence[_Known]) -> Counter[str]:
+    """How many sections the document was given from each source so far."""
+    given = Counter(old.origin.source for old in known)
+    for old in known:
+        given[old.origin.source] = max(given[old.origin.source], old.origin.of)
+    return given
+
+
+def _taken_out(
+    known: Sequence[_Known], pairs: Sequence[tuple[_Known, Entry]], open_: Sequence[Entry]
+) -> Iterable[Entry]:
+    """Of the entries that no section has, those whose section the user took out.
+
+    A row was there before if as many rows lie between its neighbours as lay between their sections' rows.
+    Where more rows were than sections are missing, none can be told for sure, and all are new.
+    """
+    missing = _given(known) - Counter(old.origin.source for old in known)
+    for source, number in missing.items():
+        rows = sorted(
+            (stretches(entry.rows)[0][0], old.origin.rows[0][0])
+            for old, entry in pairs
+            if entry.source == source and entry.rows and old.origin.rows
+        )
+        waiting = [entry for entry in open_ if entry.source == source and entry.rows]
+        inner = [entry for entry in waiting if _stood_between(entry.rows[0], rows)]
+        last = rows[-1][0] if rows else 0
+        for candidates in (inner + [e for e in waiting if e.rows[0] > last], inner):
+            if 0 < len(candidates) <= number:
+                yield from candidates
+                break
+
+
+def _stood_between(row: int, rows: Sequence[tuple[int, int]]) -> bool:
+    """Whether as many rows lie between the neighbours of a new row as did: `rows` are pairs (now, before)."""
+    at = bisect_left(rows, (row, 0))
+    if at == len(rows):
+        return False
+    now, before = rows[at - 1] if at else (0, 0)
+    next_now, next_before = rows[at]
+    return next_now - now == next_before - before
 
 
 def _taught(section: Section, first: str) -> Iterable[Hashable]:

@@ -49,6 +49,7 @@ class Topic(StrEnum):
     EMPTY = "empty"
     DUPLICATE = "duplicates"
     ALREADY = "already_in_document"
+    TAKEN_OUT = "taken_out_of_document"
     WORDING = "merged_as_wordings"
     NEAR = "near_duplicates"
     CONFLICT = "several_answers"

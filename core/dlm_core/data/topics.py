@@ -24,6 +24,7 @@ _SCORED = 600
 _MOST = 8
 _ROUNDS = 30
 _TOLD = 6
+_SPOKEN = 0.15  # share of all words from which the function words of a language are taken for such
 _COMMON = 0.6  # share of the sections from which a word tells nothing
 _Matrix = NDArray[np.float32]
 
@@ -49,7 +50,7 @@ def find_topics(entries: Sequence[Entry], seed: int = 0) -> tuple[list[str], tup
             "`--adapter NAME` takes one adapter for all",
         )
     counts = [Counter(_words(entry)) for entry in entries]
-    vocabulary = _vocabulary(counts)
+    vocabulary = _vocabulary(counts, _function_words(counts))
     generator = np.random.default_rng(seed)
     chosen = generator.permutation(len(entries))[:_FITTED]
     vectors = _vectors([counts[i] for i in chosen], vocabulary)
@@ -80,11 +81,24 @@ def _words(entry: Entry) -> list[str]:
     return [*_WORD.findall(asked), *_WORD.findall(asked), *_WORD.findall(entry.answer.casefold())]
 
 
-def _vocabulary(counts: Sequence[Counter[str]]) -> dict[str, int]:
+def _function_words(counts: Sequence[Counter[str]]) -> frozenset[str]:
+    """The function words of the languages that the sections are in: those make up much of any text."""
+    from bm25s import stopwords  # half a second that only topics should wait for
+
+    total: Counter[str] = Counter()
+    for words in counts:
+        total.update(words)
+    lists = [frozenset(getattr(stopwords, name)) for name in dir(stopwords) if name.startswith("STOPWORDS_")]
+    least = _SPOKEN * sum(total.values())
+    spoken = [words for words in lists if sum(total[word] for word in words) >= least]
+    return frozenset().union(*spoken)
+
+
+def _vocabulary(counts: Sequence[Counter[str]], left_out: frozenset[str]) -> dict[str, int]:
     """The words that stand in several sections and not in most, the commonest first."""
     in_sections = Counter(word for words in counts for word in words)
     most = max(2, _COMMON * len(counts))
-    told = [word for word, n in in_sections.most_common() if 2 <= n <= most]
+    told = [word for word, n in in_sections.most_common() if 2 <= n <= most and word not in left_out]
     return {word: i for i, word in enumerate(told[:_VOCABULARY])}
 
 

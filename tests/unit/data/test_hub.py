@@ -61,7 +61,7 @@ def test_a_name_on_the_hub_is_read_row_by_row_and_no_further_than_wanted(
     assert library.asked_for == [("org/name", {"split": "train", "streaming": True})]
     assert [e.texts for e in done.changes.added] == [("q0",), ("q1",)]
     assert library.read <= 3
-    assert '<!-- dlm-auto-import from "hf:org/name" row 1 as' in done.text
+    assert '<!-- dlm-auto-import from "hf:org/name" row 1 of 2 as' in done.text
 
 
 def test_saved_folders_and_parquet_files_are_read_too(library: Library, tmp_path: Path) -> None:

@@ -138,3 +138,60 @@ def test_a_document_that_cannot_be_read_or_would_swallow_sections_is_refused(aga
     open_block = "---\ndlm_id: 01J0000000000000000000000A\nbase_model: a\n---\ntext\n```\nnever closed\n"
     with pytest.raises(DocumentError, match="without changing others"):
         again(ROWS, open_block)
+
+
+def without(text: str, question: str) -> str:
+    """A document's text without the section that asks a question."""
+    sections = text.split("::instruction#knowledge::\n")
+    return "::instruction#knowledge::\n".join(part for part in sections if f"\n{question}\n" not in part)
+
+
+@pytest.mark.parametrize("question", list(ROWS))
+def test_a_section_that_was_taken_out_stays_out_and_is_named(again: Again, question: str) -> None:
+    less = without(again(ROWS).text, question)
+    done = again(ROWS, less)
+    assert not done.writes and question not in answers(done.text)
+    (note,) = done.notes.of(Topic.TAKEN_OUT)
+    assert question in note.message
+    assert answers(again(ROWS, less, Wanted(restore=True)).text) == ROWS
+
+
+def test_what_comes_to_the_source_is_new_though_a_section_was_taken_out(again: Again) -> None:
+    less = without(again(ROWS).text, "Who?")
+    done = again({"First?": "One.", **ROWS, "Last?": "Nine."}, less)
+    assert set(answers(done.text)) == {"Where?", "When?", "First?", "Last?"}
+    assert done.notes.count(Topic.TAKEN_OUT) == 1
+    later = again({"First?": "One.", **ROWS, "Last?": "Nine."}, without(done.text, "Last?"))
+    assert not later.writes and later.notes.count(Topic.TAKEN_OUT) == 2
+
+
+def test_a_row_that_could_not_be_taken_and_was_mended_is_new(again: Again) -> None:
+    first = again({**ROWS, "Who?": ""}).text
+    done = again(ROWS, first)
+    assert answers(done.text) == ROWS and not done.notes.count(Topic.TAKEN_OUT)
+
+
+def test_taking_the_comment_out_makes_a_section_the_user_s_own(again: Again) -> None:
+    rows = again(ROWS).text.split("\n")
+    where = next(i for i, row in enumerate(rows) if "rows 2" in row or "row 2" in row)
+    own = "\n".join(rows[:where] + rows[where + 1 :]).replace("Me.", "It is I.")
+    done = again(ROWS, own)
+    assert not done.writes and answers(done.text)["Who?"] == "It is I."
+
+
+def test_a_source_under_a_new_name_is_the_one_it_was(again: Again, tmp_path: Path) -> None:
+    first = again(ROWS).text.replace("Me.", "I.")  # edited, and so kept
+    (tmp_path / "faq.csv").unlink()
+    (tmp_path / "help.csv").write_text("question,answer\nWhere?,There.\nWho?,Me.\nWhen?,Now.\n")
+    done = prepare([str(tmp_path / "help.csv")], tmp_path / "new.dlm", first, Wanted())
+    assert answers(done.text) == {"Where?": "There.", "Who?": "I.", "When?": "Now."}
+    assert (len(done.changes.updated), len(done.changes.kept), len(done.changes.added)) == (1, 1, 0)
+    assert "faq.csv" not in done.text and done.text.count('from "help.csv"') == 3
+    assert "taken for faq.csv" in done.notes.of(Topic.GUESSED)[-1].message
+
+
+def test_a_copy_beside_its_source_is_another_source(again: Again, tmp_path: Path) -> None:
+    first = again(ROWS).text
+    (tmp_path / "copy.csv").write_bytes((tmp_path / "faq.csv").read_bytes())
+    done = prepare([str(tmp_path / "copy.csv")], tmp_path / "new.dlm", first, Wanted())
+    assert not done.writes and done.notes.count(Topic.ALREADY) == 3

@@ -1,0 +1,56 @@
+"""Topics are told apart, and named, by the words that carry them."""
+
+import random
+
+from dlm_core.data.entries import Entry
+from dlm_core.data.topics import find_topics
+from dlm_core.document.model import SectionKind
+
+GARDEN = ["tomato", "compost", "seed", "spade", "hedge", "bulb", "frost", "watering", "pruning", "slug"]
+MONEY = [
+    "invoice",
+    "refund",
+    "voucher",
+    "payment",
+    "receipt",
+    "discount",
+    "account",
+    "bank",
+    "tax",
+    "balance",
+]
+
+
+def entries(language: tuple[str, ...]) -> list[Entry]:
+    """Sections on two topics, each full of its own function words."""
+    rng = random.Random(3)
+    found = []
+    for number in range(40):
+        words = GARDEN if number % 2 else MONEY
+        few = language[:4] if number % 2 else language[4:]
+        said = [*rng.sample(words, 4), *few, *few, *few]
+        rng.shuffle(said)
+        found.append(Entry(SectionKind.INSTRUCTION, None, "a", (number,), (" ".join(said),), "so"))
+    return found
+
+
+def test_function_words_name_no_topic_whatever_the_language() -> None:
+    english = ("they", "have", "this", "those", "which", "should", "your", "how")
+    german = ("können", "diese", "werden", "nicht", "wenn", "meine", "über", "auch")
+    for language in (english, german):
+        names, topics = find_topics(entries(language))
+        told = {word for topic in topics for word in topic.words}
+        assert told <= {*GARDEN, *MONEY} and told
+        assert {names[1], names[0]} <= {topic.adapter for topic in topics}
+
+
+def test_a_word_that_is_a_function_word_elsewhere_may_name_a_topic() -> None:
+    hat = [  # German for "has"
+        Entry(SectionKind.INSTRUCTION, None, "a", (n,), (f"which {w} hat fits them and me",), "so")
+        for n, w in enumerate([*GARDEN[:6], *MONEY[:6]])
+    ]
+    coat = [
+        Entry(SectionKind.INSTRUCTION, None, "a", (n,), ("which coat is theirs",), "so") for n in range(12)
+    ]
+    _, topics = find_topics([*hat, *coat])
+    assert {"hat", "coat"} <= {word for topic in topics for word in topic.words}
