@@ -1,7 +1,8 @@
 """Data brought into a document: what it would change is shown first, and goes in with Enter."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 400
 _LISTED = 3
+_SAID_AFTER_S, _SAID_EVERY_S = 0.5, 2.0
 TOPICS, FILES = "--topics", "--files"
 """Choices beside the adapters' names, which cannot begin with a dash."""
 
@@ -82,6 +84,37 @@ def preview_text(done: "Import") -> Text:
     return text
 
 
+class Reading:
+    """Says what is being read, where it takes long enough to be asked about; gone when that is over."""
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        self._screen = screen
+        self._source, self._rows = "", 0
+
+    def tell(self, source: str, rows: int) -> None:
+        """Take note of how far it is. Called from the thread that reads."""
+        self._source, self._rows = source, rows
+
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """While it is entered, how far the reading is stands on the screen."""
+        saying = asyncio.create_task(self._say())
+        try:
+            yield
+        finally:
+            saying.cancel()
+            self._screen.app.clear_notifications()
+
+    async def _say(self) -> None:
+        await asyncio.sleep(_SAID_AFTER_S)
+        while True:
+            rows = f", {self._rows:,} rows so far" if self._rows else ""
+            said = f"Reading {visible_line(self._source)}{rows} …"
+            self._screen.app.clear_notifications()
+            self._screen.notify(said, timeout=2 * _SAID_EVERY_S, markup=False)
+            await asyncio.sleep(_SAID_EVERY_S)
+
+
 @dataclass(frozen=True)
 class Importing:
     """One import on its way: from a path over the preview to `take`, which puts it where it belongs.
@@ -100,9 +133,10 @@ class Importing:
         from dlm_core.data.importing import Wanted, prepare
 
         wanted, before = wanted or Wanted(), self.text()
-        self.screen.notify(f"Reading {visible_line(source)} …", timeout=2, markup=False)
+        reading = Reading(self.screen)
         try:
-            done = await asyncio.to_thread(prepare, [source], self.target, before, wanted)
+            async with reading.shown():
+                done = await asyncio.to_thread(prepare, [source], self.target, before, wanted, reading.tell)
         except UsageError as error:
             if len(self.adapters) < 2 or wanted.adapter or wanted.by:
                 self._fail(error)

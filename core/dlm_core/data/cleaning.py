@@ -38,13 +38,14 @@ class _Group:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The sections of an import in the order of their first rows, and the system messages by frequency.
+    """The sections of an import in the order of their first rows, and the system messages by frequency, each
+    with the number of its rows and the place of the first.
 
     `rows` were read, `fitting` of them before a document was full; the others were counted and not kept.
     """
 
     entries: tuple[Entry, ...]
-    systems: tuple[tuple[str, int], ...]
+    systems: tuple[tuple[str, int, Place], ...]
     rows: int
     fitting: int
 
@@ -73,6 +74,7 @@ class Cleaner:
         self._answers: dict[tuple[object, ...], tuple[str, Place]] = {}
         self._near: dict[tuple[object, ...], Place] = {}
         self._systems: Counter[str] = Counter()
+        self._first_with: dict[str, Place] = {}
         self._rows = self._fitting = self._bytes = self._lines = 0
 
     def add(self, row: Row) -> None:
@@ -117,7 +119,8 @@ class Cleaner:
                     group.before,
                 )
             )
-        return Cleaned(tuple(entries), tuple(self._systems.most_common()), self._rows, self._fitting)
+        systems = tuple((text, n, self._first_with[text]) for text, n in self._systems.most_common())
+        return Cleaned(tuple(entries), systems, self._rows, self._fitting)
 
     def _whole(self, row: Row, question: str, answer: str, rejected: str) -> bool:
         """True where nothing of a row is missing."""
@@ -151,6 +154,7 @@ class Cleaner:
             self._notes.add(Note(Topic.SETTLED, row.place, "; ".join(changes)))
         if row.system and (len(self._systems) < _SYSTEMS or row.system in self._systems):
             self._systems[row.system] += 1
+            self._first_with.setdefault(row.system, row.place)
         if row.kind is SectionKind.PROSE:
             return
         earlier = [text for turn in before for text in (turn.question, turn.answer)]

@@ -253,15 +253,18 @@ def _round(rows: int) -> int:
 
 
 def _system(cleaned: Cleaned, own: str | None, notes: Notes) -> str | None:
-    """The system prompt: for a new document (`own` None) what most rows say. What differs is noted."""
+    """The system prompt: for a new document (`own` None) what more than half of the rows say. What differs is
+    noted.
+    """
     prompt = own
     if own is None:
-        prompt = cleaned.systems[0][0].strip() if cleaned.systems else ""
-    for message, rows in cleaned.systems:
+        first, rows = cleaned.systems[0][:2] if cleaned.systems else ("", 0)
+        prompt = first.strip() if 2 * rows > cleaned.fitting else ""
+    for message, rows, place in cleaned.systems:
         if message.strip() != (prompt or "").strip():
             said = "another than the document's" if prompt else "and the document has none"
             shown = " ".join(message.split())[:80]
-            notes.add(Note(About.SYSTEM, Place("system message"), f"{said}, left out: {shown}", rows))
+            notes.add(Note(About.SYSTEM, place, f"a system message, {said}, left out: {shown}", rows))
     return prompt or None
 
 

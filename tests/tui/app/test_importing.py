@@ -8,6 +8,7 @@ from textual.widgets import Input
 
 from dlm_core.document import load, parse_text
 from dlm_tui.app import WorkbenchApp
+from dlm_tui.screens import importing
 from dlm_tui.screens.importing import ImportPreview
 from dlm_tui.screens.start import StartScreen
 from dlm_tui.screens.workbench import Workbench
@@ -107,3 +108,19 @@ def test_a_new_document_gets_a_name_that_is_free(faq: Path) -> None:
     assert document_beside(faq).name == "our faq.dlm"
     faq.with_name("our faq.dlm").touch()
     assert document_beside(faq).name == "our faq-2.dlm"
+
+
+async def test_what_takes_long_to_read_says_how_far_it_is_until_it_is_over(
+    open_workbench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_SAID_AFTER_S", 0.0)
+    async with open_workbench() as stage:
+        reading = importing.Reading(stage.app.screen)
+        reading.tell("long.csv", 12_000)
+
+        def said() -> bool:
+            return any("long.csv, 12,000 rows" in n.message for n in stage.app._notifications)
+
+        async with reading.shown():
+            await stage.until(said, "how far it is")
+        await stage.until(lambda: not said(), "that it is over")

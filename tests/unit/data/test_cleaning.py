@@ -76,6 +76,15 @@ def test_the_system_message_of_most_rows_is_the_document_s_and_others_are_named(
     assert "Be long." in note.message
 
 
+def test_a_system_message_of_few_rows_is_not_the_document_s(imported: Prepare) -> None:
+    rows = [chat(("system", "Be odd."), ("user", "q0"), ("assistant", "a0"))]
+    rows += [chat(("user", f"q{n}"), ("assistant", f"a{n}")) for n in range(1, 3)]
+    done = imported("a.jsonl", "\n".join(rows))
+    document = parse_text(done.text).document
+    assert document is not None and document.frontmatter.system_prompt is None
+    assert "the document has none" in done.notes.of(Topic.SYSTEM)[0].message
+
+
 def chat(*said: tuple[str, str]) -> str:
     return json.dumps({"messages": [{"role": role, "content": text} for role, text in said]})
 
