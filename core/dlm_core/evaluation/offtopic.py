@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dlm_core.document.beside import offtopic_path
 from dlm_core.document.model import Section, SectionKind
 from dlm_core.errors import DocumentError
 from dlm_core.evaluation.answers import words
@@ -17,7 +18,7 @@ _MAX_BYTES = 1_000_000
 
 def default_offtopic(document: Path) -> Path | None:
     """The list beside a document, `<stem>.offtopic.txt`, if there is one."""
-    beside = document.with_name(f"{document.stem}.offtopic.txt")
+    beside = offtopic_path(document)
     return beside if beside.is_file() else None
 
 
