@@ -164,6 +164,14 @@ ACTIONS: tuple[Action, ...] = (
         "",
         True,
     ),
+    Action(
+        "chat.teach",
+        "Should have said …",
+        "Say what the last reply should have been: the document learns it.",
+        "alt+t",
+        "Teach",
+        True,
+    ),
     Action("chat.mix", "Mix adapters by hand", "Set every adapter's weight yourself.", "alt+x", "", True),
     Action("chat.edit_last", "Edit the last question", "Take it back into the line.", "alt+u", "", True),
     Action("chat.copy_reply", "Copy the reply", "Put the last reply on the clipboard.", "alt+y", "", True),
@@ -180,6 +188,20 @@ ACTIONS: tuple[Action, ...] = (
     Action("reply.why", "Why this routing", "The trained questions that are nearest.", "w", "Why"),
     Action(
         "reply.source", "Go to its section", "Go to the section that this reply comes from.", "g", "Source"
+    ),
+    Action(
+        "reply.teach",
+        "This should have said …",
+        "Choose a section or write an answer; the document learns it, and is asked again.",
+        "t",
+        "Teach",
+    ),
+    Action(
+        "reply.prefer",
+        "Prefer this reply",
+        "Teach to say this rather than the other reply to the same question.",
+        "p",
+        "Prefer",
     ),
     Action("reply.copy", "Copy this reply", "Put this reply on the clipboard.", "c,y", "Copy"),
 )

@@ -24,6 +24,7 @@ from dlm_tui.session.conversation import Conversation, describe
 from dlm_tui.session.dispatch import carry_out, submit
 from dlm_tui.session.front import Asked
 from dlm_tui.session.handlers.keeping import save_beside
+from dlm_tui.session.handlers.teaching import choose_between
 from dlm_tui.session.reports import Look
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Entered, Failed, Shown
@@ -104,12 +105,12 @@ class ChatPane(Pane):
     async def open_reply(self, asked: Asked) -> ReplyView:
         """Show a question; its reply goes into the view that is returned."""
         view = ReplyView(asked.messages)
-        first = (
-            QuestionView(asked.question)
-            if asked.before is None
-            else NoteView(f"again, {describe(asked.choice)}")
-        )
-        await self._talk.mount(first, view)
+        first: list[Widget] = [QuestionView(asked.question)]
+        if asked.taught and asked.before is not None:
+            first += [NoteView("before"), ReplyView(asked.messages, asked.before), NoteView("now, taught")]
+        elif asked.before is not None:
+            first = [NoteView(f"again, {describe(asked.choice)}")]
+        await self._talk.mount(*first, view)
         self._talk.anchor()
         self._show_empty()
         return view
@@ -231,6 +232,22 @@ class ChatPane(Pane):
     def action_ground(self) -> None:
         """Look prompts up in the document from now on, or not any more."""
         self._command("ground")
+
+    def action_teach(self) -> None:
+        """Say what the last reply should have been."""
+        self._command("teach")
+
+    def prefer(self, view: ReplyView) -> None:
+        """Teach to prefer a reply to the newest other one that answers the same question."""
+        others = [
+            other.answer
+            for other in self.query(ReplyView)
+            if other is not view and other.asked[-1] == view.asked[-1] and other.answer is not None
+        ]
+        if view.answer is None or not others:
+            self.notify("There is one reply to this question. Answer it again, or compare routings.")
+            return
+        choose_between(self.session, view.asked, view.answer, others[-1])
 
     def action_mix(self) -> None:
         """Put a mix into the line, to be filled in."""

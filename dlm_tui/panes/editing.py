@@ -3,7 +3,10 @@
 import re
 from collections.abc import Sequence
 
+from textual.widgets.text_area import Selection
+
 from dlm_core.document import Diagnostic, SectionKind
+from dlm_core.teaching import Edit
 from dlm_tui.widgets.dialogs import Choice
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.drawer import REMEDY
@@ -47,6 +50,25 @@ def insert_section(area: DocumentArea, kind: str, adapter: str) -> int:
     end = (row, len(here))
     area.put(f"{lead}::{kind}{tag}::\n{_BODIES.get(kind, chr(10))}", end, end)
     return row + lead.count("\n") + (2 if kind in _BODIES else 1)
+
+
+def put_edit(area: DocumentArea, edit: Edit) -> None:
+    """Make an edit of the text as one that can be undone, and select what is new."""
+    changed, old = edit.stretch, edit.before.split("\n")
+    rows = [row.removesuffix("\r") for row in changed.rows]
+    area.history.checkpoint()
+    if changed.end < len(old):
+        start, end = (changed.first, 0), (changed.end, 0)
+        area.replace("".join(f"{row}\n" for row in rows), start, end, maintain_selection_offset=False)
+    if area.text != edit.after:  # at the very end, or where line ends differ
+        area.replace_all(edit.after)
+    area.history.checkpoint()
+    first = edit.line - 1
+    last = changed.first + len(rows) - 1
+    while last > first and not rows[last - changed.first].strip():
+        last -= 1
+    area.move_cursor((first, 0), center=True)
+    area.selection = Selection((first, 0), (last, len(area.document.get_line(last))))
 
 
 def put_right(area: DocumentArea, problems: Sequence[Diagnostic]) -> bool:

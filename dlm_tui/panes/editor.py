@@ -15,13 +15,21 @@ from textual.widgets import TextArea
 
 from dlm_core.document import Diagnostic, Document, Parsed, parse_text
 from dlm_core.document.identity import id_span, new_id
-from dlm_core.errors import DlmError
+from dlm_core.errors import DlmError, DocumentError
 from dlm_core.events import MaskedRow
 from dlm_core.safetext import visible_line
 from dlm_core.store import SectionRecord
+from dlm_core.teaching import Edit
 from dlm_tui.actions import bindings
 from dlm_tui.panes.completion import Completer
-from dlm_tui.panes.editing import append_section, insert_section, put_right, section_choices, toggle_comment
+from dlm_tui.panes.editing import (
+    append_section,
+    insert_section,
+    put_edit,
+    put_right,
+    section_choices,
+    toggle_comment,
+)
 from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.loss_preview import laid_over, place_text
 from dlm_tui.panes.pane import Pane
@@ -333,6 +341,17 @@ class EditorPane(Pane):
         """Go to the end, open a section for `adapter` there, and say so."""
         self.go_to(append_section(self.area, adapter))
         self.notify(f"A section for {adapter} begins here: write a question, then its answer.", markup=False)
+
+    async def take_edit(self, edit: Edit) -> bool:
+        """Make an edit, select it, and save. False where it could not be saved; then it is unsaved work.
+
+        Raises:
+            DocumentError: the text is another than the edit was made for.
+        """
+        if self.area.text != edit.before:
+            raise DocumentError("the document changed meanwhile, and is left as it is", "do it once more")
+        put_edit(self.area, edit)
+        return await self.save()
 
     def action_new_id(self) -> None:
         """Give the document an id of its own, as one undoable edit: the way out for a copied file."""

@@ -9,11 +9,12 @@ from typing import TextIO
 from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import Event, Routing, Token
 from dlm_core.safetext import visible
+from dlm_core.teaching import Edit
 from dlm_tui.repl.plain import stdin_lines
-from dlm_tui.session import reports
+from dlm_tui.session import drafts, reports
 from dlm_tui.session.conversation import Answer, left_out
 from dlm_tui.session.dispatch import submit
-from dlm_tui.session.front import Asked, ReplySink
+from dlm_tui.session.front import Asked, Option, ReplySink
 from dlm_tui.session.output import as_json, reply_document
 from dlm_tui.session.reports import Look
 from dlm_tui.session.session import Session
@@ -125,6 +126,24 @@ class Pipe:
         """Nothing of the document is on screen."""
 
     async def save_document(self) -> bool:
+        return True
+
+    @property
+    def asks_again(self) -> bool:
+        return False  # what reads the output expects a reply a prompt
+
+    def document_text(self) -> str:
+        return drafts.read(self._session.path).text
+
+    async def choose(self, title: str, options: Sequence[Option]) -> int | None:
+        raise UsageError("nobody can be asked here", "/teach LINE, or /teach ADAPTER: ANSWER")
+
+    async def write(self, title: str, text: str) -> str | None:
+        raise UsageError("nobody can be asked here", "/teach ADAPTER: ANSWER")
+
+    async def take_edit(self, edit: Edit) -> bool:
+        drafts.write_edit(edit)
+        self._tell([edit.sentence, *edit.difference()])
         return True
 
     async def edit_document(self) -> bool:

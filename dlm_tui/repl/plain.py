@@ -29,6 +29,7 @@ class PlainFront(TerminalFront):
         self.unicode = can_show_unicode(self._out)
         self._in_reply = False
         self._asking = False
+        self._lines = stdin_lines()
         self._leaving = asyncio.Event()
         self._state = ""
 
@@ -81,19 +82,11 @@ class PlainFront(TerminalFront):
         """Take lines until the person leaves or the input ends."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
-        lines = stdin_lines()
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             while not self._leaving.is_set():
                 self._prompt()
-                reading = asyncio.ensure_future(anext(lines, None))
-                self._asking = True
-                await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
-                self._asking = False
-                if not reading.done():
-                    reading.cancel()
-                    return
-                line = reading.result()
+                line = await self._next_line(leaving)
                 if line is None:
                     return
                 submit(self.session, line)
@@ -101,6 +94,27 @@ class PlainFront(TerminalFront):
         finally:
             leaving.cancel()
             loop.remove_signal_handler(signal.SIGINT)
+
+    async def _next_line(self, leaving: "asyncio.Task[object]") -> str | None:
+        reading = asyncio.ensure_future(anext(self._lines, None))
+        self._asking = True
+        await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
+        self._asking = False
+        if not reading.done():
+            reading.cancel()
+            return None
+        return reading.result()
+
+    async def ask_line(self, text: str = "") -> str | None:
+        # The line itself cannot be filled in here: `text` was shown as a reply, and is to be typed anew.
+        del text
+        self._write(prompt_mark(self.unicode))
+        leaving = asyncio.create_task(self._leaving.wait())
+        try:
+            line = await self._next_line(leaving)
+        finally:
+            leaving.cancel()
+        return (line or "").strip() or None
 
     async def settle(self) -> None:
         """Everything has been written already."""

@@ -97,6 +97,8 @@ class Screen(TerminalFront):
         self._held: list[Line] = []
         self._flush_due: asyncio.TimerHandle | None = None
         self._lent = False
+        self._awaited: asyncio.Future[str | None] | None = None
+        """Set while the next line that is sent answers a question of the chat's own."""
         self._left = False
         self._style = _STYLE if color else _NO_COLOR_STYLE
         self._completer = ChatCompleter(lambda: session.adapters)
@@ -181,6 +183,18 @@ class Screen(TerminalFront):
             self._flush_due.cancel()
             self._flush_due = None
         self._print_shown()
+
+    async def ask_line(self, text: str = "") -> str | None:
+        typed = self._buffer.document
+        self._awaited = asyncio.get_running_loop().create_future()
+        self._buffer.document = Document(text, len(text))
+        self._schedule()
+        try:
+            said = await self._awaited
+        finally:
+            self._awaited = None
+            self._buffer.document = typed
+        return (said or "").strip() or None
 
     # Painting: text is collected and painted at most every FLUSH_S, so that keys never wait for it.
 
@@ -272,7 +286,8 @@ class Screen(TerminalFront):
     # Keys
 
     def _typed(self, buffer: Buffer) -> None:
-        self.session.typed(buffer.text)
+        if self._awaited is None:
+            self.session.typed(buffer.text)
 
     def _bindings(self) -> KeyBindings:
         keys = KeyBindings()
@@ -284,6 +299,9 @@ class Screen(TerminalFront):
                 buffer.complete_state = None
                 return
             text = buffer.text
+            if self._awaited is not None and not self._awaited.done():
+                self._awaited.set_result(text)
+                return
             buffer.reset(append_to_history=bool(text.strip()))
             self.session.typed("")
             submit(self.session, text)
@@ -319,6 +337,9 @@ class Screen(TerminalFront):
         @keys.add("c-c", filter=~is_searching)
         @keys.add("<sigint>")
         def interrupt(event: KeyPressEvent) -> None:
+            if self._awaited is not None and not self._awaited.done():
+                self._awaited.set_result(None)
+                return
             if self.session.interrupt_reply():
                 return
             if self._buffer.text:

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dlm_core.errors import DlmError, UsageError
 from dlm_core.events import Event, Log, Routing, Token
 from dlm_core.safetext import visible
-from dlm_tui.session import reports
+from dlm_core.teaching import Edit
+from dlm_tui.session import drafts, reports
 from dlm_tui.session.conversation import Answer, describe
-from dlm_tui.session.front import Asked, ReplySink
+from dlm_tui.session.front import Asked, Option, ReplySink
 from dlm_tui.session.reports import Look
 from dlm_tui.session.session import Session
-from dlm_tui.session.shown import Entered, Failed, Shown, Told
+from dlm_tui.session.shown import EditShown, Entered, Failed, Shown, Told
 from dlm_tui.session.signs import adapter_signs
 from dlm_tui.session.text import NOTE, STRONG, WARNING, Line, sentences
 from dlm_tui.session.wording import chat_lines
@@ -60,6 +61,10 @@ class TerminalFront(ABC):
     async def run_editor(self, command: Sequence[str]) -> int:
         """Run a program that takes the terminal over, and return its exit code. Raises OSError."""
 
+    @abstractmethod
+    async def ask_line(self, text: str = "") -> str | None:
+        """The next line that the user sends, `text` to begin with; None where it is empty or called off."""
+
     @property
     def look(self) -> Look:
         """How reports are drawn here and now."""
@@ -76,13 +81,14 @@ class TerminalFront(ABC):
             self.write_lines(reports.report(shown, self.look))
 
     async def open_reply(self, asked: Asked) -> ReplySink:
-        if self.echoes:
+        if self.echoes or asked.taught:
             self.write_lines(reports.shown_line(asked.question, self.look, STRONG))
         if asked.before is not None:
             self.write_lines([[(STRONG, "before")]])
             self.say(visible(asked.before.text))
             self.end_reply()
-            now: Line = [(STRONG, f"now, {describe(asked.choice)}")]
+            how = "taught" if asked.taught else describe(asked.choice)
+            now: Line = [(STRONG, f"now, {how}")]
             self.write_lines([*self.reply_report(asked.before), now])
         return _TerminalReply(self)
 
@@ -103,6 +109,39 @@ class TerminalFront(ABC):
         return  # nothing of the document is on screen but what the toolbar tells
 
     async def save_document(self) -> bool:
+        return True
+
+    @property
+    def asks_again(self) -> bool:
+        return True
+
+    def document_text(self) -> str:
+        return drafts.read(self.session.path).text
+
+    async def choose(self, title: str, options: Sequence[Option]) -> int | None:
+        report = sentences([title], self.look.room, STRONG)
+        for number, option in enumerate(options, start=1):
+            report += reports.option_report(number, option, self.look)
+        report += sentences([f"1 to {len(options)}, or Enter alone to leave all as it is"], self.look.room)
+        self.write_lines(report)
+        while (said := await self.ask_line()) is not None:
+            if said.isdecimal() and 1 <= int(said) <= len(options):
+                return int(said) - 1
+            self.show(Told((f"`{said}` is none of 1 to {len(options)}",), warning=True))
+        return None
+
+    async def write(self, title: str, text: str) -> str | None:
+        self.write_lines(sentences([title], self.look.room, STRONG))
+        return await self.ask_line(text)
+
+    async def take_edit(self, edit: Edit) -> bool:
+        self.show(EditShown(edit))
+        self.write_lines(sentences(["y writes it, Enter alone leaves all as it is"], self.look.room))
+        said = await self.ask_line()
+        if said is None or said.lower() not in ("y", "yes"):
+            self.show(Told(("nothing was written",)))
+            return False
+        drafts.write_edit(edit)
         return True
 
     async def edit_document(self) -> bool:

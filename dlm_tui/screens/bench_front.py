@@ -1,21 +1,27 @@
 """The workbench as the place that a session is shown in (see `session.front.Front`)."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 
+from rich.style import Style
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from dlm_core.errors import DlmError, DocumentError
 from dlm_core.events import Event, Log, RunEnded
+from dlm_core.teaching import Edit
 from dlm_tui.panes.chat import ChatPane
 from dlm_tui.panes.dashboard import DashboardPane
 from dlm_tui.panes.editor import EditorPane
 from dlm_tui.panes.frame import PaneFrame
 from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.screens.training_control import TrainingControl
-from dlm_tui.session.front import Asked
-from dlm_tui.session.shown import Failed, Shown, WhyShown
+from dlm_tui.session import drafts
+from dlm_tui.session.front import Asked, Option
+from dlm_tui.session.shown import EditShown, Failed, Shown, WhyShown
+from dlm_tui.widgets.dialogs import Choice, TextScreen, TwoLineScreen
+from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.reply_view import ReplyView
 
 
@@ -94,6 +100,56 @@ class BenchFront:
 
     async def save_document(self) -> bool:
         return await self._training.save_first()
+
+    @property
+    def asks_again(self) -> bool:
+        return True
+
+    def document_text(self) -> str:
+        return self._editor.area.text
+
+    async def choose(self, title: str, options: Sequence[Option]) -> int | None:
+        looks = self._looks
+        choices = [
+            Choice(
+                str(number),
+                f"{looks.sign(option.adapter)} {option.adapter}, {option.label}"
+                if option.adapter in looks.names and option.label != option.adapter
+                else option.label,
+                option.remark,
+                looks.style(option.adapter) if option.adapter in looks.names else Style(),
+            )
+            for number, option in enumerate(options)
+        ]
+        said = await self._answer_of(TwoLineScreen(title, choices))
+        return int(said) if said is not None else None
+
+    async def write(self, title: str, text: str) -> str | None:
+        return await self._answer_of(TextScreen(title, text))
+
+    async def take_edit(self, edit: Edit) -> bool:
+        if edit.path == self._editor.path:
+            self._training.taught()
+            if not await self._editor.take_edit(edit):
+                return False
+        else:
+            drafts.write_edit(edit)
+        self._chat.show(EditShown(edit))
+        return True
+
+    async def _answer_of(self, dialog: Screen[str | None]) -> str | None:
+        answered: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+        def dismissed(said: str | None) -> None:
+            if not answered.done():
+                answered.set_result(said)
+
+        self._screen.app.push_screen(dialog, dismissed)
+        return await answered
+
+    @property
+    def _looks(self) -> Looks:
+        return self._screen.app.looks  # type: ignore[attr-defined,no-any-return]
 
     async def edit_document(self) -> bool:
         self._frame.bring_up("editor")

@@ -47,6 +47,7 @@ class TrainingControl:
         self._told_at = 0.0
         self._telling: asyncio.TimerHandle | None = None
         self._was_training = False
+        self._taught = False
 
     @property
     def under_way(self) -> bool:
@@ -81,8 +82,13 @@ class TrainingControl:
 
     def saved(self) -> None:
         """The text on disk is another; whether it can be trained, its check will tell."""
-        if self.watching:
+        taught, self._taught = self._taught, False
+        if self.watching and not taught:
             self.due = "checking"
+
+    def taught(self) -> None:
+        """The next save is that of a correction, which sees to its own run."""
+        self._taught = True
 
     def checked(self, errors: int) -> None:
         """The text was checked: train what was saved, now or after the run that is under way.

@@ -33,6 +33,7 @@ from dlm_tui.session.conversation import Conversation, describe
 from dlm_tui.session.dispatch import carry_out
 from dlm_tui.session.document_state import DocumentState
 from dlm_tui.session.dropped import dropped_path
+from dlm_tui.session.handlers.teaching import correct
 from dlm_tui.session.run_view import cold_start_concern
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import WhyShown
@@ -281,6 +282,12 @@ class Workbench(Screen[None]):
                 else:
                     self.frame.bring_up("editor")
                     self.editor.go_to(cited.line - 1)
+            case "teach" if view.answer is not None:
+                correct(self.session, view.asked, view.answer)
+            case "prefer" if view.answer is not None:
+                self.chat.prefer(view)
+            case "teach" | "prefer":
+                self.notify("The reply is not complete yet.")
             case "why" if view.answer is not None:
                 self.session.spawn(self._explain(view), "command")
             case _:

@@ -13,7 +13,9 @@ from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice, Sampling, Train
 from dlm_tui.session.routing_flags import choice_from_flags, with_ground
 
-Completes = Literal["", "gate", "ground", "adapter", "mix", "file", "command", "params", "routing", "train"]
+Completes = Literal[
+    "", "gate", "ground", "adapter", "mix", "file", "command", "params", "routing", "train", "teach", "prefer"
+]
 
 ROUTING_FLAGS = ("--gate", "--adapter", "--mix", "--base", "--ground")
 TRAIN_SWITCHES = ("--fresh", "--resume", "--keep")
@@ -98,6 +100,24 @@ COMMANDS = (
         "What stands behind the last reply.",
         "Weight and openness per adapter, the sections that fit with their scores, the nearest trained "
         "questions, and the ranks that stood most open.",
+    ),
+    Command(
+        "teach",
+        "[LINE] [ADAPTER: ANSWER] [none]",
+        "Say what the last reply should have been; the document is changed and trained.",
+        "Alone it offers the sections that fit, another answer, and `not for the document`. With a LINE the "
+        "question becomes a wording of what is asked there, with ADAPTER: ANSWER a section of its own, with "
+        "none a line of NAME.offtopic.txt. The change is shown, written, trained, and the question asked "
+        "again; what is corrected meanwhile shares the next run.",
+        "teach",
+    ),
+    Command(
+        "prefer",
+        "before|now",
+        "Of the two last replies to the question, teach to prefer one.",
+        "After /again: `now` is the newer reply, `before` the one above it. Both go into a preference "
+        "section of the adapter that had most weight.",
+        "prefer",
     ),
     Command("show", "", "The document: adapters, sections, versions, gate, base."),
     Command("model", "", "The base: name, device, precision, context."),
@@ -237,6 +257,54 @@ def parse_again(argument: str, adapters: Sequence[str]) -> RoutingChoice | None:
     )
 
 
+@dataclass(frozen=True)
+class TeachLine:
+    """The question is a wording of what is asked at `line`."""
+
+    line: int
+
+
+@dataclass(frozen=True)
+class TeachAnswer:
+    """The question has an answer of its own, in a section of `adapter`."""
+
+    adapter: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class TeachNone:
+    """The question is about nothing in the document."""
+
+
+Teaching = TeachLine | TeachAnswer | TeachNone
+
+
+def parse_teach(argument: str, adapters: Sequence[str]) -> Teaching | None:
+    """What `/teach` asks for; None without a word: the user is to choose."""
+    if not argument:
+        return None
+    if argument == "none":
+        return TeachNone()
+    if argument.isdecimal():
+        return TeachLine(int(argument))
+    name, colon, answer = argument.partition(":")
+    if not colon or " " in name.strip():
+        raise UsageError(f"/teach cannot be `{argument}`", f"it takes {find('teach').usage}")
+    if name.strip() not in adapters:
+        raise UsageError(f"there is no adapter `{name.strip()}`", f"there are {', '.join(adapters)}")
+    if not answer.strip():
+        raise UsageError("there is no answer", f"/teach {name.strip()}: and the answer")
+    return TeachAnswer(name.strip(), answer.strip())
+
+
+def parse_prefer(argument: str) -> bool:
+    """True for `now`, False for `before`."""
+    if argument not in ("now", "before"):
+        raise UsageError(f"/prefer cannot be `{argument}`", "it is /prefer now or /prefer before")
+    return argument == "now"
+
+
 def parse_train(argument: str) -> Train:
     """The training that the flags of `/train` ask for; its `request_id` is empty."""
     usage = f"it takes {find('train').usage}"
@@ -360,6 +428,8 @@ _ARGUMENTS: dict[Completes, Callable[[str, Sequence[str]], list[Candidate]]] = {
     "command": lambda argument, adapters: _starting(argument, [c.name for c in COMMANDS]),
     "params": _complete_params,
     "routing": _complete_routing,
+    "teach": lambda argument, adapters: _starting(argument, [*(f"{name}: " for name in adapters), "none"]),
+    "prefer": lambda argument, adapters: _starting(argument, ("before", "now")),
     "train": lambda argument, adapters: _starting(_last_word(argument)[1], TRAIN_FLAGS),
 }
 

@@ -156,6 +156,14 @@ class Conversation:
         else:
             self.turns[-1] = Turn(question=last.question, answer=answer, others=(*last.others, last.answer))
 
+    def corrected(self, before: Answer, answer: Answer) -> None:
+        """Put `answer` in the place of `before`, which is kept beside it; a turn that is gone is none."""
+        for number, turn in enumerate(self.turns):
+            if before == turn.answer or before in turn.others:
+                others = (*turn.others, turn.answer)
+                self.turns[number] = Turn(question=turn.question, answer=answer, others=others)
+                return
+
     def clear(self) -> None:
         """Forget the turns; routing, sampling and system prompt stay."""
         self.turns.clear()

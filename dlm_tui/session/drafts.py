@@ -12,6 +12,7 @@ from dlm_core.errors import NOT_JSON, DocumentError, StoreError
 from dlm_core.requests import path_text
 from dlm_core.safetext import visible_line
 from dlm_core.store import atomic
+from dlm_core.teaching import Edit
 
 _BOM = "\ufeff"
 
@@ -101,6 +102,19 @@ def write_beside(path: Path, text: str) -> Path:
         number += 1
     write(second, text)
     return second
+
+
+def write_edit(edit: Edit) -> None:
+    """Put an edit into its file.
+
+    Raises:
+        DlmError: the file is another than the edit was made for, or cannot be written.
+    """
+    now = read(edit.path)
+    if now.text != edit.before:
+        name = visible_line(edit.path.name)
+        raise DocumentError(f"{name} changed meanwhile, and is left as it is", "do it once more")
+    write(edit.path, edit.after, bom=now.bom)
 
 
 def changed(path: Path, seen: OnDisk) -> OnDisk | None:

@@ -1,12 +1,13 @@
 """What a session needs of the place it is shown in: a terminal, a pipe, a pane of the workbench."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dlm_core.errors import DlmError
 from dlm_core.events import Event, Routing, Token
 from dlm_core.requests import Message, RoutingChoice
+from dlm_core.teaching import Edit
 from dlm_tui.session.conversation import Answer
 from dlm_tui.session.shown import Shown
 
@@ -19,15 +20,26 @@ class Asked:
         messages: the conversation, the question as its last turn.
         choice: the routing it is asked under.
         before: the reply that it got before, where it is asked again; None for a new question.
+        taught: whether it is asked again because the document was corrected.
     """
 
     messages: tuple[Message, ...]
     choice: RoutingChoice
     before: Answer | None = None
+    taught: bool = False
 
     @property
     def question(self) -> str:
         return self.messages[-1].content
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing that may be chosen: how it reads, more about it, and the adapter that it concerns."""
+
+    label: str
+    remark: str = ""
+    adapter: str | None = None
 
 
 class ReplySink(Protocol):
@@ -84,6 +96,31 @@ class Front(Protocol):
 
     async def save_document(self) -> bool:
         """Write what is being edited, so that a run sees it. False if it may not be trained, and says why."""
+        ...
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether a question is asked again by itself once its answer was taught."""
+        ...
+
+    def document_text(self) -> str:
+        """The document as the user sees it, saved or not. Raises DocumentError where it cannot be read."""
+        ...
+
+    async def choose(self, title: str, options: Sequence[Option]) -> int | None:
+        """Let the user choose; None where that is declined. Raises UsageError where nobody can be asked."""
+        ...
+
+    async def write(self, title: str, text: str) -> str | None:
+        """Let the user write, `text` to begin with; None where that is declined. Raises as `choose`."""
+        ...
+
+    async def take_edit(self, edit: Edit) -> bool:
+        """Show an edit and put it into its file, unless the user declines.
+
+        Raises:
+            DlmError: the file is another than the edit was made for, or cannot be written.
+        """
         ...
 
     async def edit_document(self) -> bool:

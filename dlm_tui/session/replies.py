@@ -88,6 +88,10 @@ class Replies:
         """Put the last question in line once more; which it is, is seen at its turn."""
         self.in_turn(lambda: self._ask_again(choice or self._conversation.choice))
 
+    def ask_taught(self, messages: tuple[Message, ...], choice: RoutingChoice, before: Answer) -> None:
+        """Put a question in line that had the reply `before`, and whose answer was taught since."""
+        self.in_turn(lambda: self._ask_taught(Asked(messages, choice, before, taught=True)))
+
     def compare(self, other: RoutingChoice, sinks: Pair) -> None:
         """Answer the last question under the conversation's routing and under `other`, with one seed."""
         self.in_turn(lambda: self._compare(other, sinks))
@@ -145,6 +149,12 @@ class Replies:
         answer = await self._answered(asked, await self._front().open_reply(asked))
         if answer is not None:
             self._conversation.answered_again(answer)
+            self._on_kept()
+
+    async def _ask_taught(self, asked: Asked) -> None:
+        answer = await self._answered(asked, await self._front().open_reply(asked))
+        if answer is not None and asked.before is not None:
+            self._conversation.corrected(asked.before, answer)
             self._on_kept()
 
     async def _compare(self, other: RoutingChoice, sinks: Pair) -> None:

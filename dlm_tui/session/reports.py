@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from dlm_core.events import Ready, Routing, Why
 from dlm_core.requests import RoutingChoice
 from dlm_core.safetext import visible, visible_line
+from dlm_core.teaching import Edit
 from dlm_tui.session import shown as values
 from dlm_tui.session import sources
 from dlm_tui.session.bars import bar_lines, cut
 from dlm_tui.session.commands import COMMANDS, Command
 from dlm_tui.session.conversation import Answer, Turn, describe, left_out
 from dlm_tui.session.document_state import DocumentState, Warned
+from dlm_tui.session.front import Option
 from dlm_tui.session.signs import AdapterSign
 from dlm_tui.session.text import NOTE, STRONG, WARNING, Line, failure, sentences, wrapped
 from dlm_tui.session.wording import duration, lines
@@ -60,6 +62,8 @@ def report(shown: values.Shown, look: Look) -> list[Line]:
             return help_report(shown.command, look, shown.keys)
         case values.WhyShown():
             return why_report(shown.answer, shown.why, look)
+        case values.EditShown():
+            return edit_report(shown.edit, look)
 
 
 def routing_words(routing: Routing) -> str:
@@ -298,6 +302,26 @@ def _help_on(command: Command, look: Look) -> list[Line]:
     )
     if command.aliases:
         report += sentences([f"also /{', /'.join(command.aliases)}"], look.room)
+    return report
+
+
+def edit_report(edit: Edit, look: Look) -> list[Line]:
+    """A change of a file as a unified diff, with what it is above it."""
+    report: list[Line] = sentences([edit.sentence], look.room, STRONG)
+    for row in edit.difference():
+        style = "" if row.startswith(("+", "-")) else NOTE
+        report += wrapped(row, look.width - 2, style)
+    return report
+
+
+def option_report(number: int, option: Option, look: Look) -> list[Line]:
+    """One thing to choose, with its number; what more there is to say about it stands under it."""
+    sign = look.signs.get(option.adapter or "")
+    color, mark = (f"fg:{sign.color}", f"{sign.sign} {sign.name}, ") if sign else ("", "")
+    head = cut(f"{number:>2}  {mark}{option.label}", look.room, unicode=look.unicode)
+    report: list[Line] = [[(color, head)]]
+    if option.remark:
+        report.append([(NOTE, cut(f"    {option.remark}", look.room, unicode=look.unicode))])
     return report
 
 

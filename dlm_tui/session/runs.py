@@ -1,5 +1,6 @@
 """Runs that a session asks for: sends them, follows their events, stops them."""
 
+import asyncio
 from collections.abc import Callable
 
 from msgspec import structs
@@ -31,6 +32,8 @@ class Runs:
         self._on_waiting = on_waiting
         self._on_change = on_change
         self._asked: list[str] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def under_way(self) -> bool:
@@ -47,6 +50,7 @@ class Runs:
         if self.under_way:
             self._on_waiting()
         self._asked.append(request.request_id)
+        self._idle.clear()
         self._on_change()
         ended: RunEnded | None = None
         try:
@@ -60,9 +64,15 @@ class Runs:
                 self._on_event(event)
         finally:
             self._asked.remove(request.request_id)
+            if not self._asked:
+                self._idle.set()
             self.view = None
             self._on_change()
         return ended
+
+    async def idle(self) -> None:
+        """Wait until no run is under way."""
+        await self._idle.wait()
 
     async def stop(self) -> None:
         """Ask every run to stop at its next step."""

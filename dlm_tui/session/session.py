@@ -13,9 +13,11 @@ from dlm_tui.session import mishaps
 from dlm_tui.session.chat_history import ChatHistory
 from dlm_tui.session.commands import parse_gate
 from dlm_tui.session.conversation import Answer, Conversation
+from dlm_tui.session.corrections import Correction, Corrections
 from dlm_tui.session.document_state import DocumentState, Warned
 from dlm_tui.session.document_watch import DocumentWatch
 from dlm_tui.session.engine_session import EngineSession
+from dlm_tui.session.file_watch import Stamp, stamp_of
 from dlm_tui.session.front import Front
 from dlm_tui.session.live_routing import REST_S, LiveRouting, choice_of
 from dlm_tui.session.replies import Replies
@@ -68,6 +70,17 @@ class Session:
             on_change=self._changed,
             on_failure=self.fail,
         )
+        self.corrections = Corrections(
+            spawn=self.spawn,
+            idle=self.runs.idle,
+            train=lambda: self._train(Train(request_id=""), save=False),
+            learned=self._on_learned,
+            lost=self._on_lost,
+        )
+        self.asking = asyncio.Lock()
+        """Held while the user is asked something: one thing at a time."""
+        self.replied_at: Stamp = None
+        """The document's file as it stood at the last reply: the lines that are cited are those of then."""
         self.history = ChatHistory(lambda sentence: self.tell(sentence, warning=True))
         self.version = ""
         """The version that answers, as far as it is known."""
@@ -179,9 +192,9 @@ class Session:
         """Train the document, beside everything else; `save`: what is being edited is written first."""
         self.spawn(self._train(request, save), "run")
 
-    async def _train(self, request: Train, save: bool) -> None:
+    async def _train(self, request: Train, save: bool) -> RunEnded | None:
         if save and not await self.front.save_document():
-            return
+            return None
         self._logged.clear()
         ended = await self.runs.train(request)
         state = await self.document.look_again()
@@ -189,6 +202,7 @@ class Session:
             self.version = f"g{state.generation}" if state.generation else _newest(ended)
             self.engine.committed(ended.versions, self.version)
         self.typed(self._line)
+        return ended
 
     async def explain(self, asked: tuple[Message, ...], answer: Answer) -> Why:
         """What stands behind a reply, under the routing that it had. Raises DlmError as the engine does."""
@@ -213,7 +227,7 @@ class Session:
             return
         if self.engine.state == "refused":
             self.engine.reopen()
-        if self.watch and (now.untrained or now.changes.get("gone")):
+        if self.watch and not self.corrections.under_way and (now.untrained or now.changes.get("gone")):
             self.train(Train(request_id=""))
 
     def _on_committed(self) -> None:
@@ -235,6 +249,15 @@ class Session:
 
     def _on_answer(self, answer: Answer) -> None:
         self.version = answer.version
+        self.replied_at = stamp_of(self.path)
+
+    def _on_learned(self, correction: Correction) -> None:
+        if self.front.asks_again:
+            self.replies.ask_taught(correction.messages, correction.choice, correction.answer)
+
+    def _on_lost(self, count: int) -> None:
+        what = "a correction is" if count == 1 else f"{count} corrections are"
+        self.tell(f"{what} in the document, but not learned: /train", warning=True)
 
     def _on_state(self) -> None:
         if self.engine.state == "ready" and self.engine.ready is not None:

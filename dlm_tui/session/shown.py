@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dlm_core.errors import DlmError
 from dlm_core.events import Ready, Why
 from dlm_core.requests import Message, RoutingChoice
+from dlm_core.teaching import Edit
 from dlm_tui.session.commands import Command
 from dlm_tui.session.conversation import Answer, Turn
 from dlm_tui.session.document_state import DocumentState, Warned
@@ -87,6 +88,13 @@ class WhyShown:
     why: Why
 
 
+@dataclass(frozen=True)
+class EditShown:
+    """A change of a file, before it is written or as it was."""
+
+    edit: Edit
+
+
 Shown = (
     Told
     | Failed
@@ -98,4 +106,5 @@ Shown = (
     | HistoryShown
     | HelpShown
     | WhyShown
+    | EditShown
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 from rich.style import Style
@@ -13,7 +13,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from dlm_core.safetext import visible
@@ -23,11 +23,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Choice:
-    """One entry: what the dialog answers with, how it reads, and a muted remark."""
+    """One entry: what the dialog answers with, how it reads, and a muted remark; `style` is the label's."""
 
     answer: str
     label: str
     remark: str = ""
+    style: Style = field(default_factory=Style)
 
 
 class ClosedOnce(ModalScreen[T]):
@@ -69,16 +70,13 @@ class ChoiceScreen(Dialog):
         self._title, self._choices = title, list(choices)
 
     def compose(self) -> ComposeResult:
-        muted = Style(dim=True)
         with Vertical():
             yield Static(Text(visible(self._title)), classes="dialog-title")
-            options = []
-            for choice in self._choices:
-                text = Text(visible(choice.label), no_wrap=True, overflow="ellipsis")
-                options.append(
-                    Option(text.append(f"  {visible(choice.remark)}" if choice.remark else "", muted))
-                )
-            yield OptionList(*options)
+            yield OptionList(*(Option(self._text(choice)) for choice in self._choices))
+
+    def _text(self, choice: Choice) -> Text:
+        text = Text(visible(choice.label), style=choice.style, no_wrap=True, overflow="ellipsis")
+        return text.append(f"  {visible(choice.remark)}" if choice.remark else "", Style(dim=True))
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -86,6 +84,56 @@ class ChoiceScreen(Dialog):
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._choices[event.option_index].answer)
+
+
+class TwoLineScreen(ChoiceScreen):
+    """Choose one of a list whose remarks stand under the labels."""
+
+    DEFAULT_CSS = """
+    TwoLineScreen > Vertical { width: 96; }
+    """
+
+    def _text(self, choice: Choice) -> Text:
+        text = Text(visible(choice.label), style=choice.style, no_wrap=True, overflow="ellipsis")
+        return text.append(f"\n    {visible(choice.remark)}", Style(dim=True)) if choice.remark else text
+
+
+class TextScreen(Dialog):
+    """Write some lines; Enter answers them, Ctrl+J begins a new one. Answers None for no text."""
+
+    DEFAULT_CSS = """
+    TextScreen TextArea { height: auto; min-height: 4; max-height: 14; border: round $border-blurred; }
+    TextScreen TextArea:focus { border: round $border; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "answer", "Take it", priority=True),
+        Binding("ctrl+j", "newline", "New line", priority=True),
+    ]
+
+    def __init__(self, title: str, text: str = "") -> None:
+        super().__init__()
+        self._title, self._first = title, text
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Text(visible(self._title)), classes="dialog-title")
+            yield TextArea(self._first, soft_wrap=True, show_line_numbers=False, highlight_cursor_line=False)
+            yield Static(
+                Text("Enter takes it, Ctrl+J is a new line, Escape leaves all as it is", Style(dim=True))
+            )
+
+    def on_mount(self) -> None:
+        area = self.query_one(TextArea)
+        area.focus()
+        area.select_all()
+
+    def action_answer(self) -> None:
+        """Answer what was written."""
+        self.dismiss(self.query_one(TextArea).text.strip() or None)
+
+    def action_newline(self) -> None:
+        """Begin a new line."""
+        self.query_one(TextArea).insert("\n")
 
 
 class LineScreen(Dialog):

@@ -84,7 +84,7 @@ class ReplyView(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = bindings("reply")
 
     class Wanted(Message):
-        """The person wants something of this reply: `what` is details, why, source or copy."""
+        """The person wants something of this reply: `what` is details, why, source, teach, prefer or copy."""
 
         def __init__(self, what: str, view: "ReplyView") -> None:
             super().__init__()
@@ -287,6 +287,14 @@ class ReplyView(Widget, can_focus=True):
     def action_source(self) -> None:
         """Go to the section that the reply comes from."""
         self.post_message(self.Wanted("source", self))
+
+    def action_teach(self) -> None:
+        """Say what it should have said."""
+        self.post_message(self.Wanted("teach", self))
+
+    def action_prefer(self) -> None:
+        """Teach to prefer it."""
+        self.post_message(self.Wanted("prefer", self))
 
     def action_copy(self) -> None:
         """Put the reply on the clipboard."""

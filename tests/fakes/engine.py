@@ -31,6 +31,7 @@ from dlm_core.events import (
     MaskedRow,
     Neighbour,
     OpennessMap,
+    Place,
     Ready,
     RecipeEntry,
     Reply,
@@ -65,6 +66,10 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     dropped_turns: int = 0
     citation: Citation | None = None
     """Where every reply comes from."""
+    candidates: tuple[Place, ...] = ()
+    """The sections that search finds for every prompt."""
+    taught_reply: str = ""
+    """The reply once something was trained; empty: as before."""
     steps: int = 6
     epochs: int = 2
     open_delay: float = 0.0
@@ -138,6 +143,7 @@ class FakeEngine:
         yield Routed(routing=routing, route_s=0.01)
         turns = sum(m.role == "user" for m in messages)
         text = self.script.reply or f"Turn {turns}, {routing.mode}: {question}"
+        text = self.script.taught_reply or text if self.runs else text
         openness = {name: 0.1 + 0.2 * w for name, w in routing.weights.items() if w > 0}
         said: list[str] = []
         finish = self.script.finish_reason
@@ -170,7 +176,12 @@ class FakeEngine:
             Neighbour(question=f"A question about {name}?", adapter=name, similarity=0.9 - 0.1 * n)
             for n, name in enumerate(self.script.adapters[:nearest])
         )
-        return Why(routing=self.routing(messages[-1].content, choice), neighbours=neighbours)
+        return Why(
+            routing=self.routing(messages[-1].content, choice),
+            neighbours=neighbours,
+            candidates=self.script.candidates,
+            scores=({},) * len(self.script.candidates),
+        )
 
     def plan(self, path: Path, options: TrainOptions) -> RunPlanned:
         self.calls.append("plan")

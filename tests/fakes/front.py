@@ -1,6 +1,6 @@
 """A front end that only remembers, and a session on the fake engine for it. For tests of what is shared."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +8,12 @@ from pathlib import Path
 from dlm_core.document import load
 from dlm_core.errors import DlmError
 from dlm_core.events import Event, Routing, Token
+from dlm_core.teaching import Edit
+from dlm_tui.session import drafts
 from dlm_tui.session.conversation import Answer, Conversation
 from dlm_tui.session.dispatch import submit
 from dlm_tui.session.document_state import DocumentState
-from dlm_tui.session.front import Asked, ReplySink
+from dlm_tui.session.front import Asked, Option, ReplySink
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Entered, Shown
 from tests.fakes.client import FakeClient
@@ -79,6 +81,15 @@ class RecordingFront:
     replaced: int = 0
     document_changes: int = 0
     left: bool = False
+    path: Path = Path("doc.dlm")
+    asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """Titles and labels of what was to be chosen or written."""
+    choices: list[int | None] = field(default_factory=list)
+    """What is chosen, one after the other; None, and when they are used up: nothing."""
+    written: list[str | None] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
+    declines: bool = False
+    asks_again: bool = True
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -117,6 +128,27 @@ class RecordingFront:
     async def save_document(self) -> bool:
         """There is nothing to save."""
         return True
+
+    def document_text(self) -> str:
+        """As it stands on disk."""
+        return drafts.read(self.path).text
+
+    async def choose(self, title: str, options: Sequence[Option]) -> int | None:
+        """The next of `choices`."""
+        self.asked.append((title, tuple(option.label for option in options)))
+        return self.choices.pop(0) if self.choices else None
+
+    async def write(self, title: str, text: str) -> str | None:
+        """The next of `written`."""
+        self.asked.append((title, (text,)))
+        return self.written.pop(0) if self.written else None
+
+    async def take_edit(self, edit: Edit) -> bool:
+        """Written at once, unless it `declines`."""
+        self.edits.append(edit)
+        if not self.declines:
+            drafts.write_edit(edit)
+        return not self.declines
 
     async def edit_document(self) -> bool:
         """Count."""
@@ -159,7 +191,7 @@ async def open_session(
     client = FakeClient(script or Script(adapters=("knowledge", "tone")))
     state = DocumentState(path, None, document.adapter_names, document.dlm_id)
     session = Session(path, client, conversation or Conversation(), state)
-    front = RecordingFront()
+    front = RecordingFront(path=path)
     session.attach(front)
     try:
         await session.start()

@@ -14,6 +14,7 @@ from dlm_tui.app import WorkbenchApp
 from dlm_tui.repl.pipe import Pipe
 from dlm_tui.repl.plain import PlainFront
 from dlm_tui.repl.screen import Screen
+from dlm_tui.repl.terminal import TerminalFront
 from dlm_tui.screens.workbench import Workbench
 from dlm_tui.session import reports
 from dlm_tui.session.commands import COMMANDS
@@ -43,10 +44,12 @@ ARGUMENTS = {
     "params": "temperature=0.5",
     "system": "Be brief.",
     "help": "gate",
+    "teach": "tone: Kindly.",
+    "prefer": "now",
 }
 """What is typed after a command's name."""
-OF_ITS_OWN = {"copy", "edit", "help"}
-"""Where the answer is the place's own: a clipboard, an editor, the keys that it has."""
+OF_ITS_OWN = {"copy", "edit", "help", "teach", "prefer"}
+"""Where the answer is the place's own: a clipboard, an editor, the keys that it has, how an edit is shown."""
 
 Seen = tuple[tuple[str, ...], tuple[str, ...]]
 """What a command said, and what it asked of the engine."""
@@ -60,6 +63,12 @@ class Recorder:
         self._show = front.show
         self.shown: list[Shown] = []
         front.show = self._keep  # type: ignore[method-assign]
+        if isinstance(front, TerminalFront):
+            front.ask_line = self._agree  # type: ignore[method-assign]
+
+    async def _agree(self, text: str = "") -> str:
+        del text
+        return "y"
 
     def _keep(self, shown: Shown) -> None:
         self.shown.append(shown)
@@ -81,6 +90,9 @@ async def carried_out(session: Session, client: FakeClient, recorder: Recorder, 
     await session.engine.until_ready()
     submit(session, "what is it")
     await session.idle(runs=True)
+    if name == "prefer":
+        submit(session, "/again --base")
+        await session.idle(runs=True)
     if name == "load":
         session.conversation.save(Path("kept.json"))
     recorder.shown.clear()
@@ -150,6 +162,11 @@ async def test_a_command_does_the_same_in_every_front_end(
         seen[kind] = await asyncio.wait_for(
             in_workbench(path, name) if kind == "workbench" else in_terminal(path, name, kind), 60
         )
+    if name in ("teach", "prefer"):
+        for kind, (_, asked) in seen.items():
+            assert asked[0] == "Train", kind
+            assert len(asked) == 1 + (kind != "pipe"), "what is asked again, is asked once"
+            assert "Kindly." in (tmp_path / kind / "doc.dlm").read_text("utf-8") or name == "prefer"
     if name in OF_ITS_OWN:
         return
     assert len(set(seen.values())) == 1, seen

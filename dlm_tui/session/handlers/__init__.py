@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from dlm_tui.session.handlers import document, engine, keeping, replies, routing
+from dlm_tui.session.handlers import document, engine, keeping, replies, routing, teaching
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Shown
 
@@ -21,6 +21,8 @@ HANDLERS: Mapping[str, Handler] = {
     "why": replies.why,
     "copy": replies.copy,
     "stop": replies.stop,
+    "teach": teaching.teach,
+    "prefer": teaching.prefer,
     "show": document.show,
     "warnings": document.warnings,
     "edit": document.edit,

@@ -18,6 +18,7 @@ from tests.fakes.engine import Script
 
 QUICK = {
     "test_a_key_saves_and_trains_and_the_curves_move",
+    "test_a_key_offers_sections_and_shows_both_replies_once_it_is_taught",
     "test_a_mistake_is_underlined_marked_listed_counted_and_put_right_by_a_key",
     "test_a_reply_comes_with_its_bars_mode_speed_and_version",
     "test_an_import_is_shown_goes_in_with_enter_and_out_with_undo",
