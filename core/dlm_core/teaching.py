@@ -124,13 +124,14 @@ def add_answer(path: Path, text: str, adapter: str | None, question: str, answer
     said = _text(answer, "answer", SectionKind.INSTRUCTION)
     new = [(tag, (asked,), said)]
     for section, known in _questions(document):
-        if section.adapter != tag or asked not in known.wordings:
+        if asked not in known.wordings:
             continue
         if known.answer == said:
             raise UsageError(f"line {known.span.line} answers this question just so")
-        if known.others:
+        if known.others or section.adapter != tag:
+            others = "others" if known.others else f"adapter {section.adapter}"
             raise UsageError(
-                f"line {known.span.line} gives this question and others another answer",
+                f"line {known.span.line} has another answer for this question and {others}",
                 "change the answer there, or take this wording out",
             )
         return _checked(_with_answer(path, text, known, said), document, _asks(section, known), new)

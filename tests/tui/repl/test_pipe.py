@@ -123,3 +123,22 @@ def test_there_is_nothing_to_watch_in_a_pipe(tmp_path: Path) -> None:
     said = piped(tmp_path, "hi\n", "--watch")
     assert said.stdout == ""
     assert "--watch needs a terminal" in said.stderr
+
+
+def test_a_line_of_the_document_is_taught_and_the_next_prompt_asked_of_the_new_version(
+    tmp_path: Path,
+) -> None:
+    lines = "how many at most\n/teach 14\nhow many at most\n/teach tone: Kindly.\n/teach none\n"
+    said = piped(tmp_path, lines, reply="No idea.", taught_reply="Four hundred.")
+    assert said.stdout == "No idea.\nFour hundred.\n"
+    assert said.returncode == 1
+    assert "line 12 has another answer for this question and others" in said.stderr
+    assert "--- doc.dlm\n+++ doc.dlm\n@@ " in said.stderr and "\n+### Q\n+how many at most\n" in said.stderr
+    assert "how many at most" in (tmp_path / "doc.dlm").read_text("utf-8")
+    assert (tmp_path / "doc.offtopic.txt").read_text("utf-8") == "how many at most\n"
+
+
+def test_in_a_pipe_nobody_can_be_asked_what_a_reply_should_have_said(tmp_path: Path) -> None:
+    said = piped(tmp_path, "hi\n/teach\nand now\n")
+    assert said.stdout == "Turn 1, auto: hi\nTurn 2, auto: and now\n" and said.returncode == 1
+    assert "nobody can be asked here\n  hint: /teach LINE, or /teach ADAPTER: ANSWER" in said.stderr

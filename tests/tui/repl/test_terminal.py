@@ -401,3 +401,33 @@ def test_a_cold_start_stands_in_the_toolbar_until_it_is_written_away(tmp_path: P
         terminal.expect(r"write one more section under `::instruction#tone::`")
         terminal.path.write_text(cold + "\n::prose#tone::\nWarm.\n")
         terminal.gone("⚠ 1 warning")
+
+
+def test_a_reply_is_corrected_and_both_are_shown_one_above_the_other(tmp_path: Path) -> None:
+    script = {"reply": "No idea.", "taught_reply": "Four hundred."}
+    with Terminal(tmp_path, script=script) as terminal:
+        terminal.line("is there a limit")
+        terminal.expect("No idea.")
+        terminal.line("/teach")
+        terminal.expect(r"should have said\n 1  ● knowledge, line 12  What is the limit\?\n    Four hundred.")
+        terminal.line("7")
+        terminal.expect("`7` is none of 1 to ")
+        terminal.line("1")
+        terminal.expect(r"\+is there a limit\n(.*\n)*y writes it")
+        terminal.line("y")
+        terminal.expect(r"before\nNo idea.\n(.*\n)*now, taught\nFour hundred.\n(.*\n)*● knowledge")
+        assert "is there a limit" in (tmp_path / "doc.dlm").read_text("utf-8")
+
+
+def test_what_was_being_typed_stands_in_the_line_again_after_a_choice(tmp_path: Path) -> None:
+    with Terminal(tmp_path, script={"reply": "No idea."}) as terminal:
+        terminal.line("is there a limit")
+        terminal.expect("No idea.")
+        terminal.line("/teach")
+        terminal.expect("or Enter alone to leave")
+        terminal.line("2")
+        terminal.expect(r"^❯ No idea\.$")
+        terminal.send(CTRL_C)
+        terminal.send("and so")
+        terminal.expect(r"^❯ and so$")
+        assert (tmp_path / "doc.dlm").read_text("utf-8") == DOCUMENT

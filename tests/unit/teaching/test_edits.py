@@ -134,6 +134,7 @@ def test_without_declared_adapters_a_section_has_no_tag() -> None:
         (lambda: teaching.add_wording(PATH, TEXT, 999, "Why?"), "no question is asked"),
         (lambda: teaching.add_answer(PATH, TEXT, "nobody", "Why?", "Because."), "no adapter nobody"),
         (lambda: teaching.add_answer(PATH, TEXT, "facts", "Who owns it?", "Ada does."), "just so"),
+        (lambda: teaching.add_answer(PATH, TEXT, "tone", "Who owns it?", "We do."), "and adapter facts"),
         (lambda: teaching.add_answer(PATH, TEXT, "facts", "Why?", ""), "no answer"),
         (lambda: teaching.add_preference(PATH, TEXT, "tone", "Why?", "So.", "So. "), "say the same"),
         (lambda: teaching.add_offtopic(PATH, "Why?\n", " Why? "), "on the list"),
@@ -146,7 +147,7 @@ def test_what_would_teach_nothing_or_two_things_at_once_is_refused(change, why: 
 
 def test_a_question_with_other_wordings_keeps_its_answer() -> None:
     both = teaching.add_wording(PATH, TEXT, 13, "How many may I send?").after
-    with pytest.raises(UsageError, match="and others another answer"):
+    with pytest.raises(UsageError, match="for this question and others"):
         teaching.add_answer(PATH, both, "facts", "How many may I send?", "Five.")
 
 
