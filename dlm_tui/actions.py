@@ -203,6 +203,8 @@ ACTIONS: tuple[Action, ...] = (
         "p",
         "Prefer",
     ),
+    Action("reply.right", "This reply is right", "Ask it again after every run; say if one loses it.", "r"),
+    Action("reply.wrong", "This reply is wrong", "Keep it among what was asked, as wrong.", "x"),
     Action("reply.copy", "Copy this reply", "Put this reply on the clipboard.", "c,y", "Copy"),
 )
 

@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         route_delay: seconds without a keystroke before the line being typed is routed.
         max_tokens: longest reply in the chat.
         temperature: 0 is greedy.
+        keep_asked: whether a document's store keeps the questions it was asked, with what was said of the
+            replies.
     """
 
     theme: str = "ink"
@@ -44,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     route_delay: Annotated[float, Meta(ge=0.02, le=5)] = 0.12
     max_tokens: Annotated[int, Meta(ge=1, le=8192)] = 512
     temperature: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    keep_asked: bool = True
 
 
 class State(msgspec.Struct, kw_only=True):

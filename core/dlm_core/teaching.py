@@ -31,12 +31,16 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of the file at `path`, from the text `before` to `after`, and in a sentence what it is."""
+    """One change of the file at `path`, from the text `before` to `after`, and in a sentence what it is.
+
+    `answer` is what the question is to be answered with from then on; "" where that is nobody's business.
+    """
 
     path: Path
     before: str
     after: str
     sentence: str
+    answer: str = ""
 
     @property
     def stretch(self) -> Stretch:
@@ -103,7 +107,9 @@ def add_wordings(
     if provenance is not None and section.provenance is None and section.fence is not None:
         rows.insert(section.fence.line, [provenance])
     count = "a wording" if len(wordings) == 1 else f"{len(wordings)} wordings"
-    edit = Edit(path, text, rows.text, f"{count} more of the question on line {asked.span.line}")
+    edit = Edit(
+        path, text, rows.text, f"{count} more of the question on line {asked.span.line}", asked.answer
+    )
     more = (*asked.wordings, *wordings)
     return _checked(edit, document, gone=_asks(section, asked), new=[(section.adapter, more, asked.answer)])
 
@@ -139,7 +145,7 @@ def add_answer(path: Path, text: str, adapter: str | None, question: str, answer
     body = ["### Q", *asked.split("\n"), "", "### A", *said.split("\n")]
     rows.append_section(_last_of(document, SectionKind.INSTRUCTION, tag), _fence("instruction", tag), body)
     what = f"a new section{f' of {tag}' if tag else ''}"
-    return _checked(Edit(path, text, rows.text, what), document, (), new)
+    return _checked(Edit(path, text, rows.text, what, said), document, (), new)
 
 
 def add_preference(
@@ -163,7 +169,7 @@ def add_preference(
     body = ["### Prompt", *asked.split("\n"), "", "### Chosen", *better.split("\n")]
     body += ["", "### Rejected", *worse.split("\n")]
     rows.append_section(_last_of(document, SectionKind.PREFERENCE, tag), _fence("preference", tag), body)
-    edit = Edit(path, text, rows.text, f"a preference{f' of {tag}' if tag else ''}")
+    edit = Edit(path, text, rows.text, f"a preference{f' of {tag}' if tag else ''}", better)
     return _checked(edit, document, (), [(tag, (asked,), better, worse)])
 
 
@@ -304,7 +310,7 @@ def _with_answer(path: Path, text: str, asked: Question, answer: str) -> Edit:
     while not rows.rows[first].strip():
         first += 1
     rows.insert(first, answer.split("\n"), asked.span.end_line)
-    return Edit(path, text, rows.text, f"another answer to the question on line {asked.span.line}")
+    return Edit(path, text, rows.text, f"another answer to the question on line {asked.span.line}", answer)
 
 
 def _last_of(document: Document, kind: SectionKind, tag: str | None) -> Section | None:

@@ -63,11 +63,19 @@ def run_repl(
     return asyncio.run(_run(Session(path, client, conversation, state, watch=watch), piped, as_json))
 
 
+def _keep_questions(session: Session) -> None:
+    from dlm_tui.settings import load_settings
+
+    if load_settings().settings.keep_asked and session.document.state.dlm_id:
+        session.questions.open(session.document.state.dlm_id)
+
+
 async def _run(session: Session, piped: bool, as_json: bool) -> int:
     if piped:
         from dlm_tui.repl.pipe import Pipe
 
         return await Pipe(session, json=as_json).run()
+    _keep_questions(session)
     front = _plain(session) if os.environ.get("TERM", "") in _DUMB else _screen(session)
     session.attach(front)
     loop = asyncio.get_running_loop()

@@ -34,6 +34,7 @@ from dlm_tui.session.dispatch import carry_out
 from dlm_tui.session.document_state import DocumentState
 from dlm_tui.session.dropped import dropped_path
 from dlm_tui.session.handlers.teaching import correct
+from dlm_tui.session.handlers.verdicts import judge
 from dlm_tui.session.run_view import cold_start_concern
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import WhyShown
@@ -67,6 +68,7 @@ class Workbench(Screen[None]):
         super().__init__()
         self.path = path
         self._remembered = state
+        self._keep_asked = settings.keep_asked
         self._dlm_id = ""
         self._engine_told = ""
         self._was_busy = False
@@ -211,6 +213,8 @@ class Workbench(Screen[None]):
         except DlmError:
             return
         self._dlm_id = dlm_id
+        if self._keep_asked:
+            self.session.questions.open(dlm_id)
         self.dashboard.follow(feed)
         self._show_records()
         self._open_history(dlm_id)
@@ -286,7 +290,9 @@ class Workbench(Screen[None]):
                 correct(self.session, view.asked, view.answer)
             case "prefer" if view.answer is not None:
                 self.chat.prefer(view)
-            case "teach" | "prefer":
+            case "right" | "wrong" if view.answer is not None:
+                judge(self.session, view.asked, view.answer, "right" if message.what == "right" else "wrong")
+            case "teach" | "prefer" | "right" | "wrong":
                 self.notify("The reply is not complete yet.")
             case "why" if view.answer is not None:
                 self.session.spawn(self._explain(view), "command")

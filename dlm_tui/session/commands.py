@@ -119,6 +119,15 @@ COMMANDS = (
         "section of the adapter that had most weight.",
         "prefer",
     ),
+    Command(
+        "right",
+        "",
+        "Note that the last reply is right.",
+        "After every run the questions whose replies were right are asked again, and what it lost is said; "
+        "`dlm eval --asked` asks them too. They stay in the document's store, leave it in no pack and no "
+        "export, and are forgotten with /clear; keep_asked: false in the settings keeps none.",
+    ),
+    Command("wrong", "", "Note that the last reply is wrong; /teach puts it right."),
     Command("show", "", "The document: adapters, sections, versions, gate, base."),
     Command("model", "", "The base: name, device, precision, context."),
     Command(

@@ -11,11 +11,12 @@ from dlm_tui.session.conversation import Answer
 
 @dataclass(frozen=True)
 class Correction:
-    """A reply that was corrected in the document: what it answers, and under which routing."""
+    """A reply that was corrected in the document: what it answers, under which routing, what it is to be."""
 
     messages: tuple[Message, ...]
     answer: Answer
     choice: RoutingChoice
+    expected: str
 
     @property
     def question(self) -> str:

@@ -20,13 +20,13 @@ class Asked:
         messages: the conversation, the question as its last turn.
         choice: the routing it is asked under.
         before: the reply that it got before, where it is asked again; None for a new question.
-        taught: whether it is asked again because the document was corrected.
+        taught: the answer that was taught, where it is asked again because of that; else "".
     """
 
     messages: tuple[Message, ...]
     choice: RoutingChoice
     before: Answer | None = None
-    taught: bool = False
+    taught: str = ""
 
     @property
     def question(self) -> str:

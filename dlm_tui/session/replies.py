@@ -36,7 +36,7 @@ class Replies:
         front: Callable[[], Front],
         *,
         on_log: Callable[[Log], None],
-        on_answer: Callable[[Answer], None],
+        on_answer: Callable[[Asked, Answer], None],
         on_kept: Callable[[], None],
         on_change: Callable[[], None],
         on_failure: Callable[[Exception], None],
@@ -88,9 +88,9 @@ class Replies:
         """Put the last question in line once more; which it is, is seen at its turn."""
         self.in_turn(lambda: self._ask_again(choice or self._conversation.choice))
 
-    def ask_taught(self, messages: tuple[Message, ...], choice: RoutingChoice, before: Answer) -> None:
-        """Put a question in line that had the reply `before`, and whose answer was taught since."""
-        self.in_turn(lambda: self._ask_taught(Asked(messages, choice, before, taught=True)))
+    def ask_taught(self, asked: Asked) -> None:
+        """Put a question in line once more whose answer was taught since."""
+        self.in_turn(lambda: self._ask_taught(asked))
 
     def compare(self, other: RoutingChoice, sinks: Pair) -> None:
         """Answer the last question under the conversation's routing and under `other`, with one seed."""
@@ -178,7 +178,7 @@ class Replies:
         if answer is None:
             sink.failed(None)
             return None
-        self._on_answer(answer)
+        self._on_answer(asked, answer)
         sink.finished(answer)
         return answer
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from dlm_core.client import EngineClient
 from dlm_core.errors import DlmError, HostError
-from dlm_core.events import Event, Log, RunEnded, Why
-from dlm_core.requests import Message, RoutingChoice, Train
-from dlm_core.safetext import whole
+from dlm_core.events import Event, Log, Reply, RunEnded, Why
+from dlm_core.requests import Generate, Message, RoutingChoice, Train
+from dlm_core.safetext import visible_line, whole
+from dlm_core.store.asked import Verdict
 from dlm_tui.session import mishaps
 from dlm_tui.session.chat_history import ChatHistory
 from dlm_tui.session.commands import parse_gate
@@ -18,8 +19,9 @@ from dlm_tui.session.document_state import DocumentState, Warned
 from dlm_tui.session.document_watch import DocumentWatch
 from dlm_tui.session.engine_session import EngineSession
 from dlm_tui.session.file_watch import Stamp, stamp_of
-from dlm_tui.session.front import Front
+from dlm_tui.session.front import Asked, Front
 from dlm_tui.session.live_routing import REST_S, LiveRouting, choice_of
+from dlm_tui.session.question_log import QuestionLog, is_the_documents, says_the_same
 from dlm_tui.session.replies import Replies
 from dlm_tui.session.runs import Runs
 from dlm_tui.session.shown import Failed, Told
@@ -81,6 +83,8 @@ class Session:
         """Held while the user is asked something: one thing at a time."""
         self.replied_at: Stamp = None
         """The document's file as it stood at the last reply: the lines that are cited are those of then."""
+        self.questions = QuestionLog(lambda sentence: self.tell(sentence, warning=True))
+        """What the document was asked, where that is kept."""
         self.history = ChatHistory(lambda sentence: self.tell(sentence, warning=True))
         self.version = ""
         """The version that answers, as far as it is known."""
@@ -131,6 +135,8 @@ class Session:
     async def close(self) -> None:
         """Stop what goes on, let the engine save and leave."""
         self.live.cancel()
+        notes = [task for task in self._tasks if task.get_name() == "note"]
+        await asyncio.gather(*notes, return_exceptions=True)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(self.replies.close(), *self._tasks, return_exceptions=True)
@@ -139,7 +145,7 @@ class Session:
 
     async def idle(self, *, runs: bool = False) -> None:
         """Wait until every question is answered and every command carried out; with `runs`, every run too."""
-        names = ("command", "run") if runs else ("command",)
+        names = ("command", "note", "run", "check") if runs else ("command", "note")
         while True:
             if busy := [task for task in self._tasks if task.get_name() in names]:
                 await asyncio.wait(busy)
@@ -196,13 +202,40 @@ class Session:
         if save and not await self.front.save_document():
             return None
         self._logged.clear()
+        before = self.version
         ended = await self.runs.train(request)
         state = await self.document.look_again()
         if ended is not None and ended.status == "done":
             self.version = f"g{state.generation}" if state.generation else _newest(ended)
             self.engine.committed(ended.versions, self.version)
+            if self.questions.keeps and self.version != before:
+                self.spawn(self._check_what_was_right(), "check")
         self.typed(self._line)
         return ended
+
+    async def _check_what_was_right(self) -> None:
+        """Ask again what was answered right before a run, and say what is not any more."""
+        await asyncio.sleep(0)  # what was taught is asked first
+        if lost := await self.questions.lost(self._aside):
+            listed = ", ".join(f"“{visible_line(entry.question)}”" for entry in lost[:3])
+            is_, more = ("is", "") if len(lost) == 1 else ("are", ", …" if len(lost) > 3 else "")
+            self.tell(
+                f"{len(lost)} of what was answered right {is_} not any more: {listed}{more}",
+                f"`dlm rollback {visible_line(self.path.name)}` goes back to the run before",
+                warning=True,
+            )
+
+    async def _aside(self, messages: tuple[Message, ...]) -> str | None:
+        """The reply to some messages, shown to nobody; None where something else has come up."""
+        await self.replies.idle()
+        if self.runs.under_way or self.engine.state != "ready":
+            return None
+        request = Generate(request_id=self.engine.new_id(), messages=messages)
+        reply: str | None = None
+        async for event in self.engine.stream(request):
+            if isinstance(event, Reply):
+                reply = event.reply
+        return reply
 
     async def explain(self, asked: tuple[Message, ...], answer: Answer) -> Why:
         """What stands behind a reply, under the routing that it had. Raises DlmError as the engine does."""
@@ -247,13 +280,19 @@ class Session:
         self.front.run_event(event)
         self._changed()
 
-    def _on_answer(self, answer: Answer) -> None:
+    def _on_answer(self, asked: Asked, answer: Answer) -> None:
         self.version = answer.version
         self.replied_at = stamp_of(self.path)
+        if asked.taught and not says_the_same(answer.text, asked.taught):
+            self.tell("that is not yet what was taught: another wording of it helps", warning=True)
+        if self.questions.keeps and is_the_documents(answer):
+            verdict: Verdict = "taught" if asked.taught else ""
+            self.spawn(self.questions.note(asked.messages, answer.text, verdict, asked.taught), "note")
 
     def _on_learned(self, correction: Correction) -> None:
         if self.front.asks_again:
-            self.replies.ask_taught(correction.messages, correction.choice, correction.answer)
+            asked = Asked(correction.messages, correction.choice, correction.answer, correction.expected)
+            self.replies.ask_taught(asked)
 
     def _on_lost(self, count: int) -> None:
         what = "a correction is" if count == 1 else f"{count} corrections are"

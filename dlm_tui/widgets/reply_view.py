@@ -84,7 +84,7 @@ class ReplyView(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = bindings("reply")
 
     class Wanted(Message):
-        """The person wants something of this reply: `what` is details, why, source, teach, prefer or copy."""
+        """The person wants something of this reply: `what` is the name of one of the reply's actions."""
 
         def __init__(self, what: str, view: "ReplyView") -> None:
             super().__init__()
@@ -295,6 +295,14 @@ class ReplyView(Widget, can_focus=True):
     def action_prefer(self) -> None:
         """Teach to prefer it."""
         self.post_message(self.Wanted("prefer", self))
+
+    def action_right(self) -> None:
+        """Note that it is right."""
+        self.post_message(self.Wanted("right", self))
+
+    def action_wrong(self) -> None:
+        """Note that it is wrong."""
+        self.post_message(self.Wanted("wrong", self))
 
     def action_copy(self) -> None:
         """Put the reply on the clipboard."""

@@ -115,6 +115,11 @@ class StorePaths:
         return self.root / "index"
 
     @property
+    def asked(self) -> Path:
+        """The questions that were asked, with what the user said of the replies."""
+        return self.root / "asked.json"
+
+    @property
     def comparison(self) -> Path:
         """The report of the last comparison of methods."""
         return self.root / "comparison.json"

@@ -44,6 +44,7 @@ async def clear(session: Session, argument: str) -> Told:
     del argument
     count = len(session.conversation.turns)
     session.conversation.clear()
+    await session.questions.clear()
     session.front.conversation_replaced()
     session.choice_changed()
     return Told((f"a new conversation ({_turns(count)} forgotten)",))

@@ -106,7 +106,7 @@ async def _taken(session: Session, edit: Edit, messages: tuple[Message, ...], an
     if edit.path != session.path:
         session.front.show(Told((f"{edit.path.name} has it now; `dlm eval` asks it",)))
         return
-    session.corrections.add(Correction(messages, answer, _choice_of(session, answer)))
+    session.corrections.add(Correction(messages, answer, _choice_of(session, answer), edit.answer))
 
 
 def _choice_of(session: Session, answer: Answer) -> RoutingChoice:
