@@ -24,7 +24,7 @@ from dlm_core.engine_protocol import (
     ExportOptions,
     ShouldStop,
 )
-from dlm_core.errors import BaseModelError, DlmError, UsageError
+from dlm_core.errors import BaseModelError, DlmError, Stopped, UsageError
 from dlm_core.events import (
     BaseProgress,
     Evaluated,
@@ -36,6 +36,7 @@ from dlm_core.events import (
     RunEnded,
     RunPlanned,
     Token,
+    Working,
 )
 from dlm_core.launched import place
 from dlm_core.reports import Comparison
@@ -308,6 +309,23 @@ def run_prompt(
     with _opened(path, emit, stop) as (engine, ready):
         yield ready
         yield from engine.generate(messages, choice, sampling, stop)
+
+
+def run_prompts(
+    path: Path, asked: Sequence[Sequence[Message]], emit: Emit, stop: ShouldStop
+) -> Iterator[Reply]:
+    """A greedy reply to each of some conversations, the gate in auto, one after the other.
+
+    Raises DlmError for what a person can put right, and Stopped once `stop` is true.
+    """
+    with _opened(path, emit, stop) as (engine, _):
+        for number, messages in enumerate(asked):
+            emit(Working(label="questions", done=number, total=len(asked)))
+            for event in engine.generate(messages, RoutingChoice(), Sampling(), stop):
+                if isinstance(event, Reply):
+                    if event.finish_reason == "interrupted":
+                        raise Stopped("stopped by you")
+                    yield event
 
 
 def run_eval(path: Path, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:

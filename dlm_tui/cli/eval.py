@@ -11,8 +11,10 @@ from dlm_core import oneshot
 from dlm_core.document import load
 from dlm_core.document.wordings import Wordings, count_wordings
 from dlm_core.engine_protocol import EvalOptions
+from dlm_core.errors import UsageError
 from dlm_core.reports import Evaluation, ProbeReply, TextRetention
 from dlm_core.safetext import visible, visible_line
+from dlm_tui.cli.asked import print_asked
 from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.flags import document_argument, json_option
@@ -42,8 +44,15 @@ existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--all", "show_all", is_flag=True, help="List every reply to a probe, not the wrong ones alone."
 )
+@click.option(
+    "--asked",
+    is_flag=True,
+    help="Ask again what was asked in the chat, and hold it against what was said of the replies.",
+)
 @json_option
-def eval_(file: Path, probes: Path | None, text: Path | None, show_all: bool, as_json: bool) -> None:
+def eval_(
+    file: Path, probes: Path | None, text: Path | None, show_all: bool, asked: bool, as_json: bool
+) -> None:
     """Measure what FILE's adapters have learned and what the base has kept.
 
     Every question of FILE is asked, then every probe, greedily and with the gate in auto; the bare base is
@@ -51,8 +60,16 @@ def eval_(file: Path, probes: Path | None, text: Path | None, show_all: bool, as
     it is nearest to, by word F1, is the expected one, with 0.8 or more. Probes are the `### Q !probe` of FILE
     and those of a probe file. Then come prompts that FILE says nothing about: bundled ones, and the lines of
     NAME.offtopic.txt. The figures are kept in the store, where `dlm show` and the workbench find them.
+
+    With --asked nothing of that is done: the questions of the chat that were found right or wrong, or taught,
+    are asked again, each behind what was said before it, and it is said which are right now.
     """
     document = load(file)
+    if asked:
+        if probes or text:
+            raise UsageError("--asked goes without --probes and --text", "it asks the chat's questions alone")
+        print_asked(document, show_all, as_json)
+        return
     options = EvalOptions(probes=probes, text=text)
     with open_view(quiet=True) as view:
         found = oneshot.run_eval(file, options, view.show, lambda: False).evaluation
