@@ -39,6 +39,10 @@ class DataError(DlmError):
     """A file to import cannot be read, or holds nothing that a document could."""
 
 
+class TeacherError(DlmError):
+    """A model that was asked for wordings cannot be reached, or does not answer as it should."""
+
+
 class BaseModelError(DlmError):
     """A base model is unknown, cannot be fetched, or is not what it should be."""
 

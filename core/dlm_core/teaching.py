@@ -89,7 +89,7 @@ def add_wordings(
     path: Path, text: str, line: int, questions: Sequence[str], provenance: str | None = None
 ) -> Edit:
     """As `add_wording`, for several. `provenance` is a comment for the section, where it has none yet."""
-    document = _document(path, text)
+    document = document_of(path, text)
     section, asked = question_at(document, line)
     wordings = tuple(_text(question, "question", SectionKind.INSTRUCTION) for question in questions)
     for wording in wordings:
@@ -124,7 +124,7 @@ def add_answer(path: Path, text: str, adapter: str | None, question: str, answer
         UsageError: no such adapter, nothing to put in, or the document says just this already.
         DocumentError: the document has errors, or cannot take this text.
     """
-    document = _document(path, text)
+    document = document_of(path, text)
     tag = _tag(document, adapter)
     asked = _text(question, "question", SectionKind.INSTRUCTION)
     said = _text(answer, "answer", SectionKind.INSTRUCTION)
@@ -157,7 +157,7 @@ def add_preference(
         UsageError: no such adapter, nothing to put in, or both replies say the same.
         DocumentError: the document has errors, or cannot take this text.
     """
-    document = _document(path, text)
+    document = document_of(path, text)
     tag = _tag(document, adapter)
     asked, better, worse = (
         _text(part, what, SectionKind.PREFERENCE)
@@ -242,7 +242,8 @@ class _Rows:
         self.insert(at, ["", fence, *body, *after])
 
 
-def _document(path: Path, text: str) -> Document:
+def document_of(path: Path, text: str) -> Document:
+    """The document that a text is. Raises DocumentError for one with errors, naming the first."""
     parsed = parse_text(text, path)
     if parsed.document is None:
         first = parsed.errors[0]

@@ -31,6 +31,7 @@ class Entry:
 COMMANDS = {
     "init": Entry("dlm_tui.cli.documents:init", "Write a starting document."),
     "import": Entry("dlm_tui.cli.import_:import_", "Bring rows of other files into a document."),
+    "reword": Entry("dlm_tui.cli.reword:reword", "Ask a model for further wordings of the questions."),
     "check": Entry("dlm_tui.cli.documents:check", "List every problem in a document."),
     "doctor": Entry("dlm_tui.cli.doctor:doctor", "Say which device is used, and whether memory suffices."),
     "train": Entry("dlm_tui.cli.train:train", "Train the adapters of a document."),

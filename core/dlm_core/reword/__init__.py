@@ -1,0 +1,1 @@
+"""Further wordings of a document's questions, from a model behind an OpenAI-compatible URL."""
