@@ -9,7 +9,9 @@ import pytest
 
 from dlm_core.errors import DocumentError, StoreError
 from dlm_core.pack import pack, unpack
+from dlm_core.requests import Message
 from dlm_core.store import Store
+from dlm_core.store.asked import AskedQuestions
 from dlm_core.store.metrics_reader import MetricsReader
 from tests.unit.pack.conftest import DOCUMENT, train
 
@@ -40,6 +42,17 @@ def test_document_and_versions_come_out_as_they_went_in(document: Path, home: Pa
     store = Store.open(DLM_ID, elsewhere, create=False)
     store.verify()
     assert (taken.adapters, taken.gate, taken.base_model) == (("facts", "tone"), True, "smollm2-135m")
+
+
+def test_what_was_asked_stays_at_home(document: Path, home: Path) -> None:
+    paths = Store.open(DLM_ID, home, create=False).paths
+    assert AskedQuestions(paths.asked).keep(
+        (Message("user", "a secret question"),), "a reply", "right", "a reply"
+    )
+    packed = pack(document, home=home).path
+    assert b"secret" in paths.asked.read_bytes()
+    listed = subprocess.run(["tar", "tf", packed], capture_output=True, text=True, check=True).stdout
+    assert "asked" not in listed and b"secret question" not in packed.read_bytes()
 
 
 def test_the_same_content_gives_the_same_bytes(document: Path, home: Path, tmp_path: Path) -> None:
