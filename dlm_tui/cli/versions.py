@@ -1,18 +1,17 @@
 """`dlm versions` and `dlm rollback`: what runs committed, and going back to it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
 
 from dlm_core.document import load
-from dlm_core.errors import UsageError
 from dlm_core.store import Snapshot, Store
 from dlm_core.store.history import keep_runs, outcomes
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session.output import local_time, utc_time
+from dlm_tui.session.versions import before_current
 
 
 @click.command()
@@ -51,21 +50,11 @@ def rollback(file: Path, to: int | None) -> None:
     Without --to, those of the run before. Nothing is lost: the way back is another rollback.
     """
     store = Store.open(load(file).dlm_id, create=False)
-    target = _before_current(store.versions()) if to is None else to
+    target = before_current(store.versions()) if to is None else to
     now = store.rollback(target)
     click.echo(
         f"generation {now.generation} is current, with the versions of generation {target}: {_listed(now)}"
     )
-
-
-def _before_current(commits: Sequence[Snapshot]) -> int:
-    """The generation that the run before the current one ended in; a rollback keeps its target's run."""
-    earlier = [commit for commit in commits if commit.run_id < commits[-1].run_id]
-    if not earlier:
-        raise UsageError(
-            "there is nothing to go back to", "`dlm versions FILE` lists what there is; see --to"
-        )
-    return max(earlier, key=lambda commit: (commit.run_id, commit.generation)).generation
 
 
 def _listed(commit: Snapshot) -> str:

@@ -1,5 +1,6 @@
 """The main screen: a document's editor, training and chat side by side, and the session behind them."""
 
+import asyncio
 import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -28,6 +29,7 @@ from dlm_tui.screens.importing import Importing, is_on_hub
 from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.screens.training_control import TrainingControl
 from dlm_tui.screens.unsaved import offer_draft, unless_unsaved
+from dlm_tui.screens.versions import VersionsScreen
 from dlm_tui.session.commands import Invocation, find
 from dlm_tui.session.conversation import Conversation, describe
 from dlm_tui.session.dispatch import carry_out
@@ -39,6 +41,7 @@ from dlm_tui.session.run_view import cold_start_concern
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import WhyShown
 from dlm_tui.session.store_feed import StoreFeed
+from dlm_tui.session.versions import versions_of
 from dlm_tui.settings import Settings, State, save_state, state_home
 from dlm_tui.widgets.dialogs import LineScreen
 from dlm_tui.widgets.key_line import KeyLine
@@ -429,6 +432,22 @@ class Workbench(Screen[None]):
             self.notify("It is in the document now: save it, or undo.", markup=False)
 
         return Importing(self, self.path, lambda: area.text if area.text.strip() else None, adapters, take)
+
+    def action_versions(self) -> None:
+        """Show the versions that runs ended in, and go back to one."""
+        self.session.spawn(self._show_versions(), "command")
+
+    async def _show_versions(self) -> None:
+        if not self._dlm_id:
+            self.notify("The document has no id yet.")
+            return
+        found = await asyncio.to_thread(versions_of, self._dlm_id)
+
+        def chosen(generation: int | None) -> None:
+            if generation is not None:
+                carry_out(self.session, Invocation(find("rollback"), str(generation)))
+
+        self.app.push_screen(VersionsScreen(found), chosen)
 
     def action_next_theme(self) -> None:
         """Change to the next theme."""

@@ -142,6 +142,13 @@ COMMANDS = (
         "Ctrl-C or /stop ends it at its next step and keeps a checkpoint for --resume.",
         "train",
     ),
+    Command("versions", "", "What runs ended in, oldest first, and how each does."),
+    Command(
+        "rollback",
+        "[GENERATION]",
+        "Make earlier versions the current ones; alone: those of the run before.",
+        "Nothing is lost: the way back is another /rollback, and the document stays as it is.",
+    ),
     Command("stop", "", "Stop the training or the reply under way."),
     Command("history", "", "The conversation so far."),
     Command(

@@ -14,8 +14,10 @@ from dlm_tui.session.commands import COMMANDS, Command
 from dlm_tui.session.conversation import Answer, Turn, describe, left_out
 from dlm_tui.session.document_state import DocumentState, Warned
 from dlm_tui.session.front import Option
+from dlm_tui.session.output import local_time
 from dlm_tui.session.signs import AdapterSign
 from dlm_tui.session.text import NOTE, STRONG, WARNING, Line, failure, sentences, wrapped
+from dlm_tui.session.versions import Version
 from dlm_tui.session.wording import duration, lines
 
 MAX_WIDTH = 88
@@ -62,6 +64,8 @@ def report(shown: values.Shown, look: Look) -> list[Line]:
             return help_report(shown.command, look, shown.keys)
         case values.WhyShown():
             return why_report(shown.answer, shown.why, look)
+        case values.VersionsShown():
+            return versions_report(shown.versions, look)
         case values.EditShown():
             return edit_report(shown.edit, look)
 
@@ -303,6 +307,26 @@ def _help_on(command: Command, look: Look) -> list[Line]:
     if command.aliases:
         report += sentences([f"also /{', /'.join(command.aliases)}"], look.room)
     return report
+
+
+def versions_report(versions: Sequence[Version], look: Look) -> list[Line]:
+    """What runs ended in, oldest first, two lines each."""
+    report: list[Line] = []
+    for version in versions:
+        adapters = ", ".join(f"{name} {number}" for name, number in version.adapters.items())
+        report += sentences([version_words(version, look.dot)], look.room, STRONG if version.current else "")
+        report += sentences([f"  {adapters}"], look.room)
+    return report or sentences(["nothing is trained yet"], look.room)
+
+
+def version_words(version: Version, dot: str = " · ") -> str:
+    """A version on one line: generation, time, run, recall, perplexity against the base, and a note."""
+    words = [f"{version.generation}", local_time(version.committed_at), f"run {version.run_id}"]
+    words += [] if version.recall is None else [f"recall {version.recall:.1%}"]
+    words += [] if version.perplexity is None else [f"perplexity {version.perplexity:+.1%}"]
+    words += [version.note] if version.note else []
+    words += ["current"] if version.current else []
+    return dot.join(words)
 
 
 def edit_report(edit: Edit, look: Look) -> list[Line]:

@@ -221,7 +221,7 @@ class Session:
             is_, more = ("is", "") if len(lost) == 1 else ("are", ", …" if len(lost) > 3 else "")
             self.tell(
                 f"{len(lost)} of what was answered right {is_} not any more: {listed}{more}",
-                f"`dlm rollback {visible_line(self.path.name)}` goes back to the run before",
+                "/rollback goes back to the run before",
                 warning=True,
             )
 

@@ -10,6 +10,7 @@ from dlm_core.teaching import Edit
 from dlm_tui.session.commands import Command
 from dlm_tui.session.conversation import Answer, Turn
 from dlm_tui.session.document_state import DocumentState, Warned
+from dlm_tui.session.versions import Version
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,13 @@ class EditShown:
     edit: Edit
 
 
+@dataclass(frozen=True)
+class VersionsShown:
+    """What runs ended in, oldest first."""
+
+    versions: tuple[Version, ...]
+
+
 Shown = (
     Told
     | Failed
@@ -107,4 +115,5 @@ Shown = (
     | HelpShown
     | WhyShown
     | EditShown
+    | VersionsShown
 )

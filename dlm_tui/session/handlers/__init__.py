@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from dlm_tui.session.handlers import document, engine, keeping, replies, routing, teaching, verdicts
+from dlm_tui.session.handlers import document, engine, keeping, replies, routing, teaching, verdicts, versions
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Shown
 
@@ -23,6 +23,8 @@ HANDLERS: Mapping[str, Handler] = {
     "stop": replies.stop,
     "teach": teaching.teach,
     "prefer": teaching.prefer,
+    "versions": versions.versions,
+    "rollback": versions.rollback,
     "right": verdicts.right,
     "wrong": verdicts.wrong,
     "show": document.show,

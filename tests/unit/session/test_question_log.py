@@ -95,7 +95,7 @@ async def test_a_run_that_loses_what_was_right_is_said_with_the_way_back(
         assert isinstance(lost, Told) and lost.warning
         assert lost.sentences == (
             "1 of what was answered right is not any more: “who owns it”",
-            "`dlm rollback doc.dlm` goes back to the run before",
+            "/rollback goes back to the run before",
         )
         asked = [request for request in stage.client.sent if isinstance(request, Generate)]
         assert [request.messages[-1].content for request in asked[3:]] == ["who owns it"]

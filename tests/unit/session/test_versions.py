@@ -1,0 +1,82 @@
+"""Versions are listed, compared by their sections, and gone back to from every chat."""
+
+from pathlib import Path
+
+import pytest
+
+from dlm_core.document import load
+from dlm_core.errors import StoreError, UsageError
+from dlm_core.requests import Reload
+from dlm_core.store import Store
+from dlm_tui.session.shown import Failed, Told, VersionsShown
+from dlm_tui.session.versions import differences, versions_of
+from tests.fakes.engine import Script
+from tests.fakes.front import open_session
+from tests.unit.cli.test_store_commands import commit
+
+TWO = ("knowledge", "tone")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLM_HOME", str(tmp_path / "home"))
+
+
+async def test_a_run_is_undone_and_the_engine_takes_up_what_was_before(tmp_path: Path) -> None:
+    async with open_session(tmp_path, Script(adapters=TWO)) as stage:
+        path = stage.session.path
+        commit(path, *TWO)
+        path.write_text(
+            path.read_text("utf-8").replace("Warmly.", "Coldly.").replace("Four", "Five"), "utf-8"
+        )
+        commit(path, "tone")
+        # beside it, the watch may tell of what was committed here behind the session's back
+        (said,) = [shown for shown in await stage.do("/versions") if isinstance(shown, VersionsShown)]
+        first, second = said.versions
+        assert (first.current, second.current) == (False, True)
+        assert dict(second.adapters) == {"knowledge": "v0001", "tone": "v0002"}
+        assert differences(second, first) == [
+            "~ instruction#knowledge: What is the limit?",
+            "~ instruction#tone: How do we greet?",
+        ]
+        (told,) = [shown for shown in await stage.do("/rollback") if "generation" in repr(shown)]
+        assert isinstance(told, Told) and "rolled back to generation" in told.sentences[0]
+        assert "knowledge v0001, tone v0001" in told.sentences[0]
+        assert dict(Store.open(load(path).dlm_id, create=False).snapshot().adapters) == {
+            "knowledge": "v0001",
+            "tone": "v0001",
+        }
+        await stage.session.engine.until_ready()
+        assert any(isinstance(request, Reload) for request in stage.client.sent)
+        known = stage.session.document.state.generation
+        assert known == versions_of(load(path).dlm_id)[-1].generation, "it is no news of another process"
+
+
+async def test_a_generation_is_named_or_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+    async with open_session(tmp_path, Script(adapters=TWO)) as stage:
+        assert await stage.do("/versions") == [VersionsShown(())]
+        commit(stage.session.path, *TWO)
+        for line, error, why in [
+            ("/rollback", UsageError, "nothing to go back to"),
+            ("/rollback 9", StoreError, "no generation 9"),
+            ("/rollback there", UsageError, "cannot be `there`"),
+        ]:
+            (said,) = [shown for shown in await stage.do(line) if isinstance(shown, Failed)]
+            assert isinstance(said.error, error) and why in said.error.message
+
+
+def test_sections_that_came_and_went_are_told_apart(tmp_path: Path) -> None:
+    from tests.fakes.front import DOCUMENT
+
+    path = tmp_path / "doc.dlm"
+    path.write_text(DOCUMENT, "utf-8")
+    commit(path, *TWO)
+    path.write_text(DOCUMENT.replace("How do we greet?", "How do we part?") + "\n::prose::\nMore.\n", "utf-8")
+    commit(path, *TWO)
+    first, second = versions_of(load(path).dlm_id)
+    assert differences(first, second) == [
+        "+ instruction#tone: How do we part?",
+        "+ prose: More.",
+        "- instruction#tone: How do we greet?",
+    ]
+    assert differences(second, second) == []
