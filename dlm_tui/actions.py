@@ -109,6 +109,14 @@ ACTIONS: tuple[Action, ...] = (
         True,
     ),
     Action(
+        "workbench.evaluate",
+        "Evaluate",
+        "Measure what was learned; every probe as a table, to ask and to teach.",
+        "alt+q",
+        "",
+        True,
+    ),
+    Action(
         "workbench.versions",
         "Versions",
         "What runs ended in, what differs from now, and the way back to one.",

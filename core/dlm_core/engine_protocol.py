@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from dlm_core.events import Event, MaskedRow, Ready, Reply, Routed, RunEnded, Token, Why
+from dlm_core.events import Evaluated, Event, MaskedRow, Ready, Reply, Routed, RunEnded, Token, Why
 from dlm_core.reports import METHODS, Method
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 
@@ -107,6 +107,13 @@ class EngineProtocol(Protocol):
 
     def mask(self, path: Path) -> Sequence[MaskedRow]:
         """The rows a training of the document at `path` would learn from, token by token."""
+        ...
+
+    def evaluate(self, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:
+        """Measure the committed versions of the open document, and record the figures in its store.
+
+        `stop` is asked at every token; once it is true, Stopped is raised and nothing recorded.
+        """
         ...
 
     def train(

@@ -22,11 +22,12 @@ from types import FrameType
 import msgspec
 
 from dlm_core import requests
-from dlm_core.engine_protocol import DEFAULT_ENGINE, EngineFactory, EngineProtocol
+from dlm_core.engine_protocol import DEFAULT_ENGINE, EngineFactory, EngineProtocol, EvalOptions
 from dlm_core.errors import NOT_JSON, DlmError, HostError, UsageError
 from dlm_core.events import Done, Event, Failure, Masked, encode
 from dlm_core.requests import (
     AnyRequest,
+    Evaluate,
     Explain,
     Generate,
     Mask,
@@ -191,6 +192,8 @@ class Host:
                 self._emit(self._opened().explain(request.messages, request.choice, request.nearest))
             case Mask():
                 self._emit(Masked(rows=tuple(self._opened().mask(path_of(request.path)))))
+            case Evaluate():
+                self._emit(self._opened().evaluate(EvalOptions(), self._emit, stop))
             case Train():
                 self._emit(self._opened().train(request, self._emit, stop, self._serve_between_steps))
 

@@ -112,10 +112,6 @@ class OneShotEngine(EngineProtocol, Protocol):
         """The rows that the document at `path` would be trained on, in order."""
         ...
 
-    def evaluate(self, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:
-        """Measure the committed versions of the open document, and record the figures in its store."""
-        ...
-
     def compare(self, path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
         """Train several methods on the rows of the document at `path`, and measure them."""
         ...

@@ -128,6 +128,10 @@ class Mask(Request, frozen=True, kw_only=True, tag="mask"):
     path: str
 
 
+class Evaluate(Request, frozen=True, kw_only=True, tag="evaluate"):
+    """Measure the committed versions, as `dlm eval` does; recorded. Answers Working…, Evaluated."""
+
+
 class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a run starts: `fresh` from new adapters, `resume` from a checkpoint; None: as the document says.
 
@@ -159,7 +163,7 @@ class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
     """Save what can be resumed and leave."""
 
 
-AnyRequest = Open | Reload | Route | Generate | Explain | Mask | Train | Stop | Shutdown
+AnyRequest = Open | Reload | Route | Generate | Explain | Mask | Evaluate | Train | Stop | Shutdown
 
 _AS_BYTES = "\0"  # no path holds it: what follows is the path's bytes in hexadecimal
 

@@ -24,6 +24,7 @@ from dlm_tui.panes.editor import EditorPane
 from dlm_tui.panes.frame import PaneFrame
 from dlm_tui.panes.pane import Pane
 from dlm_tui.screens.bench_front import BenchFront, SessionChanged
+from dlm_tui.screens.evaluating import EvaluateScreen, Wish
 from dlm_tui.screens.help import HelpScreen
 from dlm_tui.screens.importing import Importing, is_on_hub
 from dlm_tui.screens.reply_detail import ReplyDetail
@@ -35,7 +36,7 @@ from dlm_tui.session.conversation import Conversation, describe
 from dlm_tui.session.dispatch import carry_out
 from dlm_tui.session.document_state import DocumentState
 from dlm_tui.session.dropped import dropped_path
-from dlm_tui.session.handlers.teaching import correct
+from dlm_tui.session.handlers.teaching import correct, reply_of
 from dlm_tui.session.handlers.verdicts import judge
 from dlm_tui.session.run_view import cold_start_concern
 from dlm_tui.session.session import Session
@@ -432,6 +433,25 @@ class Workbench(Screen[None]):
             self.notify("It is in the document now: save it, or undo.", markup=False)
 
         return Importing(self, self.path, lambda: area.text if area.text.strip() else None, adapters, take)
+
+    def action_evaluate(self) -> None:
+        """Show what was measured last, measure anew, ask and teach from there."""
+        self.session.spawn(self._show_evaluation(), "command")
+
+    async def _show_evaluation(self) -> None:
+        record = await asyncio.to_thread(StoreFeed(self._dlm_id).evaluation) if self._dlm_id else None
+
+        def wished(wish: Wish | None) -> None:
+            if wish is None:
+                return
+            if wish.what == "ask":
+                self.frame.bring_up("chat")
+                self.session.replies.ask(wish.reply.question)
+            else:
+                correct(self.session, *reply_of(wish.reply))
+
+        found = record.evaluated.evaluation if record is not None else None
+        self.app.push_screen(EvaluateScreen(found, self.session.engine.evaluate), wished)
 
     def action_versions(self) -> None:
         """Show the versions that runs ended in, and go back to one."""

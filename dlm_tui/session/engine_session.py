@@ -9,8 +9,19 @@ from msgspec import structs
 
 from dlm_core.client import EngineClient, Subscription
 from dlm_core.errors import DlmError, HostError
-from dlm_core.events import AnyEvent, BaseProgress, Log, Masked, MaskedRow, Ready, Why
-from dlm_core.requests import AnyRequest, Explain, Mask, Message, Open, Reload, RoutingChoice, path_text
+from dlm_core.events import AnyEvent, BaseProgress, Evaluated, Log, Masked, MaskedRow, Ready, Why, Working
+from dlm_core.reports import Evaluation
+from dlm_core.requests import (
+    AnyRequest,
+    Evaluate,
+    Explain,
+    Mask,
+    Message,
+    Open,
+    Reload,
+    RoutingChoice,
+    path_text,
+)
 
 RESTART_HINT = "/restart brings it back; the conversation stays"
 
@@ -99,6 +110,30 @@ class EngineSession:
             if isinstance(event, Masked):
                 rows = event.rows
         return rows
+
+    async def evaluate(self, on_working: Callable[[Working], None]) -> Evaluation:
+        """Measure the committed versions, as `dlm eval`; `on_working` hears how far it has come.
+
+        Cancelled, it stops at the next token, and nothing is recorded. Raises DlmError as the engine does.
+        """
+        await self.until_ready()
+        request = Evaluate(request_id=self.new_id())
+        found: Evaluation | None = None
+        try:
+            async for event in self.stream(request):
+                match event:
+                    case Working():
+                        on_working(event)
+                    case Evaluated():
+                        found = event.evaluation
+                    case Log():
+                        self._on_log(event)
+        except asyncio.CancelledError:
+            await self.stop(request.request_id)
+            raise
+        if found is None:
+            raise HostError("the engine did not say what it found")
+        return found
 
     async def stream(self, request: AnyRequest) -> AsyncIterator[AnyEvent]:
         """The events that answer a request, as `EngineClient.stream`."""

@@ -18,12 +18,13 @@ from pathlib import Path
 import msgspec
 
 from dlm_core.document import parse_text
-from dlm_core.engine_protocol import Emit, ShouldStop
-from dlm_core.errors import DlmError, TrainingError, UsageError
+from dlm_core.engine_protocol import Emit, EvalOptions, ShouldStop
+from dlm_core.errors import DlmError, Stopped, TrainingError, UsageError
 from dlm_core.events import (
     AdapterOpenness,
     BaseProgress,
     Citation,
+    Evaluated,
     Event,
     GateStep,
     GateTrained,
@@ -45,9 +46,11 @@ from dlm_core.events import (
     TrainEpoch,
     TrainStep,
     Why,
+    Working,
 )
 from dlm_core.launched import place
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
+from tests.fakes.reports import EVALUATION
 
 LAYERS, RANKS = 4, 8
 
@@ -230,6 +233,16 @@ class FakeEngine:
             return self._steps(run, epochs, emit, stop, between_steps)
         finally:
             self.training = None
+
+    def evaluate(self, options: EvalOptions, emit: Emit, stop: ShouldStop) -> Evaluated:
+        del options
+        self.calls.append("evaluate")
+        for done in range(3):
+            if stop():
+                raise Stopped("stopped by you")
+            self._wait(self.script.token_delay)
+            emit(Working(label="replies", done=done, total=3))
+        return Evaluated(run_id=self.runs, document_hash="x", evaluation=EVALUATION)
 
     def close(self) -> None:
         self.calls.append("close")

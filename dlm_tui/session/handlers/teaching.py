@@ -6,6 +6,8 @@ import msgspec
 
 from dlm_core import teaching
 from dlm_core.errors import UsageError
+from dlm_core.events import Routing
+from dlm_core.reports import ProbeReply
 from dlm_core.requests import Message, RoutingChoice
 from dlm_core.teaching import Edit
 from dlm_tui.session import should_have_said
@@ -50,6 +52,13 @@ def correct(
 ) -> None:
     """Correct a reply beside everything else; without a wish the user is asked what it should have said."""
     session.spawn(_corrected(session, messages, answer, wish), "command")
+
+
+def reply_of(reply: ProbeReply) -> tuple[tuple[Message, ...], Answer]:
+    """What a probe asked, and its reply as one of the chat."""
+    routing = Routing(mode="auto", weights=reply.routing, reason="evaluated")
+    answer = Answer(text=reply.reply, finish_reason="stop", routing=routing)
+    return (Message("user", reply.question),), answer
 
 
 def choose_between(session: Session, messages: tuple[Message, ...], chosen: Answer, rejected: Answer) -> None:
