@@ -44,7 +44,23 @@ def there_and_back(document: Document, form: Form, folder: Path) -> Document:
 
 
 pieces = st.one_of(
-    st.sampled_from(["::prose::", "### Q", "### A", "```", "x", "", " ", "\r", "Ä", "[INST]", '"', "\u2028"]),
+    st.sampled_from(
+        [
+            "::prose::",
+            "### Q",
+            "### A",
+            "### A !before",
+            "```",
+            "x",
+            "",
+            " ",
+            "\r",
+            "Ä",
+            "[INST]",
+            '"',
+            "\u2028",
+        ]
+    ),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
 )
 texts = st.lists(pieces, min_size=1, max_size=4).map("\n".join).filter(lambda t: t.strip() != "")

@@ -11,7 +11,8 @@ from dlm_core.document.model import SectionKind
 FRONT = "---\ndlm_id: 01J0000000000000000000000A\nbase_model: smollm2-135m\n---\n\n"
 lines = st.one_of(
     st.sampled_from([
-        "::prose::", "::Prose::", "::image x::", "::what#x::", "### Q", "### q", "### A",
+        "::prose::", "::Prose::", "::image x::", "::what#x::", "### Q !before",
+        "### A !before", "### Q", "### q", "### A",
         "### Q !probe", "### Chosen", "### Prompt", "```", "````", "```py", "~~~", "-->", "<!-- dlm-auto-x",
         "---", "", "  ", "\r",
         "\t::prose::", "\ufeff", "\u2028", "# Q", "## Answer", "Q: a", "\ud800", "\x00",

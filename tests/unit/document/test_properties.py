@@ -21,7 +21,8 @@ TWO = f"{FRONT}training:\n  adapters: {{tone: {{}}, facts: {{lora_r: 4}}}}\n  ga
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 pieces = st.sampled_from([
     "---", "::prose::", "::instruction#tone::", "::preference#facts::", "::Prose::", "::prose#",
-    "::image x::", "### Q", "### A", "### Prompt", "### Chosen", "### Rejected", "### q", "```",
+    "::image x::", "### Q !before", "### A !before",
+    "### Q", "### A", "### Prompt", "### Chosen", "### Rejected", "### q", "```",
     "````", "~~~", "\t", "  ", "\r", "<!-- dlm-auto-synth", "-->",
     "dlm_id: 01J0000000000000000000000A", "base_model: x", "training:", "  adapters:",
     "    tone: {}", "  gate: {enabled: true}", "- *a", "&a b", "!!set", "? x", "|", "[", "{", "'",
