@@ -11,7 +11,7 @@ from pathlib import Path
 from dlm_core.data.placing import settled
 from dlm_core.document import fences
 from dlm_core.document.beside import offtopic_path
-from dlm_core.document.model import Document, Question, Section, SectionKind
+from dlm_core.document.model import Document, Question, Section, SectionKind, Turn
 from dlm_core.document.parse import parse_text
 from dlm_core.document.report import listed
 from dlm_core.errors import DocumentError, UsageError
@@ -111,7 +111,12 @@ def add_wordings(
         path, text, rows.text, f"{count} more of the question on line {asked.span.line}", asked.answer
     )
     more = (*asked.wordings, *wordings)
-    return _checked(edit, document, gone=_asks(section, asked), new=[(section.adapter, more, asked.answer)])
+    return _checked(
+        edit,
+        document,
+        gone=_asks(section, asked),
+        new=[(section.adapter, asked.before, more, asked.answer, "")],
+    )
 
 
 def add_answer(path: Path, text: str, adapter: str | None, question: str, answer: str) -> Edit:
@@ -128,10 +133,10 @@ def add_answer(path: Path, text: str, adapter: str | None, question: str, answer
     tag = _tag(document, adapter)
     asked = _text(question, "question", SectionKind.INSTRUCTION)
     said = _text(answer, "answer", SectionKind.INSTRUCTION)
-    new = [(tag, (asked,), said)]
+    new: list[Said] = [(tag, (), (asked,), said, "")]
     for section, known in _questions(document):
-        if asked not in known.wordings:
-            continue
+        if known.before or asked not in known.wordings:
+            continue  # the same words after other turns may have another answer
         if known.answer == said:
             raise UsageError(f"line {known.span.line} answers this question just so")
         if known.others or section.adapter != tag:
@@ -170,7 +175,7 @@ def add_preference(
     body += ["", "### Rejected", *worse.split("\n")]
     rows.append_section(_last_of(document, SectionKind.PREFERENCE, tag), _fence("preference", tag), body)
     edit = Edit(path, text, rows.text, f"a preference{f' of {tag}' if tag else ''}", better)
-    return _checked(edit, document, (), [(tag, (asked,), better, worse)])
+    return _checked(edit, document, (), [(tag, (), (asked,), better, worse)])
 
 
 def add_offtopic(document: Path, text: str, question: str) -> Edit:
@@ -207,8 +212,8 @@ def question_at(document: Document, line: int) -> tuple[Section, Question]:
     )
 
 
-Said = tuple[str | None, tuple[str, ...], str] | tuple[str | None, tuple[str, ...], str, str]
-"""Adapter, questions and answer; or adapter, prompt, chosen and rejected reply."""
+Said = tuple[str | None, tuple[Turn, ...], tuple[str, ...], str, str]
+"""Adapter, earlier turns, questions or prompt, answer or chosen reply, rejected reply ("" without one)."""
 
 
 class _Rows:
@@ -282,7 +287,7 @@ def _questions(document: Document) -> list[tuple[Section, Question]]:
 
 def _refuse_known(document: Document, wording: str, asked: Question) -> None:
     for _, known in _questions(document):
-        if wording in known.wordings:
+        if wording in known.wordings and known.before == asked.before:
             if known.span == asked.span:
                 raise UsageError(f"this is a wording of the question on line {asked.span.line} already")
             raise UsageError(
@@ -320,7 +325,7 @@ def _last_of(document: Document, kind: SectionKind, tag: str | None) -> Section 
 
 
 def _asks(section: Section, asked: Question) -> tuple[Said, ...]:
-    return ((section.adapter, asked.wordings, asked.answer),)
+    return ((section.adapter, asked.before, asked.wordings, asked.answer, ""),)
 
 
 def _checked(edit: Edit, document: Document, gone: Sequence[Said], new: Sequence[Said]) -> Edit:
@@ -345,9 +350,10 @@ def _said(document: Document) -> list[Said]:
     """All that a document says: its answers, its preferences and its prose."""
     said: list[Said] = []
     for section in document.sections:
-        said += [(section.adapter, asked.wordings, asked.answer) for asked in section.questions]
-        said += [(section.adapter, (p.prompt,), p.chosen, p.rejected) for p in section.preferences]
-        said += [(section.adapter, ("!probe", probe.question), probe.answer) for probe in section.probes]
+        name = section.adapter
+        said += [(name, asked.before, asked.wordings, asked.answer, "") for asked in section.questions]
+        said += [(name, p.before, (p.prompt,), p.chosen, p.rejected) for p in section.preferences]
+        said += [(name, p.before, ("!probe", p.question), p.answer, "") for p in section.probes]
         if section.kind is SectionKind.PROSE:
-            said.append((section.adapter, (), section.text))
+            said.append((name, (), (), section.text, ""))
     return said

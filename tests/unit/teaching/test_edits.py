@@ -166,6 +166,34 @@ def test_what_looks_like_a_fence_or_a_heading_stays_text() -> None:
     assert added.answer == " ::instruction#tone::\n ### A\nplain\n```\n### Q\n```"
 
 
+TALK = """
+::instruction#facts::
+### Q !before
+My mail does not come.
+### A !before
+Which address?
+### Q
+The one from work.
+### A
+The filter holds it back.
+"""
+
+
+def test_a_follow_up_gets_wordings_under_its_earlier_turns() -> None:
+    text = TEXT + TALK
+    edit = teaching.add_wording(PATH, text, line_of(text, "The filter holds it back."), "my office address")
+    asked = read(edit.after).sections[-1].questions[0]
+    assert asked.wordings == ("The one from work.", "my office address") and len(asked.before) == 1
+    assert "The one from work.\n### Q\nmy office address\n### A\nThe filter" in edit.after
+
+
+def test_the_same_words_after_other_turns_may_have_another_answer() -> None:
+    edit = teaching.add_answer(PATH, TEXT + TALK, "facts", "The one from work.", "Which one?")
+    assert len(read(edit.after).sections) == len(read(TEXT + TALK).sections) + 1
+    again = teaching.add_wording(PATH, TEXT + TALK, 13, "The one from work.")
+    assert again.after.count("The one from work.") == 2
+
+
 def test_windows_line_ends_are_kept_and_a_last_line_without_one_gets_one() -> None:
     text = TEXT.replace("\n", "\r\n").rstrip()
     edit = teaching.add_preference(PATH, text, "tone", "Say goodbye.", "Farewell!", "Bye.")
