@@ -94,6 +94,8 @@ class Trainer:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.accelerator = Accelerator(
+            # Said outright, for without it processes on a CPU train apart, each alone.
+            cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
             gradient_accumulation_steps=args.grad_accum,
             mixed_precision="bf16" if _bf16() else "no",
             log_with=args.report_to or None,
@@ -142,7 +144,6 @@ class Trainer:
             )
             if self.accelerator.is_main_process:
                 (args.output / "losses.json").write_text(json.dumps(self.losses))
-        self.accelerator.end_training()
         return self.losses
 
     def _epoch(self, last: int) -> None:
@@ -232,6 +233,7 @@ def main(words: list[str] | None = None) -> None:
     opened = openness(trainer.accelerator.unwrap_model(trainer.model), batch)
     shown = "" if opened is None else f", gates {opened:.0%} open"
     trainer.accelerator.print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}{shown}")
+    trainer.accelerator.end_training()
 
 
 if __name__ == "__main__":
