@@ -1,5 +1,13 @@
-"""No sentence encoder in the tests, unless they ask for it: it would be fetched into every home folder."""
+"""No sentence encoder in the tests, unless they ask for it: it would be fetched into every home folder.
+
+How long one example of a property test takes, and how fast examples are made, depends on what else the
+machine does; time is tested where it is the subject.
+"""
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 os.environ.setdefault("DLM_ENCODER", "off")
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")

@@ -19,11 +19,13 @@ DEFAULT_ENGINE = "dlm_core.engine:create_engine"
 @dataclass(frozen=True)
 class EvalOptions:
     """What to evaluate with: a probe file (None: the document's sibling `<stem>.probes.yaml` if there is
-    one), and a text of one's own to measure retention on besides the bundled ones.
+    one), and a text of one's own to measure retention on besides the bundled ones. Without `ground` the
+    weights alone are measured, and nothing is looked up in the document.
     """
 
     probes: Path | None = None
     text: Path | None = None
+    ground: bool = True
 
 
 @dataclass(frozen=True)

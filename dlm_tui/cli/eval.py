@@ -49,9 +49,21 @@ existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
     is_flag=True,
     help="Ask again what was asked in the chat, and hold it against what was said of the replies.",
 )
+@click.option(
+    "--ground",
+    type=click.Choice(["auto", "off"]),
+    default="auto",
+    help="off: measure what the weights say alone, and look nothing up in the document.",
+)
 @json_option
 def eval_(
-    file: Path, probes: Path | None, text: Path | None, show_all: bool, asked: bool, as_json: bool
+    file: Path,
+    probes: Path | None,
+    text: Path | None,
+    show_all: bool,
+    asked: bool,
+    ground: str,
+    as_json: bool,
 ) -> None:
     """Measure what FILE's adapters have learned and what the base has kept.
 
@@ -70,7 +82,7 @@ def eval_(
             raise UsageError("--asked goes without --probes and --text", "it asks the chat's questions alone")
         print_asked(document, show_all, as_json)
         return
-    options = EvalOptions(probes=probes, text=text)
+    options = EvalOptions(probes=probes, text=text, ground=ground == "auto")
     with open_view(quiet=True) as view:
         found = oneshot.run_eval(file, options, view.show, lambda: False).evaluation
     if as_json:

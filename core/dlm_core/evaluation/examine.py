@@ -64,7 +64,7 @@ def evaluate(
         said = "1 section is" if behind == 1 else f"{behind} sections are"
         emit(_info(f"{said} new or changed since the last run and not learned yet", "behind"))
     found = Examiner(chat, head, emit, stop).examine(
-        document, probes, bundled("held_out"), own, offtopic, near
+        document, probes, bundled("held_out"), own, offtopic, near, options.ground
     )
     evaluated = Evaluated(
         run_id=snapshot.run_id,

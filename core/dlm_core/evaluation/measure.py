@@ -93,6 +93,7 @@ class Examiner:
         own: Sequence[str] = (),
         offtopic: Sequence[str] = (),
         near: Sequence[NearMiss] = (),
+        ground: bool = True,
     ) -> Evaluation:
         """Everything at once.
 
@@ -102,13 +103,16 @@ class Examiner:
             texts: neutral texts. own: the pieces of a text of the person's own.
             offtopic: prompts that the document says nothing about.
             near: questions close to the document's that it does not answer.
+            ground: whether replies are measured with the document in hand too, where it is looked up.
 
         Raises Stopped when asked to stop.
         """
         begun = time.perf_counter()
         questions = trained_questions(document)
         asked = len(questions) + len(probes) + len(offtopic)
-        looked_up = self.chat.knowledge is not None and self.chat.knowledge.index is not None
+        known = self.chat.knowledge
+        looked_up = ground and known is not None and known.index is not None
+        served = SERVED if looked_up else AUTO
         extra = len(probes) + len(near) if looked_up else 0
         tally = Tally(self._emit, 2 * asked + extra + len(texts) + len(own))
         told = self._ask([self._probe(q, AUTO) for q in questions], tally, "asking the document's questions")
@@ -122,7 +126,7 @@ class Examiner:
             close = near_misses_of(near, self._ask(said, tally, "asking near misses"))
             missed = _mean([float(_is_outside(reply)) for reply in grounded])
         foreign = self._ask(
-            [_asked(prompt, REPLY_TOKENS, choice) for choice in (BASE, SERVED) for prompt in offtopic],
+            [_asked(prompt, REPLY_TOKENS, choice) for choice in (BASE, served) for prompt in offtopic],
             tally,
             "asking off-topic prompts",
         )
@@ -135,7 +139,7 @@ class Examiner:
         )
         bare = self._bare([*questions, *probes], tally)
         neutral, outside = self._retention(texts, tally, "reading neutral text")
-        served = self._as_served(texts, neutral) if looked_up else None
+        in_use = self._as_served(texts, neutral) if looked_up else None
         own_text = self._retention(own, tally, "reading your text")[0] if own else None
         gate = self.chat.serving.gate
         confusion = self._confusion(probes, retold)
@@ -163,7 +167,7 @@ class Examiner:
                 tokens=neutral.tokens,
                 own=own_text,
                 chat=self._chat_retention(strange),
-                served=served,
+                served=in_use,
             ),
             openness={
                 name: OpennessFigures(inside=_inside(name, questions, told), outside=outside[name])

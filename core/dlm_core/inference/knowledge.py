@@ -19,6 +19,10 @@ ALSO_FROM = 0.5
 """The share of the first section's probability from which another is named beside it."""
 ALONE_FROM = 0.5
 """The probability from which an answer is followed where the document cannot tell what is outside it."""
+OUTSIDE_FROM = 0.5
+"""The probability of asking for none of the answers from which a prompt is outside. That one answer alone is
+likelier is asked of no prompt: where two fit, each has half.
+"""
 _LEAST = 1e-4  # a less probable answer is no hypothesis
 _FOLLOWS = re.compile(
     r"^(and|but|so|then|ok|okay|why|what about|how about|what if|who else)\b|"
@@ -206,13 +210,14 @@ class Knowledge:
 
 
 def _is_outside(found: Found) -> bool:
-    """True where a prompt is about nothing in the document: that is likelier than any answer, or no part of
-    a word of it is there. The base's states alone are no evidence: every prompt is near some question.
+    """True where a prompt is about nothing in the document: that is likelier than all answers together, or
+    no part of a word of it is there. The base's states alone are no evidence: every prompt is near some
+    question.
     """
     parts = [part for candidate in found.candidates for part in candidate.parts.items()]
     if not any(value > 0 for name, value in parts if name != "states"):
         return True
-    return found.separates and found.outside >= _best(found)
+    return found.separates and found.outside >= OUTSIDE_FROM
 
 
 def _is_found(found: Found) -> bool:

@@ -2,12 +2,11 @@
 
     utility    u_i = Σ part · coefficient                          over centred cosines and BM25
     choice     p_i = softmax(u_i + log weight of the adapter)
-    inside     P   = sigmoid(Σ value · coefficient + shift)        over what the best answer's plain parts are
+    inside     P   = sigmoid(Σ value · coefficient)                over what the best answer's plain parts are
     π_i = P · p_i,   π_0 = 1 − P
 
 Coefficients ship with the program (`calibration.json`), for each set of what there is to compare by. They are
-fitted by `benchmarks/calibrate.py`, which says on what and with which error; a document's own wordings shift
-`shift`, and nothing else.
+fitted by `benchmarks/calibrate.py`, which says on what and with which error.
 """
 
 import json
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from dlm_core.retrieval.parts import Values
 
 LEAST_WORDINGS = 12
-"""Below so many trained wordings nothing is shifted, and there is no support."""
+"""Below so many trained wordings nothing is measured of a document, and there is no support."""
 CALIBRATION_FILE = "calibration.json"
 
 
@@ -57,11 +56,9 @@ def utilities(ranked: Mapping[str, "Values"], choice: Mapping[str, float]) -> "V
     return np.sum(parts, axis=0) if parts else np.zeros(0)
 
 
-def inside_logit(
-    values: Mapping[str, float], coefficients: Coefficients, shift: float, openness: float | None
-) -> float:
+def inside_logit(values: Mapping[str, float], coefficients: Coefficients, openness: float | None) -> float:
     """The logit of P, from the plain parts and the signs of the best answer."""
-    logit = weighed(values, coefficients.inside) + shift
+    logit = weighed(values, coefficients.inside)
     if openness is not None:
         logit += coefficients.openness * (openness - coefficients.open_at)
     return logit

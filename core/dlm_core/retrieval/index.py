@@ -181,7 +181,7 @@ class Index:
             with np.errstate(divide="ignore"):
                 top = int(chosen[int((score[chosen] + np.log(prior)).argmax())])
             values = self.values_of(prompt, top, compared.plain)
-            inside = inside_logit(values, coefficients, self.separation.shift, openness)
+            inside = inside_logit(values, coefficients, openness)
         separates = self.separation.separates
         shares, outside = probabilities(score[chosen], prior, inside if separates else 40.0)
         ranked = np.sort(np.append(shares, [0.0, 0.0]))

@@ -3,8 +3,8 @@ answer best weighs most.
 
 A wording that is an answer's only one leaves the answer's text to be found by. The scales of the families
 of parts (encoder, BM25, states) are those under which the answers left out are likeliest, at whatever
-temperature, with a price on every step away from 1; the shift of the inside logit is half of what its lowest
-tenth lacks to `_AIM`.
+temperature, with a price on every step away from 1. The inside logit is not shifted by them: wordings left
+out lie near each other in one document and far apart in another, whatever strangers will ask.
 """
 
 import itertools
@@ -22,19 +22,16 @@ _MOST_ASKED = 96
 _SCALES = (0.25, 0.5, 1.0)
 _TEMPERATURES = (0.5, 1.0, 2.0, 4.0)
 _PRICE = 0.3  # nats a wording, for each halving
-_AIM = 2.5
-_SHIFT_DOWN, _SHIFT_UP = -0.3, 0.7
 _LOST = -1.5  # an inside logit at which a document's own questions count as lost
 FAMILIES = {"encoder": ENCODED, "lexical": LEXICAL, "states": ("states",)}
 
 
 class Separation(msgspec.Struct, frozen=True, kw_only=True):
-    """Scales by family, the shift of the inside logit, and whether the document's own questions are told from
+    """Scales by family, and whether the document's own questions are told from
     others at all. `found` is the share of `asked` wordings, left out, whose answer came first.
     """
 
     scales: dict[str, float] = {}
-    shift: float = 0.0
     separates: bool = True
     asked: int = 0
     found: float | None = None
@@ -74,17 +71,12 @@ def separate(
     ranked = [np.where(answers, utilities(row, choice), -np.inf) for row in rows]
     best = np.array([int(u.argmax()) for u in ranked])
     logits = [
-        inside_logit(
-            values_of(comparison.units[unit].questions[wording], top, parts), coefficients, 0.0, None
-        )
+        inside_logit(values_of(comparison.units[unit].questions[wording], top, parts), coefficients, None)
         for (unit, wording), top, parts in zip(asked, best.tolist(), plain, strict=True)
     ]
-    lowest = float(np.quantile(logits, 0.1))
-    shift = min(max((_AIM - lowest) / 2, _SHIFT_DOWN), _SHIFT_UP)
     return Separation(
         scales=scales,
-        shift=shift,
-        separates=float(np.median(logits)) + shift > _LOST,
+        separates=float(np.median(logits)) > _LOST,
         asked=len(asked),
         found=float((best == right).mean()),
     )

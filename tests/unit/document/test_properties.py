@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dlm_core.document import Document, Parsed, parse_text
@@ -129,7 +129,6 @@ def test_whatever_can_be_read_can_be_rendered(body: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=100))
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_system_prompt_survives_rendering(prompt: str) -> None:
     document = parse_text(f"{TWO}text\n").document
     assert document is not None

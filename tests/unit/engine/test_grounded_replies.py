@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlm_core import taught
+from dlm_core.engine_protocol import EvalOptions
 from dlm_core.errors import BaseModelError
 from dlm_core.events import Reply
 from dlm_core.requests import Message, RoutingChoice, Sampling
@@ -190,6 +191,26 @@ def test_why_lists_the_sections_with_their_scores(grounded: Desk) -> None:
     why = grounded.engine.explain([Message("user", "the ladder of the gardener?")], RoutingChoice(), 3)
     assert why.candidates[0].question == "Where does the gardener keep the ladder?"
     assert why.candidates[0].line is not None and set(why.scores[0]) >= {"words"}
+
+
+def test_measured_without_looking_up_the_figures_are_those_of_the_weights(
+    grounded: Desk, tmp_path: Path
+) -> None:
+    probes = tmp_path / "asked.yaml"
+    probes.write_text(
+        "- question: the ladder of the gardener?\n  answer: Behind the green shed.\n  adapter: facts\n",
+        encoding="utf-8",
+    )
+    by_ground = {
+        ground: grounded.engine.evaluate(
+            EvalOptions(probes=probes, ground=ground), lambda _: None, lambda: False
+        ).evaluation
+        for ground in (True, False)
+    }
+    with_it, without = by_ground[True].answers, by_ground[False].answers
+    assert with_it is not None and with_it.grounded is not None and by_ground[True].missed is not None
+    assert without is not None and without.grounded is None and by_ground[False].missed is None
+    assert with_it.weights == without.weights
 
 
 def test_the_index_is_kept_in_the_store_and_taken_from_there(

@@ -18,7 +18,7 @@ def test_what_finds_wordings_left_out_weighs_more_than_an_encoder_that_knows_no_
 
 def test_a_document_with_few_wordings_is_searched_as_shipped(encoder: Counting) -> None:
     separation = Index.build(wordy(5), encoder).separation
-    assert (separation.scales, separation.shift, separation.asked) == ({}, 0.0, 0)
+    assert (separation.scales, separation.asked) == ({}, 0)
     assert separation.separates and not Index.build(wordy(5), None).separation.separates
 
 
