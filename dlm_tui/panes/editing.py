@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from textual.widgets.text_area import Selection
 
 from dlm_core.document import Diagnostic, SectionKind
+from dlm_core.document.identity import id_span, new_id
+from dlm_core.document.model import Span
+from dlm_core.errors import DocumentError
 from dlm_core.teaching import Edit
 from dlm_tui.widgets.dialogs import Choice
 from dlm_tui.widgets.document_area import DocumentArea
@@ -53,7 +56,12 @@ def insert_section(area: DocumentArea, kind: str, adapter: str) -> int:
 
 
 def put_edit(area: DocumentArea, edit: Edit) -> None:
-    """Make an edit of the text as one that can be undone, and select what is new."""
+    """Make an edit of the text as one that can be undone, and select what is new.
+
+    Raises DocumentError: the text is another than the edit was made for.
+    """
+    if area.text != edit.before:
+        raise DocumentError("the document changed meanwhile, and is left as it is", "do it once more")
     changed, old = edit.stretch, edit.before.split("\n")
     rows = [row.removesuffix("\r") for row in changed.rows]
     area.history.checkpoint()
@@ -69,6 +77,28 @@ def put_edit(area: DocumentArea, edit: Edit) -> None:
         last -= 1
     area.move_cursor((first, 0), center=True)
     area.selection = Selection((first, 0), (last, len(area.document.get_line(last))))
+
+
+def renew_id(area: DocumentArea) -> bool:
+    """Give the document another id, as one undoable edit; answers whether it has one."""
+    span = id_span(area.text)
+    if span is None:
+        return False
+    area.history.checkpoint()
+    area.put(new_id(), (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1))
+    return True
+
+
+def within(area: DocumentArea, line: int, column: int) -> tuple[int, int]:
+    """The place nearest to a line and column (from 0) that the text has."""
+    line = min(max(0, line), area.document.line_count - 1)
+    return line, min(max(0, column), len(area.document.get_line(line)))
+
+
+def next_place(problems: Sequence[Diagnostic], row: int) -> Span:
+    """The place of the first problem below a row (from 0), round the end; there has to be one."""
+    places = sorted(problem.span for problem in problems)
+    return next((place for place in places if place.line - 1 > row), places[0])
 
 
 def put_right(area: DocumentArea, problems: Sequence[Diagnostic]) -> bool:

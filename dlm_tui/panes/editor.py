@@ -14,8 +14,7 @@ from textual.widget import Widget
 from textual.widgets import TextArea
 
 from dlm_core.document import Diagnostic, Document, Parsed, parse_text
-from dlm_core.document.identity import id_span, new_id
-from dlm_core.errors import DlmError, DocumentError
+from dlm_core.errors import DlmError
 from dlm_core.events import MaskedRow
 from dlm_core.safetext import visible_line
 from dlm_core.store import SectionRecord
@@ -25,10 +24,13 @@ from dlm_tui.panes.completion import Completer
 from dlm_tui.panes.editing import (
     append_section,
     insert_section,
+    next_place,
     put_edit,
     put_right,
+    renew_id,
     section_choices,
     toggle_comment,
+    within,
 )
 from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.loss_preview import laid_over, place_text
@@ -291,24 +293,19 @@ class EditorPane(Pane):
         self._fill_drawer(self._drawer.content)
         self.post_message(self.CheckDone(parsed.diagnostics, parsed.document))
 
+    @on(TextArea.SelectionChanged, "#document-area")
     def _show_problem_here(self) -> None:
         found = self.area.diagnostics_at(self.area.cursor_location[0])
         text = problem_text(found[0], self.looks) if found else place_text(self.area, self.looks)
         self._place_line.show(text)
-
-    @on(TextArea.SelectionChanged, "#document-area")
-    def _moved(self) -> None:
-        self._show_problem_here()
 
     def next_problem(self) -> None:
         """Go to the next problem, round the end."""
         if not self.diagnostics:
             self.notify("There is no problem in the document.")
             return
-        row = self.area.cursor_location[0]
-        ordered = sorted(self.diagnostics, key=lambda d: d.span)
-        after = next((d for d in ordered if d.span.line - 1 > row), ordered[0])
-        self.go_to(after.span.line - 1, after.span.column - 1)
+        after = next_place(self.diagnostics, self.area.cursor_location[0])
+        self.go_to(after.line - 1, after.column - 1)
 
     async def action_fix(self) -> None:
         """Put in what the hint of the problem under the cursor suggests, as one undoable edit."""
@@ -319,9 +316,7 @@ class EditorPane(Pane):
 
     def go_to(self, line: int, column: int = 0) -> None:
         """Move to a line and column, from 0, into view and with the focus."""
-        line = min(max(0, line), self.area.document.line_count - 1)
-        column = min(max(0, column), len(self.area.document.get_line(line)))
-        self.area.move_cursor((line, column), center=True)
+        self.area.move_cursor(within(self.area, line, column), center=True)
         give_keys(self.area)
 
     # Sections
@@ -345,31 +340,22 @@ class EditorPane(Pane):
     async def take_edit(self, edit: Edit) -> bool:
         """Make an edit, select it, and save. False where it could not be saved; then it is unsaved work.
 
-        Raises:
-            DocumentError: the text is another than the edit was made for.
+        Raises DocumentError: the text is another than the edit was made for.
         """
-        if self.area.text != edit.before:
-            raise DocumentError("the document changed meanwhile, and is left as it is", "do it once more")
         put_edit(self.area, edit)
         return await self.save()
 
     def action_new_id(self) -> None:
         """Give the document an id of its own, as one undoable edit: the way out for a copied file."""
-        span = id_span(self.area.text)
-        if span is None:
-            self.notify("There is no dlm_id in the document.")
-            return
-        self.area.history.checkpoint()
-        self.area.put(new_id(), (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1))
-        self.notify("The document has a new id: save it, and train it. Nothing is trained under it yet.")
+        done = "The document has a new id: save it, and train it. Nothing is trained under it yet."
+        self.notify(done if renew_id(self.area) else "There is no dlm_id in the document.")
 
     def action_insert_section(self) -> None:
         """Choose kind and adapter of a new section at the cursor."""
 
         def chosen(answer: str | None) -> None:
             if answer is not None:
-                kind, _, name = answer.partition(" ")
-                self.go_to(insert_section(self.area, kind, name))
+                self.go_to(insert_section(self.area, *answer.split(" ", 1)))
 
         self.app.push_screen(ChoiceScreen("Insert which section?", section_choices(self.looks)), chosen)
 
@@ -505,9 +491,8 @@ class EditorPane(Pane):
             if answer and answer.isdecimal():
                 self.go_to(int(answer) - 1)
 
-        self.app.push_screen(
-            LineScreen("Go to line", placeholder=f"1 to {self.area.document.line_count}"), chosen
-        )
+        there_are = f"1 to {self.area.document.line_count}"
+        self.app.push_screen(LineScreen("Go to line", placeholder=there_are), chosen)
 
     def adapters_changed(self) -> None:
         self.area.follow_theme()
