@@ -6,6 +6,7 @@ is made only if the text that comes of it reads as the document before and the o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 
 from dlm_core.data.placing import settled
@@ -60,19 +61,12 @@ class Edit:
 
     def difference(self) -> list[str]:
         """A unified diff of the two texts, line by line, without line ends."""
-        changed, old = self.stretch, self.before.split("\n")
-        lead = old[max(0, changed.first - _CONTEXT) : changed.first]
-        rest = [*old[changed.end : changed.end + _CONTEXT]]
-        if changed.end + len(rest) == len(old) and rest and not rest[-1]:
-            rest.pop()  # what follows the last line end is no line
-        gone = old[changed.first : changed.end]
-        begin = changed.first - len(lead) + 1
-        sizes = [len(lead) + len(rows) + len(rest) for rows in (gone, changed.rows)]
         name = visible_line(self.path.name)
-        rows = [f"--- {name}", f"+++ {name}", f"@@ -{begin},{sizes[0]} +{begin},{sizes[1]} @@"]
-        for sign, part in ((" ", lead), ("-", gone), ("+", changed.rows), (" ", rest)):
-            rows += [sign + row.removesuffix("\r") for row in part]
-        return rows
+        old, new = (
+            [row.removesuffix("\r") for row in text.removesuffix("\n").split("\n")]
+            for text in (self.before, self.after)
+        )
+        return list(unified_diff(old, new, name, name, n=_CONTEXT, lineterm=""))
 
 
 def add_wording(path: Path, text: str, line: int, question: str) -> Edit:

@@ -52,6 +52,7 @@ def test_llama_cpp_is_asked_and_what_it_says_is_sifted(tmp_path: Path) -> None:
         assert "sent an empty answer" in error.message
     else:
         assert isinstance(proposal, Proposal) and said[0].strip()
-        assert all(wording in " ".join(said[0].split()) for wording in proposal.wordings)
+        plain = "".join(c if c.isprintable() else " " for c in said[0])  # random weights say anything
+        assert all(wording in " ".join(plain.split()) for wording in proposal.wordings)
     with pytest.raises(TeacherError, match=r"answered 404|did not send"):
         Teacher(f"{runtime._address}/nothing/v1", "tiny", timeout_s=60).ask("hello")

@@ -212,16 +212,16 @@ def test_the_difference_can_be_applied_by_patch() -> None:
     assert edit.difference() == [
         "--- doc.dlm",
         "+++ doc.dlm",
-        "@@ -14,6 +14,9 @@",
+        "@@ -13,6 +13,9 @@",
+        " ",
         " ### Q !probe",
         " how much at most",
-        " ",
+        "+",
         "+### Q",
         "+How many?",
-        "+",
+        " ",
         " ### A",
         " Four hundred.",
-        " ### Q",
     ]
 
 
