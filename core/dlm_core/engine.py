@@ -54,6 +54,7 @@ from dlm_core.llama.packed_linear import chosen_precision
 from dlm_core.llama.prefetch import packed_ahead
 from dlm_core.reports import Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
+from dlm_core.retrieval.encoder import Encoder
 from dlm_core.retrieval.index import Index
 from dlm_core.retrieval.passages import Passage
 from dlm_core.routing.embed import Embedder
@@ -383,3 +384,8 @@ class Engine:
             self._workshop.bank.use(None)
         self._loaded.clear()
         self._base = self._chat = self._workshop = self._document = self._lean = None
+
+
+def sentence_encoder(home: Path, emit: Emit) -> Encoder | None:
+    """The sentence encoder; None, with a warning, where it cannot be had."""
+    return Library(home, emit).encoder()

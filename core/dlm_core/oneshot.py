@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
@@ -43,6 +43,9 @@ from dlm_core.reports import Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.store.paths import dlm_home
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
+
+if TYPE_CHECKING:
+    from dlm_core.data.topics import Meaning
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,17 @@ def remove_base(name: str) -> int:
     if freed is None:
         raise BaseModelError(f"{ref.name} is not in the cache", "`dlm base list` shows what is")
     return freed
+
+
+def sentence_vectors(emit: Emit) -> "Meaning | None":
+    """Gives texts their vectors [texts, width] by the sentence encoder; None, with a warning, where it cannot
+    be had.
+    """
+    with _chatter_in_log():
+        from dlm_core.engine import sentence_encoder
+
+        encoder = sentence_encoder(dlm_home(), emit)
+    return None if encoder is None else lambda texts: encoder.encode(texts).numpy()
 
 
 def run_train(path: Path, options: TrainOptions, emit: Emit, stop: ShouldStop) -> RunEnded:

@@ -15,8 +15,10 @@ from dlm_core.data.columns import Columns
 from dlm_core.data.formats import NAMED
 from dlm_core.data.gather import Reading
 from dlm_core.data.importing import Import, Wanted, prepare
+from dlm_core.data.topics import Meaning
 from dlm_core.errors import StoreError
 from dlm_core.safetext import visible_line
+from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json
 from dlm_tui.flags import json_option
 from dlm_tui.session import drafts as files
@@ -40,7 +42,8 @@ from dlm_tui.session.import_report import as_document, difference, summary
     "--adapters",
     "by",
     type=click.Choice(["file", "folder", "auto"]),
-    help="An adapter for each file or folder, by its name, or for each topic, found by the words.",
+    help="An adapter for each file or folder, by its name, or for each topic, found by meaning where there "
+    "is a sentence encoder, else by the words.",
 )
 @click.option("--adapter-column", metavar="COL", help="The column or field whose value names the adapter.")
 @click.option(
@@ -113,8 +116,9 @@ def import_(
     if seen is None:
         base = oneshot.known_base(base, output.parent)
     wanted = Wanted(reading, adapter, by, base, limit, drop_near, prune, restore)
+    meaning = _meaning() if by == "auto" else None
     with _telling() as tell:
-        done = prepare(inputs, output, seen.text if seen is not None else None, wanted, tell)
+        done = prepare(inputs, output, seen.text if seen is not None else None, wanted, tell, meaning)
     if not as_json:
         for line in difference(done):
             click.echo(line)
@@ -126,6 +130,12 @@ def import_(
     if as_json:
         print_json(as_document(done, written=written))
     click.echo(_ending(done, written, dry_run), err=True)
+
+
+def _meaning() -> Meaning | None:
+    """What tells topics apart; None where that is the words alone, which is said."""
+    with open_view(quiet=True) as view:
+        return oneshot.sentence_vectors(view.show)
 
 
 @contextmanager

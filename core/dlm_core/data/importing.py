@@ -21,7 +21,7 @@ from dlm_core.data.notes import Notes
 from dlm_core.data.renames import find_renames, renamed
 from dlm_core.data.rows import Note, Place, Row
 from dlm_core.data.rows import Topic as About
-from dlm_core.data.topics import Topic, find_topics
+from dlm_core.data.topics import Meaning, Topic, find_topics
 from dlm_core.document.fences import is_adapter_name
 from dlm_core.document.model import Document, SectionKind
 from dlm_core.document.parse import MAX_DOCUMENT_BYTES, MAX_LINES, parse_text
@@ -85,11 +85,19 @@ class Import:
 
 
 def prepare(
-    inputs: Sequence[str], target: Path, before: str | None, wanted: Wanted, tell: Tell = _untold
+    inputs: Sequence[str],
+    target: Path,
+    before: str | None,
+    wanted: Wanted,
+    tell: Tell = _untold,
+    meaning: Meaning | None = None,
 ) -> Import:
-    """Read the inputs, and work out the document that they make or change. `before` is its text so far.
+    """Read the inputs, and work out the document that they make or change.
 
-    `tell` is told now and then which source is being read, and how many rows there were so far.
+    Args:
+        before: its text so far.
+        tell: told now and then which source is being read, and how many rows there were so far.
+        meaning: what topics are found by; None for the words alone.
 
     Raises:
         DataError: nothing could be read, or more than a document holds.
@@ -109,7 +117,7 @@ def prepare(
     entries = list(cleaned.entries)
     topics: tuple[Topic, ...] = ()
     if wanted.by == "auto":
-        names, topics = find_topics(entries)
+        names, topics = find_topics(entries, meaning=meaning)
         entries = [replace(entry, adapter=name) for entry, name in zip(entries, names, strict=True)]
     if document is None:
         system = _system(cleaned, None, notes)

@@ -1,12 +1,14 @@
-"""Adapters by topic: sections grouped by the words in them, each group named by what sets it apart.
+"""Adapters by topic: sections grouped by what they mean, or by the words in them; each group is named by the
+words that set it apart.
 
-Spherical k-means over tf-idf (https://nlp.stanford.edu/IR-book/html/htmledition/k-means-1.html), started by
-k-means++; the number of groups is the one with the best silhouette (Rousseeuw 1987, on cosine distance).
+Spherical k-means over a sentence encoder's vectors, without one over tf-idf
+(https://nlp.stanford.edu/IR-book/html/htmledition/k-means-1.html), started by k-means++; the number of groups
+is the one with the best silhouette (Rousseeuw 1987, on cosine distance).
 """
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +29,8 @@ _TOLD = 6
 _SPOKEN = 0.15  # share of all words from which the function words of a language are taken for such
 _COMMON = 0.6  # share of the sections from which a word tells nothing
 _Matrix = NDArray[np.float32]
+Meaning = Callable[[Sequence[str]], _Matrix]
+"""Gives texts their vectors [texts, width], of unit length; those of like meaning lie close."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,13 @@ class Topic:
     words: tuple[str, ...]
 
 
-def find_topics(entries: Sequence[Entry], seed: int = 0) -> tuple[list[str], tuple[Topic, ...]]:
+def find_topics(
+    entries: Sequence[Entry], seed: int = 0, meaning: Meaning | None = None
+) -> tuple[list[str], tuple[Topic, ...]]:
     """For each section the adapter of its topic, and the topics, largest first.
+
+    Args:
+        meaning: what sections are grouped by; None for their words.
 
     Raises:
         DataError: there are too few sections, or nothing in their words tells them apart.
@@ -53,15 +62,24 @@ def find_topics(entries: Sequence[Entry], seed: int = 0) -> tuple[list[str], tup
     vocabulary = _vocabulary(counts, _function_words(counts))
     generator = np.random.default_rng(seed)
     chosen = generator.permutation(len(entries))[:_FITTED]
-    vectors = _vectors([counts[i] for i in chosen], vocabulary)
-    if not vocabulary or not vectors.any():
+    words_of = _vectors([counts[i] for i in chosen], vocabulary)
+    if not vocabulary or not words_of.any():
         raise DataError("no words recur in these sections", "`--adapter NAME` takes one adapter for all")
-    centres = _best_centres(vectors, generator)
-    group_of = [
+    meant: dict[int, int] = {}
+    if meaning is None:
+        centres = _best_centres(words_of, generator)
+    else:
+        groups = _groups(meaning([_whole(entries[i]) for i in chosen]), generator)
+        meant = dict(zip(chosen.tolist(), groups.tolist(), strict=True))
+        centres = np.concatenate(
+            [_unit(words_of[groups == g].sum(axis=0, keepdims=True)) for g in range(groups.max() + 1)]
+        )
+    by_words = (
         int(g)
         for start in range(0, len(entries), _FITTED)
         for g in np.argmax(_vectors(counts[start : start + _FITTED], vocabulary) @ centres.T, axis=1)
-    ]
+    )
+    group_of = [meant.get(i, group) for i, group in enumerate(by_words)]
     sizes = Counter(group_of)
     names = Names()
     topics, name_of = [], {}
@@ -73,6 +91,11 @@ def find_topics(entries: Sequence[Entry], seed: int = 0) -> tuple[list[str], tup
         name_of[group] = names.of(words[0] if words else "topic")
         topics.append(Topic(name_of[group], size, words))
     return [name_of[group] for group in group_of], tuple(topics)
+
+
+def _whole(entry: Entry) -> str:
+    """Questions and answer of a section in one text."""
+    return " ".join((*(turn.question for turn in entry.before), *entry.texts, entry.answer))
 
 
 def _words(entry: Entry) -> list[str]:
@@ -118,6 +141,13 @@ def _unit(matrix: _Matrix) -> _Matrix:
     length = np.linalg.norm(matrix, axis=1, keepdims=True)
     unit: _Matrix = (matrix / np.where(length > 0, length, 1)).astype(np.float32)
     return unit
+
+
+def _groups(vectors: _Matrix, generator: np.random.Generator) -> NDArray[np.intp]:
+    """The group of each vector, counted from 0 without a gap."""
+    nearest = np.argmax(vectors @ _best_centres(vectors, generator).T, axis=1)
+    groups: NDArray[np.intp] = np.unique(nearest, return_inverse=True)[1]
+    return groups
 
 
 def _best_centres(vectors: _Matrix, generator: np.random.Generator) -> _Matrix:

@@ -1,6 +1,10 @@
 """Topics are told apart, and named, by the words that carry them."""
 
 import random
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dlm_core.data.entries import Entry
 from dlm_core.data.topics import find_topics
@@ -54,3 +58,22 @@ def test_a_word_that_is_a_function_word_elsewhere_may_name_a_topic() -> None:
     ]
     _, topics = find_topics([*hat, *coat])
     assert {"hat", "coat"} <= {word for topic in topics for word in topic.words}
+
+
+def test_sections_are_grouped_by_what_they_mean_where_that_is_known_and_named_by_words() -> None:
+    sides = ["east", "west"] * 20
+    sections = [
+        Entry(SectionKind.INSTRUCTION, None, "a", (n,), (f"{side} {GARDEN[n // 4]} {MONEY[n // 4]}",), "so")
+        for n, side in enumerate(sides)
+    ]
+
+    def meaning(texts: Sequence[str]) -> NDArray[np.float32]:
+        found = [[1.0, 0.1] if text.startswith("east") else [0.1, 1.0] for text in texts]
+        return np.array(found, np.float32) / np.float32(1.01**0.5)
+
+    names, topics = find_topics(sections, meaning=meaning)
+    assert names == sides
+    assert [(topic.sections, topic.words[0]) for topic in topics] in (
+        [(20, "east"), (20, "west")],
+        [(20, "west"), (20, "east")],
+    )
