@@ -99,6 +99,8 @@ class Screen(TerminalFront):
         self._lent = False
         self._awaited: asyncio.Future[str | None] | None = None
         """Set while the next line that is sent answers a question of the chat's own."""
+        self._aside = Document()
+        """What was being typed before that."""
         self._left = False
         self._style = _STYLE if color else _NO_COLOR_STYLE
         self._completer = ChatCompleter(lambda: session.adapters)
@@ -185,16 +187,28 @@ class Screen(TerminalFront):
         self._print_shown()
 
     async def ask_line(self, text: str = "") -> str | None:
-        typed = self._buffer.document
-        self._awaited = asyncio.get_running_loop().create_future()
+        self._aside = self._buffer.document
+        self._awaited = awaited = asyncio.get_running_loop().create_future()
         self._buffer.document = Document(text, len(text))
         self._schedule()
         try:
-            said = await self._awaited
+            said = await awaited
         finally:
-            self._awaited = None
-            self._buffer.document = typed
+            if self._awaited is awaited:
+                self._answer(None)
         return (said or "").strip() or None
+
+    def _answer(self, said: str | None) -> bool:
+        """Answer the chat's question, if there is one, and put back at once what was being typed: the next
+        key goes there.
+        """
+        if self._awaited is None:
+            return False
+        if not self._awaited.done():
+            self._awaited.set_result(said)
+        self._awaited = None
+        self._buffer.document = self._aside
+        return True
 
     # Painting: text is collected and painted at most every FLUSH_S, so that keys never wait for it.
 
@@ -299,8 +313,7 @@ class Screen(TerminalFront):
                 buffer.complete_state = None
                 return
             text = buffer.text
-            if self._awaited is not None and not self._awaited.done():
-                self._awaited.set_result(text)
+            if self._answer(text):
                 return
             buffer.reset(append_to_history=bool(text.strip()))
             self.session.typed("")
@@ -337,8 +350,7 @@ class Screen(TerminalFront):
         @keys.add("c-c", filter=~is_searching)
         @keys.add("<sigint>")
         def interrupt(event: KeyPressEvent) -> None:
-            if self._awaited is not None and not self._awaited.done():
-                self._awaited.set_result(None)
+            if self._answer(None):
                 return
             if self.session.interrupt_reply():
                 return

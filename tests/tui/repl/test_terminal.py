@@ -427,7 +427,6 @@ def test_what_was_being_typed_stands_in_the_line_again_after_a_choice(tmp_path: 
         terminal.expect("or Enter alone to leave")
         terminal.line("2")
         terminal.expect(r"^❯ No idea\.$")
-        terminal.send(CTRL_C)
-        terminal.send("and so")
+        terminal.send(CTRL_C + "and so")  # in one go: nothing of it may be lost
         terminal.expect(r"^❯ and so$")
         assert (tmp_path / "doc.dlm").read_text("utf-8") == DOCUMENT
