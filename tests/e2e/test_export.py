@@ -18,7 +18,7 @@ from dlm_core.requests import Message
 from tests.tiny import make_spec
 from tests.unit.export.llamacpp import LlamaCpp
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 TOKENS = 64
 CLOSE_CALL = 0.01  # llama.cpp multiplies in F16: where two tokens are so near in logits, either may be first

@@ -13,7 +13,7 @@ from dlm_core.client import EngineClient
 from dlm_core.events import Reply, Routed
 from dlm_core.requests import Generate, Message, Open, Route, RoutingChoice, Sampling
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 DOCUMENT = """---
 dlm_id: 01M80E2XX9H73A5ZQ388STD2NV

@@ -14,7 +14,7 @@ from dlm_core.retrieval.index import Found, Index
 from dlm_core.retrieval.passages import passages_of
 from tests.e2e.conftest import HOME
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1200)]
 ROOT = Path(__file__).parents[2]
 
 

@@ -8,7 +8,7 @@ from dlm_core.bases.cache import BaseCache
 from dlm_core.bases.chat import Chat
 from dlm_core.requests import Message
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")

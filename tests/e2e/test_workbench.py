@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.tui_tour import NEW_SECTION, tour
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 DOCUMENT = """---
 dlm_id: 01M80E2XX9H73A5ZQ388STD2NW
