@@ -60,8 +60,8 @@ PARTS = {
     "lexical": ("words", "ngrams"),
 }
 IN_CHOICE = {"probe": 1.0, "left out": 0.5}
-IN_INSIDE = {"probe": 1.25, "off-topic": 1.0, "other document": 0.3}
-WITHOUT_ENCODER = {**IN_INSIDE, "probe": 15.0}
+IN_INSIDE = {"probe": 1.0, "off-topic": 1.0, "other document": 0.05}
+WITHOUT_ENCODER = {"probe": 15.0, "off-topic": 1.0, "other document": 0.3}
 """BM25 and states tell less well what is outside, and losing a question is worse than answering one more."""
 IN_SUPPORT = {"probe": 1.0, "trained": 0.2, "near miss": 0.07, "off-topic": 0.05}
 ASKED = ("probe", "near miss", "off-topic")
