@@ -10,9 +10,10 @@ fails or dies ends the run. torch is in the processes, not here.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
@@ -127,9 +128,9 @@ class Team:
         for client in self._clients:
             await client.stop()
 
-    async def _together(self, parts: Sequence[object]) -> AnyEvent | None:
-        """What the first process's part comes to, once all are done. Raises the error that says most."""
-        tasks = [asyncio.ensure_future(part) for part in parts]  # type: ignore[call-overload]
+    async def _together(self, parts: Sequence[Coroutine[Any, Any, AnyEvent | None]]) -> AnyEvent | None:
+        """Do all parts, and give the result of the first process's. Raises the error that says most."""
+        tasks = [asyncio.create_task(part) for part in parts]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             if any(isinstance(error, HostError) for error in _errors(tasks)):

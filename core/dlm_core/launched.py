@@ -42,7 +42,7 @@ def place(environ: Mapping[str, str] = os.environ) -> Place:
 
 
 def left_alone(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether `accelerate launch` was asked for several processes and started this one only.
+    """True where `accelerate launch` was asked for several processes and started this one only.
 
     On a CPU it starts several through `mpirun` alone; without it, it says where the first one would listen,
     as it does for several, and starts one.

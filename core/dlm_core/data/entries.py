@@ -76,7 +76,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Origin:
-    """What the comment of an imported section says: source, rows as stretches [first, last], mark, and `of`:
+    """The comment of an imported section, read: source, rows as stretches [first, last], mark, and `of`:
     how many sections the document had been given from that source, 0 where it does not say.
     """
 

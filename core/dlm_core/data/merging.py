@@ -230,7 +230,7 @@ def _taken_out(
 
 
 def _stood_between(row: int, rows: Sequence[tuple[int, int]]) -> bool:
-    """Whether as many rows lie between the neighbours of a new row as did: `rows` are pairs (now, before)."""
+    """True where as many rows lie between the neighbours of a new row as did; `rows` are (now, before)."""
     at = bisect_left(rows, (row, 0))
     if at == len(rows):
         return False

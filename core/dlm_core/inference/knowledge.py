@@ -107,7 +107,7 @@ class Knowledge:
         return Grounds(found, outside=_is_outside(found))
 
     def _taught_as_follow_up(self, found: Found) -> bool:
-        """Whether what was found first is what the document says after other turns."""
+        """True where the document says what was found first after other turns."""
         if not _is_found(found):
             return False
         first = max(found.candidates, key=lambda candidate: candidate.probability).passage

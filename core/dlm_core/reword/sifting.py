@@ -1,4 +1,4 @@
-"""What of a model's wordings may stand in a document: those that ask the same, and in other words."""
+"""Sifts a model's wordings: those that ask the same, in other words, may stand in a document."""
 
 import re
 from collections.abc import Sequence
