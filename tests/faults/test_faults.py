@@ -22,7 +22,8 @@ KINDS = {
 @pytest.mark.parametrize(
     ("part", "stride", "faults"),
     [
-        ("store", 7, 120),
+        ("store", 23, 30),
+        pytest.param("store", 7, 120, marks=pytest.mark.slow),
         pytest.param("pack", 29, 20, marks=pytest.mark.slow),
         pytest.param("host", 9, 2, marks=pytest.mark.slow),
     ],

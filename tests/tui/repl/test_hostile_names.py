@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.tui.repl.terminal import CTRL_D, DOCUMENT, ROOT, Terminal, environment
 
 HOSTILE = "\x1b]0;own\x07\x9b31m\u202eeman"
@@ -13,6 +15,7 @@ STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\uf
 TEXT = DOCUMENT.replace("What is the limit?", f"What {HOSTILE} is it?")
 
 
+@pytest.mark.slow
 def test_nothing_that_others_wrote_steers_the_terminal(tmp_path: Path) -> None:
     with Terminal(tmp_path, name=NAME, document=TEXT, columns=120) as terminal:
         terminal.expect("fake-135m v0001")
@@ -30,6 +33,7 @@ def test_nothing_that_others_wrote_steers_the_terminal(tmp_path: Path) -> None:
         assert not re.search("[\x80-\x9f\u2028-\u202e\u2066-\u2069]", said)
 
 
+@pytest.mark.slow
 def test_nor_without_a_terminal(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_text(TEXT, "utf-8")

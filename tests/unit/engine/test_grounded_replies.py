@@ -193,6 +193,7 @@ def test_why_lists_the_sections_with_their_scores(grounded: Desk) -> None:
     assert why.candidates[0].line is not None and set(why.scores[0]) >= {"words"}
 
 
+@pytest.mark.slow
 def test_measured_without_looking_up_the_figures_are_those_of_the_weights(
     grounded: Desk, tmp_path: Path
 ) -> None:

@@ -87,14 +87,8 @@ def test_the_same_document_and_seed_give_bit_identical_adapters(desk: Desk) -> N
     assert not set(other.hashes().values()) & set(desk.hashes().values())
 
 
-@pytest.mark.parametrize(
-    ("after", "dropout"),
-    [
-        pytest.param(1, 0.2, marks=pytest.mark.slow),
-        pytest.param(3, 0.0, marks=pytest.mark.slow),
-        (4, 0.2),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("after", "dropout"), [(1, 0.2), (3, 0.0), (4, 0.2)])
 def test_a_stopped_and_resumed_run_equals_an_unbroken_one(desk: Desk, after: int, dropout: float) -> None:
     settings: dict[str, Any] = {
         "adapters": {"facts": {"lora_dropout": dropout}, "tone": {"lora_dropout": dropout, "lora_r": 3}},
@@ -151,7 +145,8 @@ def test_mending_teaches_what_lacks_and_is_resumed_there(desk: Desk, monkeypatch
     assert broken.hashes() == desk.hashes()
 
 
-@pytest.mark.parametrize("after", [3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [3, 5])
 def test_a_run_stopped_among_its_preferences_resumes_too(desk: Desk, after: int) -> None:
     settings: dict[str, Any] = {
         "adapters": {"facts": {}, "tone": {"lora_dropout": 0.1}},

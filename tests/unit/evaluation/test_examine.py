@@ -80,6 +80,7 @@ def test_every_figure_stands_beside_the_base_and_is_kept(trained: Desk, tmp_path
     assert last.done == last.total and last.eta_s == 0.0
 
 
+@pytest.mark.slow
 def test_the_json_has_the_promised_keys(trained: Desk) -> None:
     found = msgspec.to_builtins(evaluate(trained).evaluation)
     assert {"verbatim", "paraphrase_f1", "per_adapter"} <= set(found["recall"])

@@ -73,9 +73,8 @@ class Written:
             self.bank.use(None)
 
 
-@pytest.mark.parametrize(
-    "architecture", [FAMILIES[0], *(pytest.param(f, marks=pytest.mark.slow) for f in FAMILIES[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_llama_cpp_says_what_torch_says(architecture: str, tmp_path: Path) -> None:
     written = Written(tmp_path, architecture)
     ids = written.base.chat.encode([Message("user", TEXTS[0])], add_generation_prompt=True)

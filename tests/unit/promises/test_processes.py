@@ -27,6 +27,7 @@ def open_to_others(folder: Path) -> list[str]:
     return [str(p.relative_to(folder)) for p in folder.rglob("*") if stat.S_IMODE(p.lstat().st_mode) & 0o077]
 
 
+@pytest.mark.slow
 def test_what_commands_write_is_private_whatever_the_umask(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert dlm(home, "init", "notes.dlm", folder=tmp_path).returncode == 0

@@ -1,7 +1,6 @@
 """What SECURITY.md promises about the code, held against every line of it."""
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -29,14 +28,28 @@ def trees() -> list[tuple[Path, list[ast.AST]]]:
     return [(path, list(ast.walk(ast.parse(path.read_text("utf-8"))))) for path in SOURCES]
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
+@cache
+def calls() -> list[tuple[str, str, ast.Call]]:
     """Every call: where, what is called by its full name, whatever it was imported as, and the call."""
+    found = []
     for path, nodes in trees():
         full = imported(nodes)
         for node in nodes:
             if isinstance(node, ast.Call):
-                first, *rest = ast.unparse(node.func).split(".")
-                yield f"{path.name}:{node.lineno}", ".".join([full.get(first, first), *rest]), node
+                first, *rest = dotted(node.func)
+                found.append((f"{path.name}:{node.lineno}", ".".join([full.get(first, first), *rest]), node))
+    return found
+
+
+def dotted(called: ast.expr) -> list[str]:
+    """The parts of `a.b.c`; whatever else is called comes first as it is written."""
+    match called:
+        case ast.Name(id=name):
+            return [name]
+        case ast.Attribute(value=value, attr=name):
+            return [*dotted(value), name]
+        case _:
+            return ast.unparse(called).split(".")
 
 
 def imported(nodes: list[ast.AST]) -> dict[str, str]:

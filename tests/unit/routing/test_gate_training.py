@@ -91,6 +91,7 @@ def test_the_same_seed_gives_the_same_gate_and_folds_do_not_change_it() -> None:
     assert not torch.equal(first.w1, other.w1)
 
 
+@pytest.mark.slow
 def test_more_entropy_is_wanted_more_entropy_comes() -> None:
     x, labels = clouds(spread=1.0)
     sharp = fit(x, labels, GateConfig(enabled=True, steps=120, lr=3e-3, entropy_lambda=0.0))[1].entropy

@@ -60,6 +60,7 @@ def test_kills_lose_nothing(tmp_path: Path, kills: int) -> None:
     assert halfway > kills // 4, "the kills should fall into the work"
 
 
+@pytest.mark.slow
 def test_a_reader_sees_whole_commits_only_while_another_process_commits(tmp_path: Path) -> None:
     home = template(tmp_path)
     program = LOOP.replace("store.prune(keep=3)", "pass")
