@@ -219,6 +219,13 @@ ACTIONS: tuple[Action, ...] = (
         "p",
         "Prefer",
     ),
+    Action(
+        "reply.other",
+        "Take the other section",
+        "Ask once more, to be answered from the other section that fits.",
+        "o",
+        "Other",
+    ),
     Action("reply.right", "This reply is right", "Ask it again after every run; say if one loses it.", "r"),
     Action("reply.wrong", "This reply is wrong", "Keep it among what was asked, as wrong.", "x"),
     Action("reply.copy", "Copy this reply", "Put this reply on the clipboard.", "c,y", "Copy"),

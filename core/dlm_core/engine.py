@@ -284,8 +284,10 @@ class Engine:
                 event = msgspec.structs.replace(event, during_run=self._run)
             yield event
 
-    def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
-        return self._opened().explain(messages, choice, nearest)
+    def explain(
+        self, messages: Sequence[Message], choice: RoutingChoice, nearest: int, alone: int = 0
+    ) -> Why:
+        return self._opened().explain(messages, choice, nearest, alone)
 
     def train(
         self, options: TrainOptions, emit: Emit, stop: ShouldStop, between_steps: Callable[[], None]

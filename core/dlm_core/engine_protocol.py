@@ -103,8 +103,12 @@ class EngineProtocol(Protocol):
         """One Routed, Tokens, and at last one Reply; `stop` is asked at every token."""
         ...
 
-    def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
-        """The routing of `messages` and the `nearest` trained questions."""
+    def explain(
+        self, messages: Sequence[Message], choice: RoutingChoice, nearest: int, alone: int = 0
+    ) -> Why:
+        """The routing of `messages`, the `nearest` trained questions, and the first `alone` tokens that the
+        weights would say without the document.
+        """
         ...
 
     def mask(self, path: Path) -> Sequence[MaskedRow]:

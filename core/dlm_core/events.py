@@ -337,13 +337,15 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
 
 class Why(Event, frozen=True, kw_only=True, tag="why"):
     """What stands behind a routing: the weights, the nearest trained questions, and the sections that search
-    found, with what each measure says of them (`scores`, beside it in the same order).
+    found, with what each measure says of them (`scores`, beside it in the same order). `alone` is how the
+    weights would begin without the document; None where that was not asked for.
     """
 
     routing: Routing
     neighbours: tuple[Neighbour, ...]
     candidates: tuple[Place, ...] = ()
     scores: tuple[dict[str, float], ...] = ()
+    alone: str | None = None
 
 
 class Working(Event, frozen=True, kw_only=True, tag="working"):

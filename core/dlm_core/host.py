@@ -189,7 +189,9 @@ class Host:
                     self._emit(event)
                     self._serve_between(_BETWEEN_TOKENS)
             case Explain():
-                self._emit(self._opened().explain(request.messages, request.choice, request.nearest))
+                self._emit(
+                    self._opened().explain(request.messages, request.choice, request.nearest, request.alone)
+                )
             case Mask():
                 self._emit(Masked(rows=tuple(self._opened().mask(path_of(request.path)))))
             case Evaluate():

@@ -25,18 +25,22 @@ class RoutingChoice(msgspec.Struct, frozen=True, kw_only=True):
     """How the person wants weights chosen: `adapter` goes with pin, `mix` (any positive scale) with mix.
 
     `ground`: whether the document may be looked up while replying; None: in mode auto alone, for the other
-    modes are how one looks at the weights.
+    modes are how one looks at the weights. `section`: the first question of the section whose answer is
+    wanted, of those that search finds; None for the likeliest.
     """
 
     mode: Literal["auto", "off", "pin", "mix", "base"] = "auto"
     adapter: str | None = None
     mix: dict[str, float] = {}
     ground: Literal["auto", "off"] | None = None
+    section: str | None = None
 
     @property
     def grounds(self) -> bool:
         """Whether the document may be looked up."""
-        return self.ground == "auto" or (self.ground is None and self.mode == "auto")
+        if self.section is not None or self.ground == "auto":
+            return True
+        return self.ground is None and self.mode == "auto"
 
 
 class SamplingError(UsageError, ValueError):
@@ -115,11 +119,14 @@ class Generate(Request, frozen=True, kw_only=True, tag="generate"):
 
 
 class Explain(Request, frozen=True, kw_only=True, tag="explain"):
-    """Why a prompt is routed as it is. Answers Why."""
+    """Why a prompt is routed as it is, and where `alone` is above 0, what the weights would say without the
+    document, in so many tokens. Answers Why.
+    """
 
     messages: tuple[Message, ...]
     choice: RoutingChoice = RoutingChoice()
     nearest: Annotated[int, Meta(ge=1, le=100)] = 5
+    alone: Annotated[int, Meta(ge=0, le=1000)] = 0
 
 
 class Mask(Request, frozen=True, kw_only=True, tag="mask"):

@@ -61,6 +61,7 @@ _STYLE = Style.from_dict(
         "note": "#888888",
         "error": "bold ansired",
         "warning": "ansiyellow",
+        "marked": "ansiyellow underline",
         "strong": "bold",
         "busy": "ansicyan",
         "key": "reverse",
@@ -69,7 +70,15 @@ _STYLE = Style.from_dict(
     }
 )
 _NO_COLOR_STYLE = Style.from_dict(
-    {"note": "", "error": "bold", "warning": "bold", "strong": "bold", "busy": "", "key": "reverse"}
+    {
+        "note": "",
+        "error": "bold",
+        "warning": "bold",
+        "marked": "underline",
+        "strong": "bold",
+        "busy": "",
+        "key": "reverse",
+    }
 )
 
 

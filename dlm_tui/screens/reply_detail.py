@@ -15,10 +15,12 @@ from dlm_core.events import Why
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.session.bars import bar
 from dlm_tui.session.conversation import Answer
+from dlm_tui.session.reports import Look, source_report
 from dlm_tui.widgets.dialogs import ClosedOnce
 from dlm_tui.widgets.heatmap import HeatMap
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
+from dlm_tui.widgets.styled_lines import adapter_signs, rich_text
 
 
 class ReplyDetail(ClosedOnce[None]):
@@ -55,6 +57,8 @@ class ReplyDetail(ClosedOnce[None]):
             yield Static("", id="detail-routing")
             yield RoutingBars(id="detail-bars")
             if self._why is not None:
+                yield Static("Where it comes from", classes="section-title")
+                yield Static("", id="detail-source")
                 yield Static("Nearest trained questions", classes="section-title")
                 yield Static("", id="detail-why")
             yield Static("", id="detail-openness-title", classes="section-title")
@@ -90,6 +94,10 @@ class ReplyDetail(ClosedOnce[None]):
             self.query_one(RoutingBars).show_routing(answer.routing, opens)
         if self._why is not None:
             self.query_one("#detail-why", Static).update(why_text(self._why, looks))
+        if self._why is not None and answer is not None:
+            room = max(22, min(96, self.app.size.width * 96 // 100) - 8)
+            lines = source_report(answer, self._why, Look(adapter_signs(looks), room))
+            self.query_one("#detail-source", Static).update(rich_text(lines, looks))
         self._show_openness()
         self.query_one("#detail-tokens", Static).update(self.token_text())
 

@@ -36,6 +36,7 @@ from dlm_tui.session.conversation import Conversation, describe
 from dlm_tui.session.dispatch import carry_out
 from dlm_tui.session.document_state import DocumentState
 from dlm_tui.session.dropped import dropped_path
+from dlm_tui.session.handlers.replies import take_other
 from dlm_tui.session.handlers.teaching import correct, reply_of
 from dlm_tui.session.handlers.verdicts import judge
 from dlm_tui.session.run_view import cold_start_concern
@@ -292,11 +293,13 @@ class Workbench(Screen[None]):
                     self.editor.go_to(cited.line - 1)
             case "teach" if view.answer is not None:
                 correct(self.session, view.asked, view.answer)
+            case "other" if view.answer is not None:
+                self.session.spawn(take_other(self.session, view.asked, view.answer), "command")
             case "prefer" if view.answer is not None:
                 self.chat.prefer(view)
             case "right" | "wrong" if view.answer is not None:
                 judge(self.session, view.asked, view.answer, "right" if message.what == "right" else "wrong")
-            case "teach" | "prefer" | "right" | "wrong":
+            case "teach" | "other" | "prefer" | "right" | "wrong":
                 self.notify("The reply is not complete yet.")
             case "why" if view.answer is not None:
                 self.session.spawn(self._explain(view), "command")

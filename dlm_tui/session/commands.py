@@ -88,6 +88,13 @@ COMMANDS = (
         "routing",
     ),
     Command(
+        "other",
+        "[LINE]",
+        "Answer the last question from another section that fits.",
+        "Alone it takes the one that the reply names beside its own; with a LINE the one there. The new "
+        "reply takes the old one's place in the conversation; /teach LINE makes that last.",
+    ),
+    Command(
         "base",
         "[QUESTION]",
         "Answer from the bare base, all adapters off.",
@@ -98,8 +105,8 @@ COMMANDS = (
         "why",
         "",
         "What stands behind the last reply.",
-        "Weight and openness per adapter, the sections that fit with their scores, the nearest trained "
-        "questions, and the ranks that stood most open.",
+        "Weight and openness per adapter, the sections that fit with their scores, how the weights alone "
+        "would have begun, the nearest trained questions, and the ranks that stood most open.",
     ),
     Command(
         "teach",
@@ -271,6 +278,15 @@ def parse_again(argument: str, adapters: Sequence[str]) -> RoutingChoice | None:
         adapter_mix=values.get("--mix"),
         ground=values.get("--ground"),
     )
+
+
+def parse_other(argument: str) -> int | None:
+    """The line that `/other` names; None without one."""
+    if not argument:
+        return None
+    if not argument.isascii() or not argument.isdigit():
+        raise UsageError(f"/other cannot be `{argument}`", "it is /other, or /other LINE")
+    return int(argument)
 
 
 @dataclass(frozen=True)

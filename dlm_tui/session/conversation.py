@@ -11,6 +11,7 @@ import msgspec
 from dlm_core.errors import NOT_JSON, DlmError, UsageError
 from dlm_core.events import AdapterOpenness, Citation, Reply, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
+from dlm_core.safetext import visible_line
 
 FORMAT = 1
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -232,6 +233,8 @@ class Conversation:
 
 def describe(choice: RoutingChoice) -> str:
     """How the next reply is routed, in words."""
+    if choice.section is not None:
+        return f"from the section that answers “{visible_line(choice.section)}”"
     words = _described(choice)
     if choice.ground == "off" and choice.mode == "auto":
         return f"{words}; the document is not looked up"

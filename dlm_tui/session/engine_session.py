@@ -94,10 +94,12 @@ class EngineSession:
         assert self.ready is not None
         return self.ready
 
-    async def explain(self, messages: tuple[Message, ...], choice: RoutingChoice) -> Why:
-        """What stands behind the routing of the last of `messages`."""
+    async def explain(self, messages: tuple[Message, ...], choice: RoutingChoice, *, alone: int = 0) -> Why:
+        """What stands behind the routing of the last of `messages`, and the first `alone` tokens that the
+        weights would say without the document.
+        """
         await self.until_ready()
-        request = Explain(request_id=self.new_id(), messages=messages, choice=choice)
+        request = Explain(request_id=self.new_id(), messages=messages, choice=choice, alone=alone)
         found = [event async for event in self.stream(request) if isinstance(event, Why)]
         if not found:
             raise HostError("the engine did not say why")

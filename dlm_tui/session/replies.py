@@ -88,9 +88,9 @@ class Replies:
         """Put the last question in line once more; which it is, is seen at its turn."""
         self.in_turn(lambda: self._ask_again(choice or self._conversation.choice))
 
-    def ask_taught(self, asked: Asked) -> None:
-        """Put a question in line once more whose answer was taught since."""
-        self.in_turn(lambda: self._ask_taught(asked))
+    def ask_in_place(self, asked: Asked) -> None:
+        """Put a question in line once more; its reply takes the place of `asked.before`."""
+        self.in_turn(lambda: self._ask_in_place(asked))
 
     def compare(self, other: RoutingChoice, sinks: Pair) -> None:
         """Answer the last question under the conversation's routing and under `other`, with one seed."""
@@ -151,7 +151,7 @@ class Replies:
             self._conversation.answered_again(answer)
             self._on_kept()
 
-    async def _ask_taught(self, asked: Asked) -> None:
+    async def _ask_in_place(self, asked: Asked) -> None:
         answer = await self._answered(asked, await self._front().open_reply(asked))
         if answer is not None and asked.before is not None:
             self._conversation.corrected(asked.before, answer)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dlm_core.events import Ready, Routing, Why
+from dlm_core.events import Citation, Ready, Routing, Why
 from dlm_core.requests import RoutingChoice
 from dlm_core.safetext import visible, visible_line
 from dlm_core.teaching import Edit
@@ -16,7 +16,7 @@ from dlm_tui.session.document_state import DocumentState, Warned
 from dlm_tui.session.front import Option
 from dlm_tui.session.output import local_time
 from dlm_tui.session.signs import AdapterSign
-from dlm_tui.session.text import NOTE, STRONG, WARNING, Line, failure, sentences, wrapped
+from dlm_tui.session.text import MARKED, NOTE, STRONG, WARNING, Line, failure, sentences, wrapped
 from dlm_tui.session.versions import Version
 from dlm_tui.session.wording import duration, lines
 
@@ -116,7 +116,24 @@ def citation_lines(answer: Answer, look: Look) -> list[Line]:
     color = f"fg:{sign.color}" if sign else NOTE
     said = sources.says(citation, sign.sign if sign else "", dot=look.dot)
     report: list[Line] = sentences([said], look.room, color)
-    return report + sentences(sources.doubts(citation, look.signs), look.room, WARNING)
+    report += sentences(sources.doubts(citation, look.signs, take="/other"), look.room, WARNING)
+    return report + [_excerpt(answer.text, start, end, look) for start, end in _unsupported(citation)]
+
+
+def _unsupported(citation: Citation) -> list[tuple[int, int]]:
+    return [(found.start, found.end) for found in citation.unsupported[: sources.NAMED]]
+
+
+def _excerpt(text: str, start: int, end: int, look: Look) -> Line:
+    """A place in a reply, marked where it stands, with some words around it on one line."""
+    around = max(0, (look.room - 4 - (end - start)) // 2)
+    begins, ends = max(0, start - around), min(len(text), end + around)
+    more = "…" if look.unicode else "..."
+    return [
+        (NOTE, "  " + (more if begins else "") + visible_line(text[begins:start])),
+        (MARKED, visible_line(text[start:end])),
+        (NOTE, visible_line(text[end:ends]) + (more if ends < len(text) else "")),
+    ]
 
 
 def weight_bars(answer: Answer, look: Look) -> list[Line]:
@@ -143,20 +160,10 @@ def why_report(answer: Answer, why: Why, look: Look) -> list[Line]:
     """What stands behind a reply: weights, openness, the sections that search found, the nearest trained
     questions, the ranks that stood most open.
     """
-    neighbours = why.neighbours
     report: list[Line] = sentences([routing_words(answer.routing)], look.room, STRONG)
     report += weight_bars(answer, look)
-    report += citation_lines(answer, look)
-    if answer.grounded:
-        report += sentences([sources.overruled(answer.overruled)], look.room)
-    if why.candidates:
-        report.append([(STRONG, "sections that fit")])
-    for place, scores in zip(why.candidates, why.scores, strict=False):
-        sign = look.signs.get(place.adapter or "")
-        head = cut(sources.place(place, sign.sign if sign else ""), look.room, unicode=look.unicode)
-        figures = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
-        report.append([(f"fg:{sign.color}" if sign else "", head)])
-        report += sentences([figures], look.room)
+    report += source_report(answer, why, look)
+    neighbours = why.neighbours
     if neighbours:
         report.append([(STRONG, "nearest trained questions")])
     for near in neighbours:
@@ -179,6 +186,24 @@ def why_report(answer: Answer, why: Why, look: Look) -> list[Line]:
         )
     if not answer.openness:
         report += sentences(["no adapter was at work: there is no openness to show"], look.room)
+    return report
+
+
+def source_report(answer: Answer, why: Why, look: Look) -> list[Line]:
+    """Where a reply comes from, what the weights alone would have said, and the sections that fit."""
+    report = citation_lines(answer, look)
+    if answer.grounded:
+        report += sentences([sources.overruled(answer.overruled)], look.room)
+        if why.alone is not None:
+            report += sentences([sources.alone(why.alone)], look.room)
+    if why.candidates:
+        report.append([(STRONG, "sections that fit")])
+    for place, scores in zip(why.candidates, why.scores, strict=False):
+        sign = look.signs.get(place.adapter or "")
+        head = cut(sources.place(place, sign.sign if sign else ""), look.room, unicode=look.unicode)
+        figures = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
+        report.append([(f"fg:{sign.color}" if sign else "", head)])
+        report += sentences([figures], look.room)
     return report
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dlm_core.client import EngineClient
 from dlm_core.errors import DlmError, HostError
-from dlm_core.events import Event, Log, Reply, RunEnded, Why
+from dlm_core.events import Event, Log, Place, Reply, RunEnded, Why
 from dlm_core.requests import Generate, Message, RoutingChoice, Train
 from dlm_core.safetext import visible_line, whole
 from dlm_core.store.asked import Verdict
@@ -25,6 +25,9 @@ from dlm_tui.session.question_log import QuestionLog, is_the_documents, says_the
 from dlm_tui.session.replies import Replies
 from dlm_tui.session.runs import Runs
 from dlm_tui.session.shown import Failed, Told
+
+ALONE_TOKENS = 40
+"""So much is shown of what the weights would have said without the document."""
 
 
 class Session:
@@ -238,8 +241,15 @@ class Session:
         return reply
 
     async def explain(self, asked: tuple[Message, ...], answer: Answer) -> Why:
-        """What stands behind a reply, under the routing that it had. Raises DlmError as the engine does."""
-        return await self.engine.explain(asked, choice_of(answer.routing))
+        """What stands behind a reply, under the routing that it had, and where the document decided tokens of
+        it, what the weights alone would have said. Raises DlmError as the engine does.
+        """
+        alone = ALONE_TOKENS if answer.overruled else 0
+        return await self.engine.explain(asked, choice_of(answer.routing), alone=alone)
+
+    async def places(self, asked: tuple[Message, ...], answer: Answer) -> tuple[Place, ...]:
+        """The sections that fit a question, best first. Raises DlmError as the engine does."""
+        return (await self.engine.explain(asked, choice_of(answer.routing))).candidates
 
     def keep(self) -> None:
         """The conversation is another: keep it, where a history is kept."""
@@ -292,7 +302,7 @@ class Session:
     def _on_learned(self, correction: Correction) -> None:
         if self.front.asks_again:
             asked = Asked(correction.messages, correction.choice, correction.answer, correction.expected)
-            self.replies.ask_taught(asked)
+            self.replies.ask_in_place(asked)
 
     def _on_lost(self, count: int) -> None:
         what = "a correction is" if count == 1 else f"{count} corrections are"

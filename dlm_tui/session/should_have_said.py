@@ -77,7 +77,7 @@ def meant(answer: Answer, adapters: Sequence[str]) -> str | None:
 async def _found(session: Session, messages: tuple[Message, ...], answer: Answer) -> tuple[Place, ...]:
     """The sections that search finds, best first; none where the engine cannot say."""
     try:
-        return (await session.explain(messages, answer)).candidates
+        return await session.places(messages, answer)
     except DlmError:
         return ()
 

@@ -8,7 +8,8 @@ from dlm_tui.session.signs import AdapterSign
 
 SURE_FROM = 0.5
 """The support under which a reply is called unsure."""
-_NAMED = 4  # words that no section says, named one by one
+NAMED = 4
+"""So many words that no section says are named one by one."""
 
 
 def says(citation: Citation, sign: str = "", *, dot: str = " · ") -> str:
@@ -27,19 +28,22 @@ def says(citation: Citation, sign: str = "", *, dot: str = " · ") -> str:
     return dot.join(parts)
 
 
-def doubts(citation: Citation, signs: Mapping[str, AdapterSign]) -> list[str]:
-    """Sentences on what is doubtful about a reply; none where nothing is."""
+def doubts(citation: Citation, signs: Mapping[str, AdapterSign], *, take: str = "") -> list[str]:
+    """Sentences on what is doubtful about a reply; none where nothing is. `take` is the key or command that
+    answers from the other section.
+    """
     said: list[str] = []
     also = [_also(place, signs) for place in citation.see_also[:2]]
     if citation.kind == "none" and also:
         said.append(f"nearest: {also[0]}")
     elif citation.support is not None and citation.support < SURE_FROM:
-        said.append("unsure" + (f": {' or '.join(also)} may be meant" if also else ""))
+        remark = f" ({take} takes {'it' if len(also) == 1 else 'the first'})" if take else ""
+        said.append("unsure" + (f": {' or '.join(also)} may be meant{remark}" if also else ""))
     elif also:
         said.append(f"see also {', '.join(also)}")
     if citation.unsupported:
-        words = [visible_line(found.text) for found in citation.unsupported[:_NAMED]]
-        more = "" if len(citation.unsupported) <= _NAMED else ", …"
+        words = [visible_line(found.text) for found in citation.unsupported[:NAMED]]
+        more = "" if len(citation.unsupported) <= NAMED else ", …"
         said.append(f"not in that section: {', '.join(words)}{more}")
     return said
 
@@ -57,6 +61,11 @@ def overruled(count: int) -> str:
     if not count:
         return "the weights alone say the same"
     return f"the document decided {count} token{'' if count == 1 else 's'} against the weights"
+
+
+def alone(said: str) -> str:
+    """How the weights would have begun without the document."""
+    return f"without it they begin: {visible_line(said.strip()) or 'with the end of the reply'}"
 
 
 def _named(adapter: str | None, sign: str) -> str:

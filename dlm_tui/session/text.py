@@ -11,6 +11,8 @@ Line = Sequence[tuple[str, str]]
 """One line as (style, text) pieces; styles are prompt-toolkit's (`class:note`, `fg:#56b4e9`)."""
 
 NOTE, ERROR, WARNING, STRONG = "class:note", "class:error", "class:warning", "class:strong"
+MARKED = "class:marked"
+"""Words of a reply that its source does not hold."""
 
 
 def plain(line: Line) -> str:

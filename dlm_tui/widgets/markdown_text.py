@@ -4,13 +4,16 @@ Textual's own Markdown is a widget a paragraph and list item; with some replies 
 another one cost a layout of them all, which is longer than a keystroke may wait.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
 from markdown_it import MarkdownIt
 from rich import markdown
+from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
+from rich.segment import Segment
 from rich.style import Style
 from rich.theme import Theme
 from textual.strip import Strip
@@ -34,18 +37,20 @@ class MarkdownText:
     Its text is safe for a terminal, see `dlm_core.safetext`.
     """
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", marked: Sequence[str] = ()) -> None:
         self.text = text
+        self.marked = tuple(marked)
+        """Words that are underlined in the colour of warnings wherever they stand."""
         self._read_to = 0
         """Where the last block begins: what stands before it is complete."""
         self._rows: list[Strip] = []
         self._complete = 0
         self._drawn_for: tuple[Console, int, WorkbenchTheme] | None = None
 
-    def show(self, text: str) -> None:
-        """Have another text."""
-        if text != self.text:
-            self.text = text
+    def show(self, text: str, marked: Sequence[str] = ()) -> None:
+        """Have another text, with other words marked in it."""
+        if (text, tuple(marked)) != (self.text, self.marked):
+            self.text, self.marked = text, tuple(marked)
             self._drawn_for = None
 
     def append(self, text: str) -> None:
@@ -72,10 +77,15 @@ class MarkdownText:
         *complete, last = blocks(self.text[self._read_to :])
         del self._rows[self._complete :]
         for block in complete:
-            self._rows += _strips(console, block, width, theme, follows=bool(self._rows))
+            self._rows += self._strips(console, block, width, theme)
         self._read_to += sum(map(len, complete))
         self._complete = len(self._rows)
-        self._rows += _strips(console, last, width, theme, follows=bool(self._rows))
+        self._rows += self._strips(console, last, width, theme)
+
+    def _strips(self, console: Console, block: str, width: int, theme: WorkbenchTheme) -> list[Strip]:
+        strips = _strips(console, block, width, theme, follows=bool(self._rows))
+        style = Style(color=theme.spec.colors.warning, underline=True)
+        return with_marks(strips, self.marked, style) if self.marked else strips
 
 
 def blocks(text: str) -> Sequence[str]:
@@ -89,6 +99,42 @@ def blocks(text: str) -> Sequence[str]:
     cuts = [0, *sorted({begin for begin in begins if begin > 0}), len(lines)]
     pieces = ["".join(lines[start:end]) for start, end in pairwise(cuts)]
     return pieces or [""]
+
+
+def with_marks(rows: Sequence[Strip], marked: Sequence[str], style: Style) -> list[Strip]:
+    """The rows with some words in a style of their own, wherever they stand whole, line breaks within them
+    or not.
+    """
+    text = "\n".join(row.text for row in rows)
+    spans: list[tuple[int, int]] = []
+    for words in (each.split() for each in marked):
+        if words:
+            pattern = r"(?<!\w)" + r"\s+".join(map(re.escape, words)) + r"(?!\w)"
+            spans += [match.span() for match in re.finditer(pattern, text)]
+    shown, begin = [], 0
+    for row in rows:
+        line, end = row.text, begin + len(row.text)
+        here = [
+            (max(a, begin) - begin, min(b, end) - begin) for a, b in sorted(spans) if a < end and b > begin
+        ]
+        shown.append(_row_with_marks(row, line, here, style) if here else row)
+        begin = end + 1
+    return shown
+
+
+def _row_with_marks(row: Strip, line: str, spans: Sequence[tuple[int, int]], style: Style) -> Strip:
+    cuts = sorted({cell_len(line[:at]) for span in spans for at in span} | {row.cell_length})
+    inside = [(cell_len(line[:a]), cell_len(line[:b])) for a, b in spans]
+    parts, begin = [], 0
+    for part, end in zip(row.divide(cuts), cuts, strict=False):
+        is_marked = any(a <= begin and end <= b for a, b in inside)
+        parts.append(
+            Strip([Segment(s.text, (s.style or Style()) + style) for s in part], part.cell_length)
+            if is_marked
+            else part
+        )
+        begin = end
+    return Strip.join(parts)
 
 
 def _strips(console: Console, block: str, width: int, theme: WorkbenchTheme, *, follows: bool) -> list[Strip]:

@@ -102,7 +102,7 @@ class ReplyView(Widget, can_focus=True):
         self._written_at = 0.0
         self._routing: Routing | None = None
         self._fault = ""
-        self._markdown = MarkdownText(visible(self.text))
+        self._markdown = MarkdownText(visible(self.text), unsupported_words(answer))
         self._side: tuple[int, list[Strip]] | None = None
         """The rows beside the text, and the width they were painted for."""
         self._painted: dict[int, Strip] = {}
@@ -149,7 +149,7 @@ class ReplyView(Widget, can_focus=True):
         """The reply is complete."""
         self._stop_writing()
         self.answer, self.text = answer, answer.text
-        self._markdown.show(visible(answer.text))
+        self._markdown.show(visible(answer.text), unsupported_words(answer))
         self._changed()
 
     def failed(self, error: DlmError | None) -> None:
@@ -296,6 +296,10 @@ class ReplyView(Widget, can_focus=True):
         """Teach to prefer it."""
         self.post_message(self.Wanted("prefer", self))
 
+    def action_other(self) -> None:
+        """Have it answered from the other section that fits."""
+        self.post_message(self.Wanted("other", self))
+
     def action_right(self) -> None:
         """Note that it is right."""
         self.post_message(self.Wanted("right", self))
@@ -321,6 +325,12 @@ class Comparison(Horizontal):
         self.set_class(self.size.width < COMPARE_FROM, "-narrow")
 
 
+def unsupported_words(answer: Answer | None) -> list[str]:
+    """The numbers and names of a reply that the section it comes from does not hold."""
+    citation = answer.citation if answer is not None else None
+    return [visible(found.text) for found in citation.unsupported] if citation is not None else []
+
+
 def source_text(citation: Citation, looks: Looks) -> Text:
     """Where a reply comes from, and below it what is doubtful about it."""
     colors, adapter = looks.theme.spec.colors, citation.adapter
@@ -328,7 +338,7 @@ def source_text(citation: Citation, looks: Looks) -> Text:
     said = sources.says(citation, looks.sign(adapter) if adapter and known else "")
     style = looks.style(adapter) if adapter and known else Style(color=colors.secondary)
     text = Text(said, style=style, end="", overflow="fold")
-    for doubt in sources.doubts(citation, adapter_signs(looks)):
+    for doubt in sources.doubts(citation, adapter_signs(looks), take="o"):
         text.append(f"\n{doubt}", style=Style(color=colors.warning))
     return text
 

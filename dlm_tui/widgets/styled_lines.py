@@ -6,7 +6,7 @@ from rich.style import Style
 from rich.text import Text
 
 from dlm_tui.session.signs import AdapterSign
-from dlm_tui.session.text import ERROR, NOTE, STRONG, WARNING, Line
+from dlm_tui.session.text import ERROR, MARKED, NOTE, STRONG, WARNING, Line
 from dlm_tui.widgets.looks import Looks
 
 
@@ -24,6 +24,7 @@ def rich_text(lines: Iterable[Line], looks: Looks) -> Text:
         NOTE: Style(color=colors.secondary),
         ERROR: Style(color=colors.error, bold=True),
         WARNING: Style(color=colors.warning),
+        MARKED: Style(color=colors.warning, underline=True),
         STRONG: Style(color=colors.foreground, bold=True),
         "": Style(color=colors.foreground),
     }

@@ -173,7 +173,9 @@ class FakeEngine:
             citation=self.script.citation,
         )
 
-    def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
+    def explain(
+        self, messages: Sequence[Message], choice: RoutingChoice, nearest: int, alone: int = 0
+    ) -> Why:
         self.calls.append(f"explain {messages[-1].content}")
         neighbours = tuple(
             Neighbour(question=f"A question about {name}?", adapter=name, similarity=0.9 - 0.1 * n)
@@ -184,6 +186,7 @@ class FakeEngine:
             neighbours=neighbours,
             candidates=self.script.candidates,
             scores=({},) * len(self.script.candidates),
+            alone=" ".join(self.script.reply.split()[:alone]) if alone else None,
         )
 
     def plan(self, path: Path, options: TrainOptions) -> RunPlanned:

@@ -19,7 +19,7 @@ from dlm_core.inference.decoders import Decoders, RoutedDecoder
 from dlm_core.inference.draft import Drafter, Passages
 from dlm_core.inference.generate import Finish, KeyValueCache, Stopwatch, generate
 from dlm_core.inference.grounding import GroundedDrafter, GroundedSampler, Grounding
-from dlm_core.inference.knowledge import Grounds, Knowledge
+from dlm_core.inference.knowledge import Grounds, Knowledge, taking
 from dlm_core.inference.sampling import Sampler
 from dlm_core.inference.stream import TextStream
 from dlm_core.inference.together import Together
@@ -130,10 +130,11 @@ class Chat:
         begun = self._clock()
         routing, grounds = self._weigh(messages, choice), None
         knowledge = self.knowledge if choice.grounds and self.serving.names and messages else None
-        if (
-            knowledge is not None
-            and (grounds := knowledge.look(messages, routing.weights, self._state)) is not None
-        ):
+        if knowledge is not None:
+            grounds = knowledge.look(messages, routing.weights, self._state)
+        if choice.section is not None:
+            grounds = taking(grounds, choice.section)
+        if knowledge is not None and grounds is not None:
             if grounds.follow_up:
                 routing = self._weigh(_without_last_turn(messages), choice)
             gate = self.serving.gate
@@ -157,9 +158,11 @@ class Chat:
 
         return decide(choice, self.serving.names, gate.meta if gate else None, ask)
 
-    def explain(self, messages: Sequence[Message], choice: RoutingChoice, nearest: int) -> Why:
+    def explain(
+        self, messages: Sequence[Message], choice: RoutingChoice, nearest: int, alone: int = 0
+    ) -> Why:
         """The routing, the trained questions nearest by cosine of standardised embeddings, and the sections
-        that search found.
+        that search found; and the first `alone` tokens that the weights would say without them.
         """
         routed, grounds = self._look(messages, choice)
         routing, gate = routed.routing, self.serving.gate
@@ -167,8 +170,9 @@ class Chat:
         scores: tuple[dict[str, float], ...] = ()
         if grounds is not None and self.knowledge is not None:
             places, scores = self.knowledge.places(grounds)
+        said = self._alone(messages, choice, alone) if alone else None
         if gate is None or gate.embeddings is None or not gate.meta.questions:
-            return Why(routing=routing, neighbours=(), candidates=places, scores=scores)
+            return Why(routing=routing, neighbours=(), candidates=places, scores=scores, alone=said)
         known = gate.embeddings
         mean, scale = known.mean(0), known.std(0, unbiased=False).clamp_min(1e-5)
         here = (self._embed(messages)[0] - mean) / scale
@@ -184,7 +188,15 @@ class Chat:
             ),
             candidates=places,
             scores=scores,
+            alone=said,
         )
+
+    def _alone(self, messages: Sequence[Message], choice: RoutingChoice, tokens: int) -> str:
+        """How the weights begin a reply without the document in hand, greedily."""
+        bare = msgspec.structs.replace(choice, ground="off", section=None)
+        *_, reply = self.generate(messages, bare, Sampling(max_tokens=tokens), lambda: False)
+        assert isinstance(reply, Reply)
+        return reply.reply
 
     def _embed(self, messages: Sequence[Message]) -> torch.Tensor:
         return self._state(_question(messages)).unsqueeze(0)

@@ -4,10 +4,11 @@ answers are hypotheses about the reply.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from dlm_core.errors import UsageError
 from dlm_core.events import Citation, Place, Routing
 from dlm_core.inference.citing import Source, Sources, unsupported
 from dlm_core.inference.grounding import Grounding, Hypothesis
@@ -39,12 +40,14 @@ class Grounds:
     """The result of looking a prompt up.
 
     `outside`: it is about nothing in the document. `follow_up`: by itself it is, but it goes on from the turn
-    before; it is routed as that turn was, and answered freely.
+    before; it is routed as that turn was, and answered freely. `chosen`: a person named the section, so that
+    nothing is to be said of how sure it is.
     """
 
     found: Found
     outside: bool
     follow_up: bool = False
+    chosen: bool = False
 
 
 class Knowledge:
@@ -161,7 +164,9 @@ class Knowledge:
         first = candidates[0].probability if candidates else 0.0
         others = [c for c in candidates if c is not cited and first and c.probability >= ALSO_FROM * first]
         sure: float | None = None
-        if grounds is not None and not grounds.outside and source.kind == "answer":
+        known = grounds is not None and not grounds.outside and not grounds.chosen
+        if known and source.kind == "answer":
+            assert grounds is not None
             sure = self._support(grounds.found, cited, overruled)
         lines = self._lines(source.key, source.text)
         return Citation(
@@ -207,6 +212,27 @@ class Knowledge:
                 question=passage.questions[0] if passage.questions else "",
                 probability=round(candidate.probability, 4),
             )
+
+
+def taking(grounds: Grounds | None, question: str) -> Grounds:
+    """Grounds on which the reply is the answer to `question`, the first one of a section that was found.
+
+    Raises UsageError where no answer that was found has it.
+    """
+    found = grounds.found if grounds is not None else None
+    for candidate in found.answers if found is not None else ():
+        if candidate.passage.questions[:1] == (question,):
+            assert found is not None
+            certain = replace(candidate, probability=1.0)
+            return Grounds(
+                replace(found, candidates=(certain,), outside=0.0, separates=True),
+                outside=False,
+                chosen=True,
+            )
+    raise UsageError(
+        "that section does not fit the question, or was not trained",
+        "/why lists those that fit; /train teaches what is new",
+    )
 
 
 def _is_outside(found: Found) -> bool:

@@ -17,6 +17,7 @@ HANDLERS: Mapping[str, Handler] = {
     "params": routing.params,
     "system": routing.system,
     "again": replies.again,
+    "other": replies.other,
     "base": replies.base,
     "why": replies.why,
     "copy": replies.copy,

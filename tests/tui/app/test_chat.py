@@ -45,9 +45,31 @@ async def test_a_reply_names_its_line_says_what_that_lacks_and_a_key_goes_there(
         await stage.until(lambda: "▲ tone, line 16 · 41 %" in stage.screen_text(), "the line")
         shown = stage.screen_text()
         assert "unsure: line 22 (● knowledge)" in shown and "not in that section: 43" in shown
+        assert "(o" in shown and "takes" in shown
         stage.bench.chat.query(ReplyView).last().focus()
         await stage.pilot.press("g")
         await stage.until(lambda: stage.bench.editor.area.cursor_location[0] == 15, "the section")
+        stage.bench.chat.query(ReplyView).last().focus()
+        await stage.pilot.press("o")
+        await stage.answered(1)
+        await stage.until(lambda: len(stage.bench.chat.conversation.turns[0].others) == 1, "the other reply")
+        asked = [r for r in stage.client.sent if isinstance(r, Generate)]
+        assert asked[-1].choice.section == "And else?" and asked[-1].messages == asked[0].messages
+
+
+async def test_details_say_where_a_reply_comes_from_and_what_else_would_fit(open_workbench: Open) -> None:
+    place = Place(line=22, end_line=26, adapter="knowledge", question="And else?", probability=0.3)
+    cited = Citation(kind="answer", line=16, adapter="tone", question="What is the limit?", support=0.41)
+    script = Script(adapters=TWO, citation=cited, candidates=(place,))
+    async with open_workbench(size=(160, 60), script=script) as stage:
+        await stage.ask("tone please")
+        await stage.answered(1)
+        stage.bench.chat.query(ReplyView).last().focus()
+        await stage.pilot.press("w")
+        await stage.until(lambda: "Where it comes from" in stage.screen_text(), "the sections")
+        shown = stage.screen_text()
+        assert "▲ tone, line 16 · 41 %" in shown and "sections that fit" in shown
+        assert "● knowledge, line 22  0.30  And else?" in shown
 
 
 async def test_a_key_lets_the_weights_alone_reply_and_back(open_workbench: Open) -> None:

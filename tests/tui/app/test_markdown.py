@@ -181,3 +181,15 @@ async def test_a_keystroke_paints_the_row_it_changes_and_no_other(open_workbench
         await stage.pilot.press("x")
         await stage.until(lambda: "xForty-two." in stage.screen_text(), "the letter")
         assert len(set(painted)) <= 2
+
+
+@pytest.mark.parametrize("width", [12, 20, 60])
+def test_marked_words_are_marked_wherever_they_stand_whole(width: int) -> None:
+    theme = load_library().get("ink")
+    text = "Sent 42 times to **Ada Vega**, not 420 times; *ask* Ada Vega on day 42."
+    rows = MarkdownText(text, ["42", "Ada Vega"]).rows(Console(), width, theme)
+    marked = [s.text for row in rows for s in row if s.style and s.style.underline]
+    assert "".join("".join(marked).split()) == "42AdaVegaAdaVega42"
+    assert [row.text for row in rows] == [
+        row.text for row in MarkdownText(text).rows(Console(), width, theme)
+    ]

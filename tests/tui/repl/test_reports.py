@@ -27,7 +27,7 @@ from dlm_tui.session.conversation import Answer, Conversation
 from dlm_tui.session.document_state import DocumentState, Warned
 from dlm_tui.session.reports import Look
 from dlm_tui.session.signs import adapter_signs
-from dlm_tui.session.text import Line, plain, row_end, wrapped
+from dlm_tui.session.text import MARKED, Line, plain, row_end, wrapped
 
 NAMES = ("knowledge", "tone")
 WIDE = Look(adapter_signs(NAMES), 100)
@@ -92,7 +92,7 @@ CITED = Citation(
     question="What is the rule?",
     support=0.97,
     see_also=(Place(line=20, end_line=24, adapter="knowledge", question="And else?", probability=0.3),),
-    unsupported=(Unsupported(start=3, end=5, text="42"), Unsupported(start=8, end=12, text="Vega")),
+    unsupported=(Unsupported(start=3, end=5, text="42"), Unsupported(start=10, end=14, text="Vega")),
 )
 
 
@@ -103,10 +103,23 @@ def test_a_reply_says_which_line_it_comes_from_and_how_sure_that_is() -> None:
     assert "not in that section: 42, Vega" in said
 
 
+def test_what_the_section_does_not_hold_is_marked_where_it_stands() -> None:
+    answer = changed(text="On 42, by Vega streets, " + "and so on, " * 20, citation=CITED)
+    rows = [line for line in reports.reply_report(answer, WIDE) if any(style == MARKED for style, _ in line)]
+    assert [[said for style, said in row if style == MARKED] for row in rows] == [["42"], ["Vega"]]
+    assert all(len(plain(row)) <= WIDE.room and "On 42, by Vega streets" in plain(row) for row in rows)
+
+
 def test_a_reply_that_is_unsure_names_the_other_section() -> None:
     unsure = structs.replace(CITED, support=0.4, unsupported=())
     said = text(reports.reply_report(changed(citation=unsure), WIDE))
-    assert "unsure: line 20 (● knowledge) may be meant" in said
+    assert "unsure: line 20 (● knowledge) may be meant (/other takes it)" in said
+
+
+def test_why_says_how_the_weights_alone_would_have_begun() -> None:
+    answer = changed(citation=CITED, grounded=True, overruled=3)
+    said = text(reports.why_report(answer, structs.replace(LONG_WHY, alone=" Ask the\ndesk"), WIDE))
+    assert "decided 3 tokens against the weights" in said and "without it they begin: Ask the␊desk" in said
 
 
 @pytest.mark.parametrize(

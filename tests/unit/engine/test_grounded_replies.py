@@ -7,7 +7,7 @@ import pytest
 
 from dlm_core import taught
 from dlm_core.engine_protocol import EvalOptions
-from dlm_core.errors import BaseModelError
+from dlm_core.errors import BaseModelError, UsageError
 from dlm_core.events import Reply
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from tests.tiny import Desk, tiny_base
@@ -191,6 +191,32 @@ def test_why_lists_the_sections_with_their_scores(grounded: Desk) -> None:
     why = grounded.engine.explain([Message("user", "the ladder of the gardener?")], RoutingChoice(), 3)
     assert why.candidates[0].question == "Where does the gardener keep the ladder?"
     assert why.candidates[0].line is not None and set(why.scores[0]) >= {"words"}
+
+
+def test_why_can_say_how_the_weights_alone_would_begin(grounded: Desk) -> None:
+    asked = [Message("user", "the ladder of the gardener?")]
+    why = grounded.engine.explain(asked, RoutingChoice(), 3, 12)
+    off = ask(grounded, asked[0].content, choice=RoutingChoice(ground="off"), tokens=12)
+    assert why.alone == off.reply != "Behind the green shed."
+    assert grounded.engine.explain(asked, RoutingChoice(), 3).alone is None
+
+
+@pytest.mark.parametrize("mode", ["auto", "off", "pin"])
+def test_a_reply_can_be_asked_for_from_another_section_that_fits(grounded: Desk, mode: str) -> None:
+    question, other = "the ladder of the gardener, who repairs the fence?", "Who repairs the broken fence?"
+    first = ask(grounded, question)
+    other = next(q for q in (other, "Where does the gardener keep the ladder?") if FACTS[q] != first.reply)
+    choice = RoutingChoice(mode=mode, adapter="facts", section=other)  # type: ignore[arg-type]
+    reply = ask(grounded, question, choice=choice)
+    assert reply.reply == FACTS[other] and reply.grounded and reply.citation is not None
+    assert (reply.citation.question, reply.citation.support) == (other, None)
+    assert not reply.citation.see_also
+
+
+def test_a_section_that_does_not_fit_is_refused_by_name_of_the_remedy(grounded: Desk) -> None:
+    for choice in (RoutingChoice(section="What is the rule?"), RoutingChoice(mode="base", section="x")):
+        with pytest.raises(UsageError, match="does not fit"):
+            ask(grounded, "the ladder of the gardener?", choice=choice)
 
 
 @pytest.mark.slow

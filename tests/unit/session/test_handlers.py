@@ -4,9 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from dlm_core.errors import UsageError
-from dlm_core.events import RunEnded
+from dlm_core.events import Citation, Place, RunEnded
 from dlm_core.requests import Explain, Generate, Message, RoutingChoice, Sampling, Train
 from dlm_tui.session.commands import COMMANDS
 from dlm_tui.session.conversation import Conversation, describe
@@ -144,7 +145,44 @@ async def test_why_explains_the_reply_that_was_given_under_the_routing_it_had(
         assert explained.choice == choice and explained.messages == said.asked
 
 
-@pytest.mark.parametrize("line", ["/why", "/again", "/base", "/copy"])
+RIVAL = Place(line=11, end_line=13, adapter="tone", question="And the tone?", probability=0.4)
+UNSURE = Citation(kind="answer", line=16, adapter="tone", question="What is the limit?", support=0.4)
+
+
+@pytest.mark.parametrize("line", ["/other", "/other 12"])
+@pytest.mark.parametrize("named", [True, False], ids=["named beside the reply", "found by search"])
+async def test_the_other_section_answers_in_place_of_the_reply(
+    tmp_path: Path, line: str, named: bool
+) -> None:
+    own = Place(line=16, end_line=18, adapter="tone", question="What is the limit?", probability=0.5)
+    cited = structs.replace(UNSURE, see_also=(RIVAL,) if named else ())
+    script = Script(adapters=TWO, citation=cited, candidates=(own, RIVAL))
+    async with open_session(tmp_path, script) as stage:
+        await stage.do("what is it")
+        before = stage.session.conversation.turns[0].answer
+        await stage.do(line)
+        await stage.session.idle()
+        first, second = generated(stage)
+        assert second.choice.section == "And the tone?" and second.messages == first.messages
+        (turn,) = stage.session.conversation.turns
+        assert turn.others == (before,)
+        assert "And the tone?" in describe(stage.front.replies[-1].asked.choice)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("/other", "no other section"), ("/other 99", "at line 99"), ("/other x", "/other LINE")],
+)
+async def test_where_there_is_no_other_section_that_is_said(tmp_path: Path, line: str, said: str) -> None:
+    script = Script(adapters=TWO, citation=UNSURE)
+    async with open_session(tmp_path, script) as stage:
+        await stage.do("what is it")
+        (failed,) = await stage.do(line)
+        assert isinstance(failed, Failed) and said in f"{failed.error.message} {failed.error.hint}"
+        assert len(generated(stage)) == 1
+
+
+@pytest.mark.parametrize("line", ["/why", "/again", "/base", "/copy", "/other"])
 async def test_without_a_reply_there_is_nothing_to_do_it_to(tmp_path: Path, line: str) -> None:
     async with open_session(tmp_path) as stage:
         (said,) = await stage.do(line)
