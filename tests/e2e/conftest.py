@@ -121,25 +121,17 @@ def home() -> Path:
 
 @pytest.fixture(scope="session")
 def documents(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with `doc.dlm` and `cold.dlm` (too few sections for its gate); their stores go after it."""
+    """A folder with `doc.dlm`, probes beside it, and `cold.dlm` (too few sections for its gate); their stores
+    go after it.
+    """
     folder = tmp_path_factory.mktemp("documents")
     ids = [str(ULID()), str(ULID())]
     (folder / "doc.dlm").write_text(DOCUMENT.format(dlm_id=ids[0], floor=4), "utf-8")
+    (folder / "doc.probes.yaml").write_text(PROBES)
     (folder / "cold.dlm").write_text(DOCUMENT.format(dlm_id=ids[1], floor=5), "utf-8")
     yield folder
     for dlm_id in ids:
         shutil.rmtree(home / "store" / dlm_id, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def probed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A document with probes beside it; its store goes after the tests."""
-    dlm_id = str(ULID())
-    path = tmp_path_factory.mktemp("probed") / "doc.dlm"
-    path.write_text(DOCUMENT.format(dlm_id=dlm_id, floor=4), "utf-8")
-    path.with_name("doc.probes.yaml").write_text(PROBES)
-    yield path
-    shutil.rmtree(home / "store" / dlm_id, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

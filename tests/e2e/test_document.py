@@ -1,5 +1,6 @@
-"""A small document on the real base, through the command line: train, recall, route, stop, resume."""
+"""A small document on the real base: stopped and resumed, asked, measured, compared, edited; trained once."""
 
+import hashlib
 import json
 import os
 import signal
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from dlm_core.engine import Engine
-from dlm_core.events import Log, Reply, RunEnded, TrainStep
+from dlm_core.events import Event, GateTrained, Log, Reply, RunEnded, RunPlanned, TrainStep
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
+from dlm_core.store.store import Store
+from tests.e2e import conftest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
@@ -28,6 +31,10 @@ ANSWERS = {
         "tone",
         "The manual has a page on this; I will find it with you.",
     ),
+}
+KEPT = {
+    "Where are the nightly backups kept?": "In the bucket vault-blue, for 90 days.",
+    "How often do the API keys rotate?": "Every 30 days.",
 }
 REWORDED = {
     "Which port is the ingest service on?": "facts",
@@ -155,3 +162,71 @@ def test_a_cold_start_trains_says_so_and_answers_uniformly(home: Path, documents
     routed = engine.route((Message("user", "Who owns billing?"),), RoutingChoice())
     assert routed.routing.mode == "uniform" and routed.routing.weights == {"facts": 0.5, "tone": 0.5}
     engine.close()
+
+
+def test_a_training_shows_in_every_figure(home: Path, documents: Path, trained: object) -> None:
+    found = conftest.dlm(home, "eval", documents / "doc.dlm")
+    assert (found["questions"], found["probes"]) == (8, 2)
+    assert found["recall"]["verbatim"] > found["recall"]["verbatim_base"] == 0.0
+    assert found["recall"]["paraphrase_f1"] > found["recall"]["paraphrase_f1_base"]
+    assert found["routing"]["accuracy"] == 1.0
+    kept = found["retention"]
+    assert 0 < kept["kl"] < 1 and kept["perplexity"] < 1.5 * kept["perplexity_base"]
+    for figures in found["openness"].values():
+        assert figures["inside"] > figures["outside"], "ranks open for what the document is about"
+    assert conftest.dlm(home, "show", documents / "doc.dlm")["evaluation"]["recall"] == found["recall"]
+
+
+def test_methods_are_compared_and_the_document_stays_as_it_was(
+    home: Path, documents: Path, trained: object, tmp_path: Path
+) -> None:
+    document = documents / "doc.dlm"
+    before = conftest.dlm(home, "versions", document)
+    found = conftest.dlm(
+        home, "compare", document, "--methods", "disel,dora", "--rate", "disel=3e-3", "--rate", "dora=2e-3",
+        "--epochs", "2", "--rehearsal", "off", "-o", tmp_path,
+    )  # fmt: skip
+    assert [t["method"] for t in found["trials"] if t["chosen"]] == ["disel", "dora"]
+    for trial in found["trials"]:
+        assert trial["learned"]["loss"] < found["learned_base"]["loss"]
+    assert (tmp_path / "comparison.json").is_file()
+    assert conftest.dlm(home, "versions", document) == before
+
+
+def hashes(engine: Engine, dlm_id: str) -> dict[str, str]:
+    snapshot = Store.open(dlm_id, engine.home, create=False).snapshot()
+    files = {name: snapshot.adapter_dir(name) / "adapter_model.safetensors" for name in snapshot.adapters}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+
+
+def test_an_edit_is_learned_in_a_fraction_of_the_first_run_and_nothing_else_is_lost(
+    home: Path, documents: Path, trained: list[dict[str, Any]]
+) -> None:
+    """The last test here: the document is another after it."""
+    document = documents / "doc.dlm"
+    engine = Engine(home, None, lambda _: None)
+    dlm_id = engine.open(document).dlm_id
+    before = hashes(engine, dlm_id)
+    text = document.read_text("utf-8")
+    document.write_text(text.replace("Team Heron owns it.", "Team Osprey, since May."), "utf-8")
+    again = train(engine)
+    planned = next(e for e in again if isinstance(e, RunPlanned))
+    assert (planned.kind, planned.adapters, planned.changed) == ("revision", ("facts",), {"facts": 1})
+    assert not any(isinstance(e, GateTrained) for e in again)
+    assert hashes(engine, dlm_id)["tone"] == before["tone"]
+    first = max(e["step"] for e in trained if e["type"] == "train_step")
+    steps = max(e.step for e in again if isinstance(e, TrainStep))
+    assert steps < first / 2, (steps, first)
+    kept = {question: answer for question, (_, answer) in ANSWERS.items()} | KEPT
+    wanted = kept | {"Who owns the billing database?": "Team Osprey, since May."}
+    replies = {question: ask(engine, question) for question in wanted}
+    assert {question: reply.reply for question, reply in replies.items()} == wanted
+    assert {reply.version for reply in replies.values()} == {"g3"}
+    assert train(engine)[-1].reason == "nothing changed since the last run"  # type: ignore[attr-defined]
+    engine.close()
+
+
+def train(engine: Engine) -> list[Event]:
+    events: list[Event] = []
+    events.append(engine.train(TrainOptions(), events.append, lambda: False, lambda: None))
+    return events
