@@ -164,10 +164,11 @@ class WorkbenchApp(App[int]):
 
         remember_document(self.state, path)
         save_state(self.state)
-        self._bench = Workbench(path, self._client(), self.loaded.settings, self.state, watch=self._watch)
+        self._bench = Workbench(path, self.new_client(), self.loaded.settings, self.state, watch=self._watch)
         self._show(self._bench)
 
-    def _client(self) -> "EngineClient":
+    def new_client(self) -> "EngineClient":
+        """A client for an engine process that is not started yet."""
         if self._client_factory is not None:
             return self._client_factory()
         from dlm_core.client import EngineClient

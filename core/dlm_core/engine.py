@@ -33,6 +33,7 @@ from dlm_core.errors import AdapterError, DlmError, StoreError
 from dlm_core.evaluation.compare import compare
 from dlm_core.evaluation.examine import evaluate
 from dlm_core.events import (
+    Embedded,
     Evaluated,
     Event,
     Log,
@@ -154,6 +155,13 @@ class Engine:
             return self._library.index(passages, kept, fingerprint, chat.states)
 
         return knowledge_of(self._document, snapshot, self._base.chat, self._base.context_length, index)
+
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        encoder = self._library.encoder()
+        if encoder is None:
+            return Embedded()
+        vectors = encoder.encode(texts, self.should_stop).numpy().astype("<f4")
+        return Embedded(vectors=vectors.tobytes(), width=encoder.width)
 
     def reload(self) -> Ready:
         if self._document is None:

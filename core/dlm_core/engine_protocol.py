@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from dlm_core.events import Evaluated, Event, MaskedRow, Ready, Reply, Routed, RunEnded, Token, Why
+from dlm_core.events import Embedded, Evaluated, Event, MaskedRow, Ready, Reply, Routed, RunEnded, Token, Why
 from dlm_core.reports import METHODS, Method
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 
@@ -75,8 +75,8 @@ class Exported:
 class EngineProtocol(Protocol):
     """One opened document on one base. All calls come from one thread; none of them is re-entrant, but one.
 
-    That one: while `train` calls `between_steps`, the host may call `route`, `generate` and `explain`;
-    and between two events of `generate` it may call `route`.
+    That one: while `train` calls `between_steps`, the host may call `route`, `generate`, `explain` and
+    `embed`; and between two events of `generate` it may call `route`.
     Every method raises `DlmError` for what a person can put right. Events carry an empty `request_id`; the
     host stamps it. `emit` is set by the host before the first call, for events outside of a return value, and
     `should_stop`, which is asked while a base is fetched.
@@ -108,6 +108,12 @@ class EngineProtocol(Protocol):
     ) -> Why:
         """The routing of `messages`, the `nearest` trained questions, and the first `alone` tokens that the
         weights would say without the document.
+        """
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        """The texts' vectors by the sentence encoder, or none where it cannot be had; no document need be
+        open.
         """
         ...
 

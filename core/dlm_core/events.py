@@ -348,6 +348,15 @@ class Why(Event, frozen=True, kw_only=True, tag="why"):
     alone: str | None = None
 
 
+class Embedded(Event, frozen=True, kw_only=True, tag="embedded"):
+    """Vectors of texts, `width` float32 numbers each, end to end in little endian. `width` is 0 where there
+    is no sentence encoder.
+    """
+
+    vectors: bytes = b""
+    width: int = 0
+
+
 class Working(Event, frozen=True, kw_only=True, tag="working"):
     """How far a measurement has come: `done` of `total` things, seconds left (None where nobody knows)."""
 
@@ -404,7 +413,7 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 AnyEvent = (
     Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | GateStep | GateTrained
-    | RunEnded | Routed | Token | Reply | Why | Working | Evaluated | Masked | Failure | Done
+    | RunEnded | Routed | Token | Reply | Why | Embedded | Working | Evaluated | Masked | Failure | Done
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

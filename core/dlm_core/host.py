@@ -27,6 +27,7 @@ from dlm_core.errors import NOT_JSON, DlmError, HostError, UsageError
 from dlm_core.events import Done, Event, Failure, Masked, encode
 from dlm_core.requests import (
     AnyRequest,
+    Embed,
     Evaluate,
     Explain,
     Generate,
@@ -45,7 +46,7 @@ from dlm_core.surroundings import leave_quickly, paused_collector, settle
 MAX_LINE_BYTES = 16 * 1024 * 1024
 NICENESS = 5
 """Training takes every core there is; the front end, which has little to do, must not wait for it."""
-_BETWEEN_STEPS = (Route, Generate, Explain)
+_BETWEEN_STEPS = (Route, Generate, Explain, Embed)
 _BETWEEN_TOKENS = (Route,)
 _log = logging.getLogger(__name__)
 
@@ -192,6 +193,8 @@ class Host:
                 self._emit(
                     self._opened().explain(request.messages, request.choice, request.nearest, request.alone)
                 )
+            case Embed():
+                self._emit(self._made_engine().embed(request.texts))
             case Mask():
                 self._emit(Masked(rows=tuple(self._opened().mask(path_of(request.path)))))
             case Evaluate():

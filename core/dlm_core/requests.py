@@ -129,6 +129,12 @@ class Explain(Request, frozen=True, kw_only=True, tag="explain"):
     alone: Annotated[int, Meta(ge=0, le=1000)] = 0
 
 
+class Embed(Request, frozen=True, kw_only=True, tag="embed"):
+    """Vectors of texts by the sentence encoder; no document need be open. Answers Embedded."""
+
+    texts: tuple[str, ...]
+
+
 class Mask(Request, frozen=True, kw_only=True, tag="mask"):
     """Which tokens of the document at `path`, as it stands on disk, carry loss. Answers Masked."""
 
@@ -170,7 +176,7 @@ class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
     """Save what can be resumed and leave."""
 
 
-AnyRequest = Open | Reload | Route | Generate | Explain | Mask | Evaluate | Train | Stop | Shutdown
+AnyRequest = Open | Reload | Route | Generate | Explain | Embed | Mask | Evaluate | Train | Stop | Shutdown
 
 _AS_BYTES = "\0"  # no path holds it: what follows is the path's bytes in hexadecimal
 

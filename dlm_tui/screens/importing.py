@@ -1,8 +1,8 @@
 """Data brought into a document: what it would change is shown first, and goes in with Enter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -16,8 +16,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Static
 
-from dlm_core.errors import DlmError, UsageError
+from dlm_core.errors import DlmError, Stopped, UsageError
 from dlm_core.safetext import visible_line
+from dlm_tui.session.import_options import ImportOption, import_options, toggled
+from dlm_tui.session.meaning import Vectors, meaning_from
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ClosedOnce
 
 if TYPE_CHECKING:
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
 
 _SHOWN = 400
 _LISTED = 3
-_SAID_AFTER_S, _SAID_EVERY_S = 0.5, 2.0
+_SAID_EVERY_S = 0.25
 TOPICS, FILES = "--topics", "--files"
 """Choices beside the adapters' names, which cannot begin with a dash."""
+TAKE = "take"
 
 
 def is_on_hub(text: str) -> bool:
@@ -35,23 +38,27 @@ def is_on_hub(text: str) -> bool:
     return text.startswith("hf:")
 
 
-class ImportPreview(ClosedOnce[bool]):
-    """What an import read, noticed and would change; Enter takes it, Escape leaves all as it is."""
+class ImportPreview(ClosedOnce[str | None]):
+    """What an import read, noticed and would change. Enter answers `TAKE`, Escape nothing, and the key of an
+    option that key.
+    """
 
     DEFAULT_CSS = """
     ImportPreview { align: center middle; background: $background 60%; }
     ImportPreview > Vertical { width: 104; max-width: 96%; height: 90%; background: $surface; }
     ImportPreview > Vertical { border: round $border; padding: 0 1; }
     ImportPreview .dialog-title { text-style: bold; height: auto; margin: 0 0 1 0; }
+    ImportPreview .options { height: auto; margin: 0 0 1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "dismiss(True)", "Take it"),
-        Binding("escape", "dismiss(False)", "Leave it"),
+        Binding("enter", f"dismiss('{TAKE}')", "Take it"),
+        Binding("escape", "dismiss(None)", "Leave it"),
+        *(Binding(key, f"option('{key}')", show=False) for key in "rpnut"),
     ]
 
-    def __init__(self, done: "Import") -> None:
+    def __init__(self, done: "Import", options: Sequence[ImportOption] = ()) -> None:
         super().__init__()
-        self._done = done
+        self._done, self._options = done, options
 
     def compose(self) -> ComposeResult:
         name = visible_line(self._done.target.name)
@@ -60,18 +67,34 @@ class ImportPreview(ClosedOnce[bool]):
             title = f"{name} has all of it already. Escape goes back."
         with Vertical():
             yield Static(Text(title), classes="dialog-title")
+            if self._options:
+                yield Static(_listed(self._options), classes="options")
             with VerticalScroll():
                 yield Static(preview_text(self._done))
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
 
+    def action_option(self, key: str) -> None:
+        """Answer the key of an option that is shown."""
+        if any(option.key == key for option in self._options):
+            self.dismiss(key)
+
+
+def _listed(options: Sequence[ImportOption]) -> Text:
+    """The options, a line each, with what they are set to."""
+    text = Text(end="")
+    for number, option in enumerate(options):
+        text.append("\n" if number else "").append(f" {option.key} ", Style(reverse=True))
+        text.append(f" [{'x' if option.on else ' '}] {option.words}")
+    return text
+
 
 def preview_text(done: "Import") -> Text:
     """The import's summary, then the lines that it changes; of a new document, its sections."""
     from dlm_tui.session.import_report import difference, summary
 
-    text = Text("\n".join(summary(done, listed=_LISTED)), end="")
+    text = Text("\n".join(summary(done, listed=_LISTED, flags=False)), end="")
     lines = difference(done)
     if done.before is None:
         lines = (f"+{visible_line(row)}" for entry in done.changes.added for row in [*entry.rendered(), ""])
@@ -84,42 +107,61 @@ def preview_text(done: "Import") -> Text:
     return text
 
 
-class Reading:
-    """Says what is being read, where it takes long enough to be asked about; gone when that is over."""
+class ReadingScreen(ClosedOnce[None]):
+    """Says how far the reading has come; Escape stops it. `told` gives that as a sentence, None once it is
+    over.
+    """
 
-    def __init__(self, screen: Screen[Any]) -> None:
-        self._screen = screen
-        self._source, self._rows = "", 0
+    DEFAULT_CSS = """
+    ReadingScreen { align: center middle; background: $background 60%; }
+    ReadingScreen > Vertical { width: 64; max-width: 95%; height: auto; padding: 1 2; }
+    ReadingScreen > Vertical { background: $surface; border: round $border; }
+    ReadingScreen Static { height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Stop")]
+
+    def __init__(self, told: Callable[[], str | None]) -> None:
+        super().__init__()
+        self._told = told
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Text(self._told() or ""), id="told")
+            yield Static(Text("Escape stops it.", Style(dim=True)))
+
+    def on_mount(self) -> None:
+        self.set_interval(_SAID_EVERY_S, self._say)
+
+    def _say(self) -> None:
+        said = self._told()
+        if said is not None:
+            self.query_one("#told", Static).update(Text(said))
+        elif self.is_current:  # something lay over it when it was to be closed
+            self.dismiss(None)
+
+
+class Reading:
+    """How far an import has been read, and whether it is to stop. Shared with the thread that reads."""
+
+    def __init__(self, source: str) -> None:
+        self._source, self._rows = source, 0
+        self.stopped = threading.Event()
 
     def tell(self, source: str, rows: int) -> None:
-        """Take note of how far it is. Called from the thread that reads."""
+        """Take note of how far it is."""
         self._source, self._rows = source, rows
 
-    @asynccontextmanager
-    async def shown(self) -> AsyncIterator[None]:
-        """While it is entered, how far the reading is stands on the screen."""
-        saying = asyncio.create_task(self._say())
-        try:
-            yield
-        finally:
-            saying.cancel()
-            self._screen.app.clear_notifications()
-
-    async def _say(self) -> None:
-        await asyncio.sleep(_SAID_AFTER_S)
-        while True:
-            rows = f", {self._rows:,} rows so far" if self._rows else ""
-            said = f"Reading {visible_line(self._source)}{rows} …"
-            self._screen.app.clear_notifications()
-            self._screen.notify(said, timeout=2 * _SAID_EVERY_S, markup=False)
-            await asyncio.sleep(_SAID_EVERY_S)
+    def __str__(self) -> str:
+        rows = f": {self._rows:,} rows so far" if self._rows else ""
+        return f"Reading {visible_line(self._source)}{rows} …"
 
 
 @dataclass(frozen=True)
 class Importing:
     """One import on its way: from a path over the preview to `take`, which puts it where it belongs.
 
-    `text` gives the document as it stands, None for a new one; `adapters` are those it declares.
+    `text` gives the document as it stands, None for a new one; `adapters` are those it declares. `vectors`
+    asks for what texts mean, where topics are to be told apart.
     """
 
     screen: Screen[Any]
@@ -127,33 +169,94 @@ class Importing:
     text: Callable[[], str | None]
     adapters: tuple[str, ...]
     take: Callable[["Import"], object]
+    vectors: Vectors
 
-    async def bring(self, source: str, wanted: "Wanted | None" = None) -> None:
-        """Read `source` off the loop and show what it would change; ask for an adapter where that is open."""
-        from dlm_core.data.importing import Wanted, prepare
+    async def bring(self, source: str) -> None:
+        """Read `source` off the loop and show what it would change, anew for every option that is turned on
+        or off; ask for an adapter where that is open. To be run as a worker.
+        """
+        from dlm_core.data.importing import Wanted
 
-        wanted, before = wanted or Wanted(), self.text()
-        reading = Reading(self.screen)
-        try:
-            async with reading.shown():
-                done = await asyncio.to_thread(prepare, [source], self.target, before, wanted, reading.tell)
-        except UsageError as error:
-            if len(self.adapters) < 2 or wanted.adapter or wanted.by:
+        done: Import | None = None
+        wanted = wished = Wanted()
+        before = self.text()
+        while True:
+            try:
+                done, wanted = await self._read(source, before, wished), wished
+            except Stopped:
+                self.screen.notify("Stopped: nothing was brought in.", markup=False)
+                return
+            except UsageError as error:
+                chosen = None
+                if len(self.adapters) > 1 and not wished.adapter and not wished.by:
+                    chosen = await self._ask(wished)
+                    if chosen is None and done is None:
+                        return
+                if chosen is not None:
+                    wished = chosen
+                    continue
                 self._fail(error)
-            else:
-                self._ask(source, wanted)
-            return
-        except DlmError as error:
-            self._fail(error)
-            return
-
-        def answered(agreed: bool | None) -> None:
-            if agreed and done.writes:
+            except DlmError as error:
+                self._fail(error)
+            if done is None:
+                return
+            preview = ImportPreview(done, import_options(done, wanted))
+            answer = await self.screen.app.push_screen_wait(preview)
+            if answer is None:
+                return
+            if answer == TAKE:
                 self._take(done, before)
+                return
+            wished = toggled(wanted, answer)
 
-        self.screen.app.push_screen(ImportPreview(done), answered)
+    async def _read(self, source: str, before: str | None, wanted: "Wanted") -> "Import":
+        """Read it in a thread, with a box that says so and that Escape closes.
+
+        Raises Stopped once it is closed, whatever the thread still does; nobody waits for that any more.
+        """
+        from dlm_core.data.importing import prepare
+
+        loop, reading = asyncio.get_running_loop(), Reading(source)
+        meaning = meaning_from(self.vectors, loop, reading.stopped.is_set)
+        finished: asyncio.Future[Import] = loop.create_future()
+
+        def settle(outcome: "Import | BaseException") -> None:
+            if finished.done():
+                return
+            if isinstance(outcome, BaseException):
+                finished.set_exception(outcome)
+            else:
+                finished.set_result(outcome)
+
+        def read() -> None:
+            outcome: Import | BaseException
+            try:
+                outcome = prepare(
+                    [source], self.target, before, wanted, reading.tell, meaning, reading.stopped.is_set
+                )
+            except BaseException as error:
+                outcome = error
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, outcome)
+
+        def closed(_: None) -> None:
+            if not finished.done():
+                finished.set_exception(Stopped("stopped by you; nothing was brought in"))
+
+        box = ReadingScreen(lambda: None if finished.done() else str(reading))
+        self.screen.app.push_screen(box, closed)
+        # A daemon: a page that takes long to be taken apart must not hold up the end of the program.
+        threading.Thread(target=read, name="import", daemon=True).start()
+        try:
+            return await finished
+        finally:
+            reading.stopped.set()
+            if box.is_current:
+                await box.dismiss(None)
 
     def _take(self, done: "Import", before: str | None) -> None:
+        if not done.writes:
+            return
         if self.text() != before:
             self.screen.notify("The document changed meanwhile: import again.", severity="warning")
             return
@@ -162,23 +265,24 @@ class Importing:
         except DlmError as error:
             self._fail(error)
 
-    def _ask(self, source: str, wanted: "Wanted") -> None:
+    async def _ask(self, wanted: "Wanted") -> "Wanted | None":
+        """What is wanted with the adapter that the user chooses; None for none."""
         choices = [Choice(name, name) for name in self.adapters]
-        choices += [Choice(TOPICS, "by topic", "found by the words"), Choice(FILES, "by file", "named so")]
-
-        def chosen(answer: str | None) -> None:
-            match answer:
-                case None:
-                    return
-                case "--topics":
-                    asked = replace(wanted, by="auto")
-                case "--files":
-                    asked = replace(wanted, by="file")
-                case name:
-                    asked = replace(wanted, adapter=name)
-            self.screen.run_worker(self.bring(source, asked), exit_on_error=False)
-
-        self.screen.app.push_screen(ChoiceScreen("Which adapter learns these rows?", choices), chosen)
+        choices += [
+            Choice(TOPICS, "by topic", "found by what sections mean"),
+            Choice(FILES, "by file", "named so"),
+        ]
+        answer = await self.screen.app.push_screen_wait(
+            ChoiceScreen("Which adapter learns these rows?", choices)
+        )
+        match answer:
+            case None:
+                return None
+            case "--topics":
+                return replace(wanted, by="auto")
+            case "--files":
+                return replace(wanted, by="file")
+        return replace(wanted, adapter=answer)
 
     def _fail(self, error: DlmError) -> None:
         self.screen.notify(str(error), severity="error", markup=False, timeout=15)

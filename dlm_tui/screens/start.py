@@ -22,9 +22,13 @@ from dlm_tui.actions import bindings
 from dlm_tui.screens.importing import Importing
 from dlm_tui.session import drafts
 from dlm_tui.session.dropped import document_beside, dropped_path
+from dlm_tui.session.meaning import vectors_of
 from dlm_tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dlm_core.data.importing import Import
 
 
@@ -120,8 +124,13 @@ class StartScreen(Screen[None]):
             self.post_message(self.Chosen(path))
         else:
             new = document_beside(path)
-            bringing = Importing(self, new, lambda: None, (), self._write)
+            bringing = Importing(self, new, lambda: None, (), self._write, self._vectors)
             self.run_worker(bringing.bring(str(path)), exit_on_error=False, exclusive=True)
+
+    async def _vectors(self, texts: Sequence[str]) -> "NDArray[np.float32] | None":
+        """What texts mean, by an engine process that is there for this alone: no document is open yet."""
+        async with self.app.new_client() as client:  # type: ignore[attr-defined]
+            return await vectors_of(client, texts)
 
     def _write(self, done: "Import") -> None:
         """Write the new document, and open it."""

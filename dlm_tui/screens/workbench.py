@@ -435,7 +435,10 @@ class Workbench(Screen[None]):
             area.replace_all(done.text)
             self.notify("It is in the document now: save it, or undo.", markup=False)
 
-        return Importing(self, self.path, lambda: area.text if area.text.strip() else None, adapters, take)
+        def text() -> str | None:
+            return area.text if area.text.strip() else None
+
+        return Importing(self, self.path, text, adapters, take, self.session.engine.vectors)
 
     def action_evaluate(self) -> None:
         """Show what was measured last, measure anew, ask and teach from there."""

@@ -1,9 +1,9 @@
 """A session's line to the engine process: opens the document, says how it stands, comes back from a death."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
@@ -22,6 +22,11 @@ from dlm_core.requests import (
     RoutingChoice,
     path_text,
 )
+from dlm_tui.session.meaning import vectors_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RESTART_HINT = "/restart brings it back; the conversation stays"
 
@@ -104,6 +109,10 @@ class EngineSession:
         if not found:
             raise HostError("the engine did not say why")
         return found[-1]
+
+    async def vectors(self, texts: Sequence[str]) -> "NDArray[np.float32] | None":
+        """What texts mean; see `vectors_of`."""
+        return await vectors_of(self, texts)
 
     async def mask(self) -> tuple[MaskedRow, ...]:
         """The rows that a training of the document, as it stands on disk, would learn from."""

@@ -22,11 +22,10 @@ _SAID = {
     Topic.EMPTY: ("row without question or answer left out", "rows without question or answer left out"),
     Topic.DUPLICATE: ("row that repeats another left out", "rows that repeat another left out"),
     Topic.ALREADY: ("row that the document has already", "rows that the document has already"),
-    Topic.TAKEN_OUT: ("row whose section was taken out of the document (--restore brings it back)",
-                      "rows whose sections were taken out of the document (--restore brings them back)"),
+    Topic.TAKEN_OUT: ("row whose section was taken out of the document",
+                      "rows whose sections were taken out of the document"),
     Topic.WORDING: ("row became a wording of an answer", "rows became wordings of an answer"),
-    Topic.NEAR: ("row nearly repeats another (--drop-near leaves it out)",
-                 "rows nearly repeat another (--drop-near leaves them out)"),
+    Topic.NEAR: ("row nearly repeats another", "rows nearly repeat another"),
     Topic.CONFLICT: ("question with several answers", "questions with several answers"),
     Topic.TOO_LONG: ("row longer than training.sequence_len: not all of it is learned",
                      "rows longer than training.sequence_len: not all of them is learned"),
@@ -34,10 +33,15 @@ _SAID = {
     Topic.TURNS: ("conversation of which a turn is left out", "conversations of which turns are left out"),
     Topic.FURTHER: ("question with further answers left out", "questions with further answers left out"),
     Topic.SYSTEM: ("row with another system message", "rows with another system message"),
-    Topic.PASSAGE: ("passage under no question left out (--prose takes it)",
-                    "passages under no question left out (--prose takes them)"),
+    Topic.PASSAGE: ("passage under no question left out", "passages under no question left out"),
     Topic.GUESSED: ("guess", "guesses"),
 }  # fmt: skip
+_FLAGS = {
+    Topic.TAKEN_OUT: ("--restore brings it back", "--restore brings them back"),
+    Topic.NEAR: ("--drop-near leaves it out", "--drop-near leaves them out"),
+    Topic.PASSAGE: ("--prose takes it", "--prose takes them"),
+}
+"""What the command line offers against it."""
 _QUIET = {Topic.WORDING, Topic.DUPLICATE}
 """What is counted only: there is nothing to be done about it."""
 
@@ -84,11 +88,15 @@ def _line(sign: str, row: str) -> str:
     return f"{sign}{visible_line(row.removesuffix(chr(13)))}"
 
 
-def summary(done: "Import", listed: int = LISTED) -> Iterator[str]:
-    """What was read and noticed, then what becomes of it; of each kind of note the first few."""
+def summary(done: "Import", listed: int = LISTED, *, flags: bool = True) -> Iterator[str]:
+    """What was read and noticed, then what becomes of it; of each kind of note the first few. With `flags`,
+    the options of the command line that would change it are named.
+    """
     for topic in done.notes.topics:
         count = done.notes.count(topic)
         one, many = _SAID[topic]
+        if flags and topic in _FLAGS:
+            one, many = (f"{said} ({flag})" for said, flag in zip((one, many), _FLAGS[topic], strict=True))
         notes = done.notes.of(topic)
         if topic is Topic.GUESSED:
             yield from (_note(note) for note in notes[:listed])
@@ -99,18 +107,27 @@ def summary(done: "Import", listed: int = LISTED) -> Iterator[str]:
         yield from (f"  {_note(note)}" for note in notes[:listed])
         if len(notes) > listed:
             yield "  …"
+    if done.topics:
+        yield topics_told_by(done)
     for found in done.topics:
         words = f" ({visible_line(', '.join(found.words))})" if found.words else ""
         yield f"topic {found.adapter}: {_counted(found.sections, 'section')}{words}"
-    yield from _changes(done)
+    yield from _changes(done, flags)
     yield _total(done)
+
+
+def topics_told_by(done: "Import") -> str:
+    """What the topics of an import were told apart by, in words."""
+    if done.by_meaning:
+        return "topics told apart by what sections mean, with the sentence encoder"
+    return "topics told apart by the words of sections alone: no sentence encoder is at hand"
 
 
 def _note(note: Note) -> str:
     return visible_line(f"{note.place}: {note.message}")
 
 
-def _changes(done: "Import") -> Iterator[str]:
+def _changes(done: "Import", flags: bool) -> Iterator[str]:
     changes = done.changes
     for kept in changes.kept:
         line = kept.section.span.line
@@ -121,7 +138,8 @@ def _changes(done: "Import") -> Iterator[str]:
             rows = f" row {kept.entry.rows[0]}" if kept.entry.rows else ""
             yield f"kept as edited: {where}; its source{rows} has changed since, too"
     for section in changes.gone:
-        yield f"no longer in its source, and kept: line {section.span.line} (--prune takes it out)"
+        flag = " (--prune takes it out)" if flags else ""
+        yield f"no longer in its source, and kept: line {section.span.line}{flag}"
     for section in changes.pruned:
         yield f"no longer in its source, and taken out: line {section.span.line}"
     moved = sum(edit.quiet for edit in changes.edits)
@@ -157,6 +175,7 @@ def as_document(done: "Import", *, written: bool) -> dict[str, Any]:
         "sources": [source.name for source in done.sources],
         "adapters": {name or "": count for name, count in done.adapters},
         "declared": list(done.declared),
+        "topics_by": ("meaning" if done.by_meaning else "words") if done.topics else None,
         "topics": [
             {"adapter": t.adapter, "sections": t.sections, "words": list(t.words)} for t in done.topics
         ],

@@ -11,6 +11,7 @@ conversation, under which routing.
 import math
 import os
 import signal
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from dlm_core.events import (
     AdapterOpenness,
     BaseProgress,
     Citation,
+    Embedded,
     Evaluated,
     Event,
     GateStep,
@@ -79,6 +81,9 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     route_delay: float = 0.0
     token_delay: float = 0.0
     step_delay: float = 0.0
+    embed_delay: float = 0.0
+    encoder: bool = False
+    """Whether there is a sentence encoder."""
     open_error: str = ""
     generate_error: str = ""
     """A DlmError with this message when a reply is asked for."""
@@ -188,6 +193,15 @@ class FakeEngine:
             scores=({},) * len(self.script.candidates),
             alone=" ".join(self.script.reply.split()[:alone]) if alone else None,
         )
+
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        """Vectors by the first word of a text, or none, as the script says."""
+        self.calls.append(f"embed {len(texts)}")
+        self._wait(self.script.embed_delay)
+        if not self.script.encoder:
+            return Embedded()
+        rows = [struct.pack("<2f", *((1.0, 0.0) if text.startswith("W") else (0.0, 1.0))) for text in texts]
+        return Embedded(vectors=b"".join(rows), width=2)
 
     def plan(self, path: Path, options: TrainOptions) -> RunPlanned:
         self.calls.append("plan")

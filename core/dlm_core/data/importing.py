@@ -21,14 +21,14 @@ from dlm_core.data.notes import Notes
 from dlm_core.data.renames import find_renames, renamed
 from dlm_core.data.rows import Note, Place, Row
 from dlm_core.data.rows import Topic as About
-from dlm_core.data.topics import Meaning, Topic, find_topics
+from dlm_core.data.topics import Grouping, Meaning, Topic, find_topics
 from dlm_core.document.fences import is_adapter_name
 from dlm_core.document.model import Document, SectionKind
 from dlm_core.document.parse import MAX_DOCUMENT_BYTES, MAX_LINES, parse_text
 from dlm_core.document.report import as_text, quoted
 from dlm_core.document.schema import TrainingConfig
 from dlm_core.document.template import new_frontmatter
-from dlm_core.errors import DataError, DocumentError, UsageError
+from dlm_core.errors import DataError, DocumentError, Stopped, UsageError
 from dlm_core.safetext import visible_line
 
 Tell = Callable[[str, int], None]
@@ -39,6 +39,10 @@ DEFAULT_ADAPTER = "knowledge"
 
 def _untold(source: str, rows: int) -> None:
     pass
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Import:
     """What an import would do. `before` is the document's text as it is, None where there is none yet.
 
     `rows` were read from `sources`. `adapters` counts the sections of the import by adapter, None for those
-    without a tag; `topics` are the groups of `--adapters auto`.
+    without a tag; `topics` are the groups of `--adapters auto`, told apart `by_meaning` or by words alone.
     """
 
     target: Path
@@ -73,6 +77,7 @@ class Import:
     adapters: tuple[tuple[str | None, int], ...]
     declared: tuple[str, ...]
     topics: tuple[Topic, ...] = ()
+    by_meaning: bool = False
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -91,6 +96,7 @@ def prepare(
     wanted: Wanted,
     tell: Tell = _untold,
     meaning: Meaning | None = None,
+    stop: Callable[[], bool] = _never,
 ) -> Import:
     """Read the inputs, and work out the document that they make or change.
 
@@ -98,8 +104,10 @@ def prepare(
         before: its text so far.
         tell: told now and then which source is being read, and how many rows there were so far.
         meaning: what topics are found by; None for the words alone.
+        stop: asked at every row.
 
     Raises:
+        Stopped: `stop` said so.
         DataError: nothing could be read, or more than a document holds.
         DocumentError: the document that is there has errors, or cannot take new adapters.
         UsageError: the request contradicts itself or the files.
@@ -111,14 +119,13 @@ def prepare(
     chosen = _Adapters(wanted, document, sources)
     training = document.frontmatter.training if document else TrainingConfig()
     cleaner = Cleaner(notes, chosen.of, longest=training.sequence_len, drop_near=wanted.drop_near)
-    complete = _read(sources, wanted, cleaner, notes, tell)
+    complete = _read(sources, wanted, cleaner, notes, tell, stop)
     cleaned = cleaner.finish()
     _refuse_overflow(cleaned)
     entries = list(cleaned.entries)
-    topics: tuple[Topic, ...] = ()
-    if wanted.by == "auto":
-        names, topics = find_topics(entries, meaning=meaning)
-        entries = [replace(entry, adapter=name) for entry, name in zip(entries, names, strict=True)]
+    grouping = find_topics(entries, meaning=meaning) if wanted.by == "auto" else Grouping((), (), False)
+    if grouping.adapters:
+        entries = [replace(e, adapter=name) for e, name in zip(entries, grouping.adapters, strict=True)]
     if document is None:
         system = _system(cleaned, None, notes)
         given = Counter(entry.source for entry in entries)
@@ -141,7 +148,7 @@ def prepare(
     counted = Counter(entry.adapter for entry in entries)
     return Import(
         target, before, text, cleaned.rows, tuple(sources), changes, notes, tuple(counted.most_common()),
-        declared, topics,
+        declared, grouping.topics, grouping.by_meaning,
     )  # fmt: skip
 
 
@@ -204,7 +211,14 @@ def _parent(source: Source) -> str:
     return source.path.resolve().parent.name if source.path is not None else source.name.rpartition("/")[2]
 
 
-def _read(sources: Sequence[Source], wanted: Wanted, cleaner: Cleaner, notes: Notes, tell: Tell) -> list[str]:
+def _read(
+    sources: Sequence[Source],
+    wanted: Wanted,
+    cleaner: Cleaner,
+    notes: Notes,
+    tell: Tell,
+    stop: Callable[[], bool],
+) -> list[str]:
     """Hand every row to the cleaner; the answer names the sources that were read to their end.
 
     A source that cannot be read (further) is noted, and the others go on.
@@ -216,6 +230,8 @@ def _read(sources: Sequence[Source], wanted: Wanted, cleaner: Cleaner, notes: No
         tell(source.name, rows)
         try:
             for item in read_source(source, wanted.reading):
+                if stop():
+                    raise Stopped("stopped by you; nothing was brought in")
                 if isinstance(item, Note):
                     notes.add(item)
                     whole = whole and item.topic is not About.UNREADABLE

@@ -29,8 +29,10 @@ _TOLD = 6
 _SPOKEN = 0.15  # share of all words from which the function words of a language are taken for such
 _COMMON = 0.6  # share of the sections from which a word tells nothing
 _Matrix = NDArray[np.float32]
-Meaning = Callable[[Sequence[str]], _Matrix]
-"""Gives texts their vectors [texts, width], of unit length; those of like meaning lie close."""
+Meaning = Callable[[Sequence[str]], _Matrix | None]
+"""Gives texts their vectors [texts, width], of unit length; those of like meaning lie close. None where there
+is no encoder after all.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,19 @@ class Topic:
     words: tuple[str, ...]
 
 
-def find_topics(
-    entries: Sequence[Entry], seed: int = 0, meaning: Meaning | None = None
-) -> tuple[list[str], tuple[Topic, ...]]:
-    """For each section the adapter of its topic, and the topics, largest first.
+@dataclass(frozen=True)
+class Grouping:
+    """For each section the adapter of its topic, and the topics, largest first. `by_meaning`: a sentence
+    encoder told them apart, not their words alone.
+    """
+
+    adapters: tuple[str, ...]
+    topics: tuple[Topic, ...]
+    by_meaning: bool
+
+
+def find_topics(entries: Sequence[Entry], seed: int = 0, meaning: Meaning | None = None) -> Grouping:
+    """Group sections by topic.
 
     Args:
         meaning: what sections are grouped by; None for their words.
@@ -66,10 +77,11 @@ def find_topics(
     if not vocabulary or not words_of.any():
         raise DataError("no words recur in these sections", "`--adapter NAME` takes one adapter for all")
     meant: dict[int, int] = {}
-    if meaning is None:
+    vectors = None if meaning is None else meaning([_whole(entries[i]) for i in chosen])
+    if vectors is None:
         centres = _best_centres(words_of, generator)
     else:
-        groups = _groups(meaning([_whole(entries[i]) for i in chosen]), generator)
+        groups = _groups(vectors, generator)
         meant = dict(zip(chosen.tolist(), groups.tolist(), strict=True))
         centres = np.concatenate(
             [_unit(words_of[groups == g].sum(axis=0, keepdims=True)) for g in range(groups.max() + 1)]
@@ -90,7 +102,7 @@ def find_topics(
         words = tuple(inverse[i] for i in apart if centres[group][i] > others[i])
         name_of[group] = names.of(words[0] if words else "topic")
         topics.append(Topic(name_of[group], size, words))
-    return [name_of[group] for group in group_of], tuple(topics)
+    return Grouping(tuple(name_of[group] for group in group_of), tuple(topics), vectors is not None)
 
 
 def _whole(entry: Entry) -> str:

@@ -1,21 +1,25 @@
 """Data into the workbench: shown first, taken with a key, one undo away; a path dropped on the start."""
 
+import re
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
 from textual.widgets import Input
 
+from dlm_core.data import importing as data_importing
 from dlm_core.document import load, parse_text
+from dlm_core.errors import DataError
 from dlm_tui.app import WorkbenchApp
-from dlm_tui.screens import importing
 from dlm_tui.screens.importing import ImportPreview
 from dlm_tui.screens.start import StartScreen
 from dlm_tui.screens.workbench import Workbench
 from dlm_tui.session.dropped import document_beside, dropped_path
 from dlm_tui.settings import Loaded, Settings, State
 from dlm_tui.widgets.dialogs import ChoiceScreen, LineScreen
-from tests.fakes.client import FakeClient
+from tests.fakes.client import FakeClient, Turnstile
 from tests.fakes.engine import Script
 from tests.tui.app.conftest import DOCUMENT, Open, Stage
 
@@ -29,12 +33,17 @@ def faq(tmp_path: Path) -> Path:
     return path
 
 
-async def preview(stage: Stage, path: Path, adapter: int) -> None:
-    """Type the path of an import, choose an adapter, and wait for the preview."""
+async def bring(stage: Stage, path: Path) -> None:
+    """Type the path of an import."""
     await stage.pilot.press("alt+i")
     await stage.until(lambda: isinstance(stage.app.screen, LineScreen), "the question for a path")
     stage.app.screen.query_one(Input).value = str(path)
     await stage.pilot.press("enter")
+
+
+async def preview(stage: Stage, path: Path, adapter: int) -> None:
+    """Type the path of an import, choose an adapter, and wait for the preview."""
+    await bring(stage, path)
     await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the choice of an adapter")
     await stage.pilot.press(*["down"] * adapter, "enter")
     await stage.until(lambda: isinstance(stage.app.screen, ImportPreview), "the preview")
@@ -110,17 +119,149 @@ def test_a_new_document_gets_a_name_that_is_free(faq: Path) -> None:
     assert document_beside(faq).name == "our faq-2.dlm"
 
 
-async def test_what_takes_long_to_read_says_how_far_it_is_until_it_is_over(
-    open_workbench: Open, monkeypatch: pytest.MonkeyPatch
+def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Makes reading wait, once it has told how far it is, until the event is set or it is stopped."""
+    going_on = threading.Event()
+    real = data_importing.prepare
+
+    def prepare(
+        inputs: Any, target: Any, before: Any, wanted: Any, tell: Any, meaning: Any, stop: Any
+    ) -> data_importing.Import:
+        tell("long.csv", 12_000)
+        going_on.wait(10)
+        return real(inputs, target, before, wanted, tell, meaning, stop)
+
+    monkeypatch.setattr(data_importing, "prepare", prepare)
+    return going_on
+
+
+async def test_while_it_reads_a_box_says_how_far_it_is(
+    open_workbench: Open, faq: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "_SAID_AFTER_S", 0.0)
+    going_on = slow(monkeypatch)
     async with open_workbench() as stage:
-        reading = importing.Reading(stage.app.screen)
-        reading.tell("long.csv", 12_000)
+        await bring(stage, faq)
+        await stage.until(lambda: "long.csv: 12,000 rows so far" in stage.screen_text(), "how far it is")
+        assert "Escape stops it" in stage.screen_text()
+        going_on.set()
+        await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "what comes after the reading")
 
-        def said() -> bool:
-            return any("long.csv, 12,000 rows" in n.message for n in stage.app._notifications)
 
-        async with reading.shown():
-            await stage.until(said, "how far it is")
-        await stage.until(lambda: not said(), "that it is over")
+async def test_escape_stops_the_reading_at_once_even_while_a_page_is_still_taken_apart(
+    open_workbench: Open, faq: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on = slow(monkeypatch)
+    async with open_workbench() as stage:
+        await bring(stage, faq)
+        await stage.until(lambda: "long.csv" in stage.screen_text(), "the box")
+        await stage.pilot.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, Workbench), "the workbench")
+        await stage.until(
+            lambda: any("nothing was brought in" in n.message for n in stage.app._notifications), "the word"
+        )
+        going_on.set()  # the thread ends; what it found is nobody's
+        await stage.pilot.pause()
+        assert isinstance(stage.app.screen, Workbench) and stage.bench.editor.area.text == DOCUMENT
+
+
+MANY = "question,answer\n" + "".join(
+    f"{asked} {n}?,Shelf {n * 7} of {place}.\n"
+    for n, (asked, place) in enumerate([("Where is seed", "barn"), ("Is this a cable", "office")] * 6)
+)
+
+
+async def choose_topics(stage: Stage) -> None:
+    await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the choice of an adapter")
+    await stage.pilot.press(*["down"] * 2, "enter")
+    await stage.until(lambda: isinstance(stage.app.screen, ImportPreview), "the preview")
+
+
+@pytest.mark.parametrize("encoder", [True, False])
+async def test_topics_are_told_by_the_engines_encoder_where_it_has_one_and_the_preview_says_so(
+    open_workbench: Open, faq: Path, encoder: bool
+) -> None:
+    faq.write_text(MANY)
+    async with open_workbench(Script(encoder=encoder)) as stage:
+        await bring(stage, faq)
+        await choose_topics(stage)
+        said = "by what sections mean" if encoder else "by the words of sections alone"
+        await stage.until(lambda: said in stage.screen_text(), "what they were told by")
+        assert "embed 12" in stage.client.engine.calls
+        if encoder:
+            assert re.findall(r"topic \w+: (\d+) sections", stage.screen_text()) == ["6", "6"]
+
+
+async def test_escape_ends_the_wait_for_an_encoder_that_takes_long(open_workbench: Open, faq: Path) -> None:
+    turnstile = Turnstile()
+    faq.write_text(MANY)
+    async with open_workbench(Script(encoder=True, embed_delay=1), turnstile=turnstile) as stage:
+        await bring(stage, faq)
+        await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the choice of an adapter")
+        await stage.pilot.press(*["down"] * 2, "enter")
+        await stage.until(lambda: "embed 12" in stage.client.engine.calls, "the encoder at work")
+        await stage.pilot.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, Workbench), "the workbench")
+        turnstile.open()
+
+
+async def test_sections_that_were_taken_out_are_brought_back_with_a_key_of_the_preview(
+    open_workbench: Open, faq: Path
+) -> None:
+    async with open_workbench() as stage:
+        area = stage.bench.editor.area
+        await preview(stage, faq, 0)
+        await stage.pilot.press("enter")
+        await stage.until(lambda: "Here." in area.text, "the new sections")
+        fence = "::instruction#knowledge::\n<!-- dlm-auto-import"
+        start = area.text.index(fence)
+        area.replace_all(area.text[:start] + area.text[area.text.index(fence, start + 1) :])
+        assert "Here." not in area.text and "Me." in area.text
+        await preview(stage, faq, 0)
+        await stage.until(lambda: "[ ] bring back 1 section that was taken out" in stage.screen_text(), "it")
+        assert "--restore" not in stage.screen_text()
+        await stage.pilot.press("r")
+        await stage.until(lambda: "[x] bring back sections" in stage.screen_text(), "the option turned on")
+        assert "+Here." in stage.screen_text() and "Here." not in area.text
+        await stage.pilot.press("enter")
+        await stage.until(lambda: "Here." in area.text, "the section again")
+
+
+async def test_an_option_that_cannot_be_had_leaves_the_preview_as_it_was(
+    open_workbench: Open, faq: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faq.write_text(MANY)
+    async with open_workbench() as stage:
+        await preview(stage, faq, 0)
+        await stage.until(lambda: "[ ] an adapter for each topic" in stage.screen_text(), "the option")
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise DataError("no words recur in these sections")
+
+        monkeypatch.setattr(data_importing, "find_topics", refuse)
+        await stage.pilot.press("t")
+        await stage.until(lambda: any("no words recur" in n.message for n in stage.app._notifications), "why")
+        await stage.until(lambda: isinstance(stage.app.screen, ImportPreview), "the preview")
+        await stage.until(lambda: "[ ] an adapter for each topic" in stage.screen_text(), "the option")
+
+
+@pytest.mark.slow
+async def test_on_the_first_screen_an_engine_is_started_for_the_topics_alone(homes: Path, faq: Path) -> None:
+    faq.write_text(MANY)
+    clients: list[FakeClient] = []
+
+    def client() -> FakeClient:
+        clients.append(FakeClient(Script(encoder=True)))
+        return clients[-1]
+
+    settings = Settings(cursor_blink=False, diagnostics_delay=0.05)
+    app = WorkbenchApp(None, client=client, loaded=Loaded(settings), state=State())
+    async with app.run_test(size=(100, 30)) as pilot:
+        stage = Stage(app, pilot, FakeClient(Script()), faq)
+        await stage.until(lambda: isinstance(app.screen, StartScreen), "the first screen")
+        app.screen.post_message(events.Paste(str(faq)))
+        await stage.until(lambda: "[ ] an adapter for each topic" in stage.screen_text(), "the option")
+        assert not clients
+        await pilot.press("t")
+        await stage.until(lambda: "by what sections mean" in stage.screen_text(), "the topics")
+        (asked,) = clients
+        assert asked.engine.calls == ["embed 12", "close"] and not asked.alive

@@ -95,6 +95,7 @@ def test_topics_are_shown_before_anything_is_written(run: Run, tmp_path: Path) -
     shown = run("import", tmp_path / "faq.csv", "-o", new, "--adapters", "auto")
     assert shown.exit_code == 0 and not new.exists()
     assert shown.stderr.count("\ntopic ") + shown.stderr.startswith("topic ") >= 2
+    assert "topics told apart by the words of sections alone: no sentence encoder is at hand" in shown.stderr
     run("import", tmp_path / "faq.csv", "-o", new, "--adapters", "auto", "--apply")
     assert len(load(new).adapter_names) >= 2
 

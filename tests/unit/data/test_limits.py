@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dlm_core.data.importing import Wanted, prepare
+from dlm_core.errors import Stopped
+
 PROGRAM = """
 import resource, sys
 from pathlib import Path
@@ -38,3 +41,17 @@ def test_a_hundred_thousand_rows_are_counted_and_refused_in_bounded_time_and_mem
     )
     assert time.monotonic() - started < 30
     assert int(done.stdout) < 300_000  # KiB; the file has 150 MB
+
+
+def test_reading_ends_at_the_next_row_when_asked_to(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("question,answer\n" + "Who?,Me.\n" * 50)
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) == 3
+
+    with pytest.raises(Stopped):
+        prepare([str(path)], tmp_path / "new.dlm", None, Wanted(), stop=stop)
+    assert len(asked) == 3

@@ -42,7 +42,8 @@ def test_function_words_name_no_topic_whatever_the_language() -> None:
     english = ("they", "have", "this", "those", "which", "should", "your", "how")
     german = ("können", "diese", "werden", "nicht", "wenn", "meine", "über", "auch")
     for language in (english, german):
-        names, topics = find_topics(entries(language))
+        found = find_topics(entries(language))
+        names, topics = found.adapters, found.topics
         told = {word for topic in topics for word in topic.words}
         assert told <= {*GARDEN, *MONEY} and told
         assert {names[1], names[0]} <= {topic.adapter for topic in topics}
@@ -56,7 +57,7 @@ def test_a_word_that_is_a_function_word_elsewhere_may_name_a_topic() -> None:
     coat = [
         Entry(SectionKind.INSTRUCTION, None, "a", (n,), ("which coat is theirs",), "so") for n in range(12)
     ]
-    _, topics = find_topics([*hat, *coat])
+    topics = find_topics([*hat, *coat]).topics
     assert {"hat", "coat"} <= {word for topic in topics for word in topic.words}
 
 
@@ -71,9 +72,16 @@ def test_sections_are_grouped_by_what_they_mean_where_that_is_known_and_named_by
         found = [[1.0, 0.1] if text.startswith("east") else [0.1, 1.0] for text in texts]
         return np.array(found, np.float32) / np.float32(1.01**0.5)
 
-    names, topics = find_topics(sections, meaning=meaning)
-    assert names == sides
+    found = find_topics(sections, meaning=meaning)
+    names, topics = found.adapters, found.topics
+    assert list(names) == sides and found.by_meaning
     assert [(topic.sections, topic.words[0]) for topic in topics] in (
         [(20, "east"), (20, "west")],
         [(20, "west"), (20, "east")],
     )
+
+
+def test_words_tell_topics_apart_where_no_encoder_is_there_after_all() -> None:
+    sections = entries(("they", "have", "this", "those", "which", "should", "your", "how"))
+    assert find_topics(sections, meaning=lambda texts: None) == find_topics(sections)
+    assert not find_topics(sections).by_meaning

@@ -11,10 +11,23 @@ from hypothesis import strategies as st
 from dlm_core import requests
 from dlm_core.engine_protocol import EngineProtocol
 from dlm_core.errors import Stopped
-from dlm_core.events import AnyEvent, Done, Event, Failure, Ready, Reply, Routed, RunEnded, Token, TrainStep
+from dlm_core.events import (
+    AnyEvent,
+    Done,
+    Embedded,
+    Event,
+    Failure,
+    Ready,
+    Reply,
+    Routed,
+    RunEnded,
+    Token,
+    TrainStep,
+)
 from dlm_core.host import MAX_LINE_BYTES, Host, Inbox, feed
 from dlm_core.requests import (
     AnyRequest,
+    Embed,
     Explain,
     Generate,
     Message,
@@ -112,6 +125,23 @@ def test_between_two_training_steps_chat_is_served() -> None:
     order = [e for e in hosted.events if isinstance(e, TrainStep | Reply)]
     assert [getattr(e, "step", "reply") for e in order] == [1, 2, "reply", 3, 4]
     assert {e.request_id for e in hosted.events if isinstance(e, TrainStep)} == {"train"}
+
+
+def test_texts_get_their_vectors_without_an_open_document_and_between_training_steps() -> None:
+    alone = Hosted(Script(encoder=True)).put(Embed(request_id="e", texts=("What?", "so")))
+    alone.run()
+    (found,) = [event for event in alone.events if isinstance(event, Embedded)]
+    assert (found.width, len(found.vectors)) == (2, 16)
+    hosted = opened(Script(steps=3)).put(Train(request_id="train"))
+
+    def ask_after_first_step(event: AnyEvent) -> None:
+        if isinstance(event, TrainStep) and event.step == 1:
+            hosted.put(Embed(request_id="e", texts=("What?",)))
+
+    hosted.on_event = ask_after_first_step
+    hosted.run()
+    order = [type(e) for e in hosted.events if isinstance(e, TrainStep | Embedded)]
+    assert order == [TrainStep, Embedded, TrainStep, TrainStep]
 
 
 def test_the_line_being_typed_is_routed_while_a_reply_streams() -> None:
