@@ -22,7 +22,7 @@ from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json
 from dlm_tui.flags import json_option
 from dlm_tui.session import drafts as files
-from dlm_tui.session.import_report import as_document, difference, summary
+from dlm_tui.session.import_report import as_document, difference, summary, total
 
 
 @click.command("import")
@@ -122,7 +122,7 @@ def import_(
     if not as_json:
         for line in difference(done):
             click.echo(line)
-    for line in summary(done):
+    for line in (*summary(done), total(done)):
         click.echo(line, err=True)
     written = not dry_run and done.writes and (apply or _agreed(done, ask=not as_json))
     if written:

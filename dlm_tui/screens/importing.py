@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -70,7 +70,8 @@ class ImportPreview(ClosedOnce[str | None]):
             if self._options:
                 yield Static(_listed(self._options), classes="options")
             with VerticalScroll():
-                yield Static(preview_text(self._done))
+                colors = self.app.looks.theme.spec.colors  # type: ignore[attr-defined]
+                yield Static(preview_text(self._done, {"+": colors.success, "-": colors.error}))
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
@@ -90,20 +91,25 @@ def _listed(options: Sequence[ImportOption]) -> Text:
     return text
 
 
-def preview_text(done: "Import") -> Text:
-    """The import's summary, then the lines that it changes; of a new document, its sections."""
-    from dlm_tui.session.import_report import difference, summary
+def preview_text(done: "Import", tints: Mapping[str, str] | None = None) -> Text:
+    """What an import comes to, what was noticed, then the lines that it changes; of a new document, its
+    sections. `tints` are the colours of lines that begin with `+` and `-`.
+    """
+    from dlm_tui.session.import_report import difference, summary, total
 
-    text = Text("\n".join(summary(done, listed=_LISTED, flags=False)), end="")
+    text = Text(total(done), Style(bold=True), end="")
+    for line in summary(done, listed=_LISTED, flags=False):
+        text.append(f"\n{line}", Style(dim=line.startswith(" "), bold=False))
     lines = difference(done)
     if done.before is None:
         lines = (f"+{visible_line(row)}" for entry in done.changes.added for row in [*entry.rendered(), ""])
     shown = list(islice(lines, _SHOWN + 1))
     text.append("\n")
     for line in shown[:_SHOWN]:
-        text.append(f"\n{line}", Style(dim=not line.startswith(("+", "-")), bold=line.startswith("@")))
+        changed, tint = line.startswith(("+", "-")), (tints or {}).get(line[:1])
+        text.append(f"\n{line}", Style(color=tint, dim=not changed, bold=line.startswith("@")))
     if len(shown) > _SHOWN:
-        text.append("\n…", Style(dim=True))
+        text.append("\n…", Style(dim=True, bold=False))
     return text
 
 
@@ -282,7 +288,7 @@ class Importing:
                 return replace(wanted, by="auto")
             case "--files":
                 return replace(wanted, by="file")
-        return replace(wanted, adapter=answer)
+        return replace(wanted, adapter=answer, known_stay=True)
 
     def _fail(self, error: DlmError) -> None:
         self.screen.notify(str(error), severity="error", markup=False, timeout=15)

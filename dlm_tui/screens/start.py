@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from dlm_core.data.formats import is_data
+from dlm_core.data.formats import is_data, refused
 from dlm_core.requests import path_of
 from dlm_core.safetext import visible_line
 from dlm_tui.actions import bindings
@@ -121,7 +121,10 @@ class StartScreen(Screen[None]):
             shown = visible_line(str(path)) if path is not None else "of that name"
             self.notify(f"There is no file {shown}.", severity="warning", markup=False)
         elif not is_data(path):
-            self.post_message(self.Chosen(path))
+            if why := refused(path):
+                self.notify(why, severity="warning", markup=False)
+            else:
+                self.post_message(self.Chosen(path))
         else:
             new = document_beside(path)
             bringing = Importing(self, new, lambda: None, (), self._write, self._vectors)

@@ -89,8 +89,8 @@ def _line(sign: str, row: str) -> str:
 
 
 def summary(done: "Import", listed: int = LISTED, *, flags: bool = True) -> Iterator[str]:
-    """What was read and noticed, then what becomes of it; of each kind of note the first few. With `flags`,
-    the options of the command line that would change it are named.
+    """What was noticed, then what becomes of single sections; of each kind of note the first few. With
+    `flags`, the options of the command line that would change it are named.
     """
     for topic in done.notes.topics:
         count = done.notes.count(topic)
@@ -113,7 +113,6 @@ def summary(done: "Import", listed: int = LISTED, *, flags: bool = True) -> Iter
         words = f" ({visible_line(', '.join(found.words))})" if found.words else ""
         yield f"topic {found.adapter}: {_counted(found.sections, 'section')}{words}"
     yield from _changes(done, flags)
-    yield _total(done)
 
 
 def topics_told_by(done: "Import") -> str:
@@ -150,7 +149,8 @@ def _changes(done: "Import", flags: bool) -> Iterator[str]:
         yield f"adapters {how}: {', '.join(done.declared)}"
 
 
-def _total(done: "Import") -> str:
+def total(done: "Import") -> str:
+    """What was read and what becomes of it, in one line."""
     changes = done.changes
     counts = {"new": len(changes.added), "changed": len(changes.updated), "as before": changes.unchanged}
     counts |= {"kept as edited": len(changes.kept), "taken out": len(changes.pruned)}

@@ -3,6 +3,7 @@
 Nothing is written here: the caller shows what `prepare` gives, and writes it where the user wants it.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from dlm_core.data.cleaning import Cleaned, Cleaner
 from dlm_core.data.declaring import declare
 from dlm_core.data.entries import Entry
 from dlm_core.data.gather import Reading, Source, find_sources, read_source
-from dlm_core.data.merging import Changes, Edit, merge
+from dlm_core.data.merging import Changes, Edit, known_adapters, known_by, merge
 from dlm_core.data.naming import Names
 from dlm_core.data.notes import Notes
 from dlm_core.data.renames import find_renames, renamed
@@ -47,13 +48,18 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asks for; each field is an option of `dlm import`."""
+    """What the user asks for; each field is an option of `dlm import`.
+
+    But `known_stay`: rows of an earlier import stay with the adapter that has them, and `adapter` is for the
+    new ones.
+    """
 
     reading: Reading = field(default_factory=Reading)
     adapter: str | None = None
     by: By | None = None
     base: str = "smollm2-135m"
     limit: int | None = None
+    known_stay: bool = False
     drop_near: bool = False
     prune: bool = False
     restore: bool = False
@@ -122,7 +128,7 @@ def prepare(
     complete = _read(sources, wanted, cleaner, notes, tell, stop)
     cleaned = cleaner.finish()
     _refuse_overflow(cleaned)
-    entries = list(cleaned.entries)
+    entries = [chosen.settled(entry) for entry in cleaned.entries]
     grouping = find_topics(entries, meaning=meaning) if wanted.by == "auto" else Grouping((), (), False)
     if grouping.adapters:
         entries = [replace(e, adapter=name) for e, name in zip(entries, grouping.adapters, strict=True)]
@@ -181,22 +187,39 @@ class _Adapters:
         if declared and len(declared) == 1:
             self._default = next(iter(declared))
         self._must_say = bool(declared) and len(declared or ()) > 1
+        self._stay = wanted.known_stay and bool(declared)
+        self._known: dict[tuple[object, ...], str | None] = {}
+        if document is not None and (self._stay or self._must_say):
+            self._known = dict(known_adapters(document))
 
     def of(self, row: Row) -> str | None:
         """The adapter's name; None in a document of the flat form, and until topics are found."""
         if self._wanted.by == "auto":
             return None
         if self._wanted.adapter is not None:
-            return self._wanted.adapter
+            return None if self._stay else self._wanted.adapter
         label = self._label(row) if self._labels else None
         if label is not None and label.strip():
             return self._names.of(label)
-        if self._must_say:
+        return None if self._must_say else self._default
+
+    def settled(self, entry: Entry) -> Entry:
+        """An entry with its adapter: where nothing else says it, the one that has it from an earlier import.
+
+        Raises:
+            UsageError: there is no telling.
+        """
+        if entry.adapter is not None or self._wanted.by == "auto" or not (self._stay or self._must_say):
+            return entry
+        known = (self._known.get(key) for key in known_by(entry))
+        adapter = next(filter(None, known), self._wanted.adapter)
+        if adapter is None:
             raise UsageError(
-                "the document has several adapters, and nothing says which of them learns these rows",
+                "the document has several adapters, and nothing says which of them learns "
+                f"{quoted(entry.title[:60])}",
                 "name it with --adapter, or see --adapter-column and --adapters",
             )
-        return self._default
+        return replace(entry, adapter=adapter)
 
     def _label(self, row: Row) -> str | None:
         match self._wanted.by:
@@ -226,12 +249,13 @@ def _read(
     complete, rows = [], 0
     failure: DataError | None = None
     for source in sources:
-        whole = True
+        whole, read = True, 0
         tell(source.name, rows)
         try:
             for item in read_source(source, wanted.reading):
                 if stop():
                     raise Stopped("stopped by you; nothing was brought in")
+                read += 1
                 if isinstance(item, Note):
                     notes.add(item)
                     whole = whole and item.topic is not About.UNREADABLE
@@ -245,7 +269,10 @@ def _read(
                 cleaner.add(item)
         except DataError as error:
             whole, failure = False, failure or error
-            notes.add(Note(About.UNREADABLE, Place(source.name), error.message))
+            notes.add(_unreadable(source, error))
+        else:
+            if read == 0 and whole:
+                notes.add(Note(About.FILE, Place(source.name), "nothing to learn stands in it"))
         if whole:
             complete.append(source.name)
     if not rows:
@@ -257,6 +284,17 @@ def _read(
             f"there are {found} here", "; ".join(said[:5]) or "`dlm import --help` lists what is read"
         )
     return complete
+
+
+def _unreadable(source: Source, error: DataError) -> Note:
+    """A note on a source that cannot be read (further); its name, which the error has too, stands once."""
+    found = re.fullmatch(
+        rf"{re.escape(visible_line(str(source.path)))}(?::(\d+))?:? (.*)", error.message, re.S
+    )
+    if found is None:
+        return Note(About.UNREADABLE, Place(source.name), error.message)
+    line = int(found[1]) if found[1] else None
+    return Note(About.UNREADABLE, Place(source.name, line=line), found[2])
 
 
 def _refuse_overflow(cleaned: Cleaned) -> None:

@@ -5,6 +5,7 @@ it was imported; any other was edited, and is never touched. Where there are few
 was given, the user took some out, and these do not come back by themselves.
 """
 
+import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -14,6 +15,8 @@ from dlm_core.data.entries import Entry, Origin, mark_of, origin_of, stretches
 from dlm_core.data.notes import Notes
 from dlm_core.data.rows import Note, Place, Topic
 from dlm_core.document.model import Document, Section, SectionKind
+
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,20 @@ def merge(
     for old, entry in pairs:
         changes.take(old, replace(entry, of=given[entry.source]))
     sources = set(complete)
+    unsure: Counter[str] = Counter()
     for old in left:
         if old.origin.source in sources:
             changes.lose(old, prune)
+        else:
+            unsure[old.origin.source] += 1
+    for source in sorted({entry.source for entry in entries} & unsure.keys()):
+        number = unsure[source]
+        said = (
+            "1 section has no row in it and stays"
+            if number == 1
+            else f"{number} sections have no row and stay"
+        )
+        notes.add(Note(Topic.GUESSED, Place(source), f"{said}: not all of it was read"))
     return Changes(
         added,
         tuple(sorted(changes.updated, key=lambda pair: pair[0].span)),
@@ -250,10 +264,28 @@ def _taught(section: Section, first: str) -> Iterable[Hashable]:
         yield section.kind, adapter, pair.prompt, pair.chosen, pair.rejected, pair.before
 
 
+def known_adapters(document: Document) -> Iterable[tuple[tuple[object, ...], str | None]]:
+    """The adapters of sections of earlier imports, under keys that `known_by` gives for their rows."""
+    for section in document.sections:
+        if section.source is None and (origin := origin_of(section)) is not None:
+            old = _Known(section, origin)
+            yield (origin.source, section.kind, 0, old.title), section.adapter
+            yield (origin.source, section.kind, 1, old.answer), section.adapter
+
+
+def known_by(entry: Entry) -> Iterable[tuple[object, ...]]:
+    """What an entry is known by: its questions, then its answer."""
+    for title in entry.texts or (_first(entry.answer),):
+        yield entry.source, entry.kind, 0, title
+    yield entry.source, entry.kind, 1, entry.answer
+
+
 def _matched(
     known: Sequence[_Known], entries: Sequence[Entry]
 ) -> tuple[list[tuple[_Known, Entry]], list[_Known]]:
-    """Each entry with the section that has it: by its mark, its first question, its answer, or its row."""
+    """Each entry with the section that has it: by its mark, its first question, its answer, or its row, where
+    that is much the same.
+    """
     pairs: list[tuple[_Known, Entry]] = []
     left, open_ = list(known), list(entries)
     ways: tuple[tuple[Callable[[_Known], Hashable], Callable[[Entry], Hashable]], ...] = (
@@ -269,13 +301,23 @@ def _matched(
         rest = []
         for entry in open_:
             found = by_key[entry.source, entry.kind, of_entry(entry)]
-            if found:
+            if found and (of_known is not ways[-1][0] or _alike(found[-1], entry)):
                 pairs.append((found.pop(), entry))
             else:
                 rest.append(entry)
         taken = {id(old) for old, _ in pairs}
         left, open_ = [old for old in left if id(old) not in taken], rest
     return pairs, left
+
+
+def _alike(old: _Known, entry: Entry) -> bool:
+    """Whether a row that stands where another stood may be that one: they share half of the words of either
+    text. A row with a question and an answer of its own is another row.
+    """
+    title = entry.texts[0] if entry.texts else ""
+    pairs = ((old.title if entry.texts else "", title), (old.answer, entry.answer))
+    words = [(set(_WORD.findall(a.casefold())), set(_WORD.findall(b.casefold()))) for a, b in pairs]
+    return any(2 * len(a & b) >= max(len(a), len(b)) for a, b in words if a and b)
 
 
 def _first(text: str) -> str:

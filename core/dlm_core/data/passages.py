@@ -100,8 +100,8 @@ def read_pieces(
     text under no question is a prose row. A page without a question is prose in any case.
     """
     asking = _asking(pieces, headings)
-    row = 0
-    for number, opened in enumerate(_gathered(pieces, asking)):
+    row = passage = 0
+    for opened in _gathered(pieces, asking):
         text = opened.text
         if opened.asked:
             row += 1
@@ -112,7 +112,8 @@ def read_pieces(
             for asked in opened.asked:
                 yield Row(SectionKind.INSTRUCTION, place, asked, text)
         elif text.strip():
-            place = Place(source, number + 1, opened.line)
+            passage += 1
+            place = Place(source, passage, opened.line)
             if prose or not asking:
                 yield Row(SectionKind.PROSE, place, answer=f"{opened.title}\n\n{text}".strip("\n"))
             else:

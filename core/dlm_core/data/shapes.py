@@ -145,6 +145,8 @@ def _instances(value: Mapping[str, Any], place: Place, adapter: str | None) -> I
 def _preference(value: Mapping[str, Any], pair: tuple[str, str], place: Place, adapter: str | None) -> Row:
     chosen, before = _reply(value[pair[0]])
     rejected, _ = _reply(value[pair[1]])
+    if chosen.strip() == rejected.strip() and chosen.strip():
+        raise Unfit("chosen and rejected are the same text, so there is nothing to prefer")
     prompt = _prompt(value)
     if prompt is None and before is None:
         raise Unfit("it has two replies and no prompt")

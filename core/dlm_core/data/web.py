@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from bs4 import BeautifulSoup
 from bs4.element import Comment, NavigableString, Tag
+from lxml import etree
 from markdownify import MarkdownConverter
 
 from dlm_core.data import passages
@@ -29,6 +30,7 @@ _LEFT_OUT = (
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BLANKS = re.compile(r"\n{3,}")
 _DEEPEST = 200
+_FED = 1 << 16
 _PARSER = "lxml"
 """It closes what a page leaves open, paragraphs, items and terms, as browsers do."""
 
@@ -40,6 +42,7 @@ def page_pieces(html: str, line: int = 1) -> list[Piece]:
     (schema.org's FAQPage) is taken at its word.
     """
     soup = BeautifulSoup(html, _PARSER)
+    _number(soup, html)
     listed = list(_listed(soup))
     if listed:
         return listed
@@ -106,6 +109,20 @@ class _Walker:
         gathered, self._gathered = self._gathered, []
         if any(node.get_text(strip=True) for node in gathered):
             self.pieces.append(Text(_converted(_together(gathered)), self._line))
+
+
+def _number(soup: BeautifulSoup, html: str) -> None:
+    """Give each element the line it begins in. Beautiful Soup does not take that over from lxml, so lxml is
+    asked itself: element by element, as long as both see the same.
+    """
+    parser = etree.HTMLParser()
+    for start in range(0, len(html), _FED):
+        parser.feed(html[start : start + _FED])
+    elements = (e for e in parser.close().iter() if isinstance(e.tag, str)) if html.strip() else ()
+    for tag, element in zip(soup.find_all(True), elements, strict=False):
+        if tag.name != element.tag:
+            return
+        tag.sourceline = element.sourceline
 
 
 def _together(nodes: list[Any]) -> BeautifulSoup:

@@ -71,7 +71,7 @@ def _cut(lines: Lines, first_row: int, adapters: tuple[str, ...] | None, report:
             continue
         fence = fences.read_fence(line)
         if fence is None:
-            if fences.is_indented_fence(line):
+            if fences.is_indented_fence(line) and not _imported(lines, current):
                 hint = "begin it in the first column, or put it in a code block if it is text"
                 report.add(Code.FENCE_INDENTED, lines.row_span(row), "an indented fence is text", hint)
             continue
@@ -92,6 +92,12 @@ def _cut(lines: Lines, first_row: int, adapters: tuple[str, ...] | None, report:
             Code.CODE_UNTERMINATED, lines.row_span(code_row), message, f"end it with {'`' * min(ticks, 8)}"
         )
     return cuts
+
+
+def _imported(lines: Lines, cut: _Cut) -> bool:
+    """Whether a program wrote the section, which puts a space before a fence that is to stay text."""
+    after = lines.rows[cut.first : cut.first + 1] if cut.fence_row is not None else []
+    return bool(after) and after[0].startswith(fences.PROVENANCE_OPENING)
 
 
 def _is_fence(line: str) -> bool:

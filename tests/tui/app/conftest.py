@@ -127,14 +127,9 @@ class Stage:
         await self.until(lambda: len(chat.conversation.turns) == turns and not chat.busy, f"reply {turns}")
 
     def screen_text(self) -> str:
-        """Everything on screen, line by line, without colours."""
-        width, height = self.app.size
-        screen = self.app.screen
-        lines = []
-        for y in range(height):
-            strip = screen._compositor.render_strips()[y]
-            lines.append("".join(segment.text for segment in strip)[:width])
-        return "\n".join(lines)
+        """Everything on screen, line by line, without colours; nothing of a screen that was pushed just now."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(s.text for s in strip)[: self.app.size.width] for strip in strips)
 
 
 Open = Callable[..., AbstractAsyncContextManager[Stage]]

@@ -265,3 +265,31 @@ async def test_on_the_first_screen_an_engine_is_started_for_the_topics_alone(hom
         await stage.until(lambda: "by what sections mean" in stage.screen_text(), "the topics")
         (asked,) = clients
         assert asked.engine.calls == ["embed 12", "close"] and not asked.alive
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("sheet.xlsx", b"PK", "save it as CSV"), ("photo.png", b"\x89PNG\0", "neither a document nor")],
+)
+async def test_a_file_that_is_neither_data_nor_a_document_is_refused_on_the_first_screen(
+    homes: Path, name: str, content: bytes, said: str
+) -> None:
+    (homes / name).write_bytes(content)
+    settings = Settings(cursor_blink=False, diagnostics_delay=0.05)
+    app = WorkbenchApp(None, client=lambda: FakeClient(Script()), loaded=Loaded(settings), state=State())
+    async with app.run_test(size=(100, 30)) as pilot:
+        stage = Stage(app, pilot, FakeClient(Script()), homes / name)
+        await stage.until(lambda: isinstance(app.screen, StartScreen), "the first screen")
+        app.screen.post_message(events.Paste(str(homes / name)))
+        await stage.until(lambda: any(said in n.message for n in app._notifications), "the reason")
+        assert isinstance(app.screen, StartScreen)
+
+
+async def test_the_preview_begins_with_what_the_import_comes_to(open_workbench: Open, faq: Path) -> None:
+    faq.write_text(ROWS + "".join(f"Q{n}?,\n" for n in range(30)))
+    async with open_workbench(size=(80, 24)) as stage:
+        await preview(stage, faq, 1)
+        await stage.until(lambda: "30 rows without" in stage.screen_text(), "what was noticed")
+        said = stage.screen_text()
+        assert said.index("sections: 2 new (tone 2)") < said.index("30 rows without")

@@ -1,13 +1,14 @@
 """From rows to sections: what is merged, what is left out, and that it is all said."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from dlm_core.data import cleaning
 from dlm_core.data.columns import Columns
 from dlm_core.data.gather import Reading
-from dlm_core.data.importing import Wanted
+from dlm_core.data.importing import Wanted, prepare
 from dlm_core.data.rows import Topic, Turn
 from dlm_core.document import parse_text
 from dlm_core.errors import DataError, UsageError
@@ -191,3 +192,13 @@ def test_topics_are_found_by_words_and_named_by_them(imported: Prepare) -> None:
     assert all(topic.words and topic.sections == 8 for topic in done.topics)
     with pytest.raises(DataError, match="too few"):
         imported("b.csv", table(*rows[:3]), Wanted(by="auto"))
+
+
+def test_a_file_that_gives_nothing_is_named_and_one_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("question,answer\nWho?,Me.\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "broken.json").write_text('[{"a": 1},\n]')
+    done = prepare([str(tmp_path)], tmp_path / "new.dlm", None, Wanted())
+    assert [str(note.place) for note in done.notes.of(Topic.FILE)] == ["empty.csv"]
+    (broken,) = done.notes.of(Topic.UNREADABLE)
+    assert str(broken.place) == "broken.json:2" and broken.message.startswith("this is no JSON")

@@ -7,7 +7,7 @@ import pytest
 
 from dlm_core.data.columns import Columns
 from dlm_core.data.gather import Reading
-from dlm_core.data.rows import Topic, Turn
+from dlm_core.data.rows import Note, Topic, Turn
 from dlm_core.document.model import SectionKind
 from dlm_core.errors import DataError
 from tests.unit.data.conftest import Read, asked, notes, rows
@@ -145,3 +145,9 @@ def test_every_instance_of_an_instruction_is_a_row(read: Read) -> None:
 def test_an_empty_file_is_said_to_be_empty(read: Read) -> None:
     with pytest.raises(DataError, match="is empty"):
         read("a.json", " \n")
+
+
+def test_a_pair_of_the_same_reply_twice_has_nothing_to_prefer(read: Read) -> None:
+    pair = {"prompt": "Same?", "chosen": "yes", "rejected": "yes\n"}
+    (note,) = read("a.jsonl", json.dumps(pair))
+    assert isinstance(note, Note) and "nothing to prefer" in note.message

@@ -66,7 +66,9 @@ pieces = st.one_of(
 texts = st.lists(pieces, min_size=1, max_size=4).map("\n".join).filter(lambda t: t.strip() != "")
 turns = st.lists(st.tuples(texts, texts), max_size=2)
 questions = st.tuples(st.sampled_from(["a", "b"]), turns, st.lists(texts, min_size=1, max_size=3), texts)
-pairs = st.tuples(st.sampled_from(["a", "b"]), turns, texts, texts, texts)
+pairs = st.tuples(st.sampled_from(["a", "b"]), turns, texts, texts, texts).filter(
+    lambda pair: pair[3].strip() != pair[4].strip()  # there is nothing to prefer
+)
 prompts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 

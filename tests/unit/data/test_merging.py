@@ -81,6 +81,8 @@ def test_nothing_counts_as_gone_where_not_all_was_read(again: Again) -> None:
     first = again(ROWS).text
     done = again(ROWS, first, Wanted(limit=1, prune=True))
     assert done.text == first and not done.changes.gone
+    (said,) = [n.message for n in done.notes.of(Topic.GUESSED) if "columns" not in n.message]
+    assert said == "2 sections have no row and stay: not all of it was read"
 
 
 def test_what_the_user_wrote_is_neither_touched_nor_repeated(again: Again) -> None:
@@ -123,6 +125,36 @@ def test_a_document_with_several_adapters_has_to_be_told_which(again: Again) -> 
     with pytest.raises(UsageError, match="several adapters"):
         again(ROWS, text)
     assert again(ROWS, text, Wanted(adapter="b")).adapters == (("b", 3),)
+
+
+def test_rows_of_an_earlier_import_keep_their_adapters_and_new_ones_have_to_be_told(
+    again: Again, tmp_path: Path
+) -> None:
+    front = "---\ndlm_id: 01J0000000000000000000000A\nbase_model: a\n"
+    text = f"{front}training: {{adapters: {{a: {{}}, b: {{}}}}}}\n---\nx y\n"
+    path = tmp_path / "faq.csv"
+    path.write_text("question,answer,adapter\nWhere?,Here.,a\nWho?,Me.,b\n")
+    first = prepare([str(path)], tmp_path / "new.dlm", text, Wanted()).text
+    assert first.count("::instruction#a::") == first.count("::instruction#b::") == 1
+    plain = {"Where?": "There.", "Who?": "Me."}
+    done = again(plain, first)
+    assert done.adapters == (("a", 1), ("b", 1)) and len(done.changes.updated) == 1
+    with pytest.raises(UsageError, match=r"which of them learns `Why\?`"):
+        again({**plain, "Why?": "So."}, first)
+    assert again({**plain, "Why?": "So."}, first, Wanted(adapter="b", known_stay=True)).adapters == (
+        ("b", 2),
+        ("a", 1),
+    )
+    assert again({**plain, "Why?": "So."}, first, Wanted(adapter="b")).adapters == (("b", 3),)
+
+
+def test_another_row_in_the_place_of_one_is_new_and_that_one_is_gone(again: Again) -> None:
+    first = again({"How far is the mill?": "Two miles.", "Who?": "Me."}).text
+    done = again({"What do sheep eat in winter?": "Hay, mostly.", "Who?": "Me."}, first)
+    assert [entry.texts[0] for entry in done.changes.added] == ["What do sheep eat in winter?"]
+    assert len(done.changes.gone) == 1 and not done.changes.updated
+    alike = again({"How far away is the mill?": "Three miles.", "Who?": "Me."}, first)
+    assert len(alike.changes.updated) == 1 and not alike.changes.gone
 
 
 def test_the_flat_form_has_no_tags_and_takes_none(again: Again) -> None:

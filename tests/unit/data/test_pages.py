@@ -153,3 +153,15 @@ def test_what_builds_a_page_is_no_part_of_it(read: Read) -> None:
     items = read("a.html", page)
     assert asked(items) == [("What is it?", "A page.")] and not list(notes(items))
     assert rows(items)[0].place.line == 5
+
+
+def test_what_is_said_of_a_page_has_the_line_it_stands_in(read: Read) -> None:
+    page = "<html><body>\n<h1>Help</h1>\n<p>Read\nthis.\n<p>And this.\n\n<h2>Who?</h2><p>Me.\n"
+    items = read("a.html", page + "<h2>Hours</h2>\n<p>Ten.\n<h2>Why?</h2><p>So.")
+    assert [row.place.line for row in rows(items)] == [7, 8, 10]
+    assert [note.place.line for note in notes(items)] == [2]
+
+
+def test_passages_are_numbered_among_themselves(read: Read) -> None:
+    items = read("a.md", "# Who?\n\nMe.\n\n## Hours\n\nTen.\n\n## Stairs\n\nSwept.", Reading(prose=True))
+    assert [(row.kind.value, row.place.row) for row in rows(items)][-1][1] <= 2
