@@ -34,7 +34,9 @@ from dlm_tui.session.wording import plan_lines
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Instead of the document's training.seed.")
 @click.option(
-    "--epochs", type=click.IntRange(1, 10_000), help="Instead of the document's training.num_epochs."
+    "--epochs",
+    type=click.IntRange(1, 10_000),
+    help="Instead of training.num_epochs, and at most of preferences.",
 )
 @click.option(
     "--processes",

@@ -95,6 +95,8 @@ def restore(training: Resumable, adapters: Sequence[AdapterWeights], folder: Pat
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 if f"optimiser/{i}/{key}" in tensors:
                     value = tensors[f"optimiser/{i}/{key}"]
+                    if value.numel() not in (1, parameter.numel()):
+                        raise RuntimeError("the optimiser was laid out otherwise")
                     state[key] = value.to(parameter.device)  # fused AdamW keeps its step count there too
             if state:
                 training.optimiser.state[parameter] = state

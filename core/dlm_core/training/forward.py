@@ -1,10 +1,15 @@
 """A forward of the base that computes logits only where they are needed."""
 
+import inspect
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+_KEEPS = ("position_ids", "past_key_values", "use_cache")
+"""What a model's forward takes if it can go on from what it has read."""
 
 
 class SelectiveHead:
@@ -42,6 +47,36 @@ class SelectiveHead:
             self._positions = None
         logits: Tensor = out.logits[0]
         return logits.float()
+
+    @torch.no_grad()
+    def greedy(self, rows: Sequence[Sequence[int]], count: int, pad_id: int) -> Tensor:
+        """Continue each of some ids by its `count` likeliest tokens, one after the other: [rows, count], also
+        beyond an end. Where the model can keep what it has read, it reads every token once.
+        """
+        taken = inspect.signature(self.model.forward).parameters
+        keeps = all(name in taken for name in _KEEPS)
+        device = self.input_embeddings.device
+        width = max(map(len, rows))
+        ids = torch.tensor([[pad_id] * (width - len(row)) + list(row) for row in rows], device=device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
+        said, cache, new = ids[:, :0], None, ids
+        for _ in range(count):
+            known: dict[str, Any] = {"use_cache": keeps}
+            if keeps:
+                places = (mask.cumsum(-1) - 1).clamp(min=0)
+                known |= {"past_key_values": cache, "position_ids": places[:, -new.shape[1] :]}
+            else:
+                new = ids
+            self._positions = torch.arange(1, len(rows) + 1, device=device) * new.shape[1] - 1
+            try:
+                out = self.model(input_ids=new, attention_mask=mask, **known)
+            finally:
+                self._positions = None
+            new = out.logits[0].argmax(-1, keepdim=True)
+            cache = out.past_key_values if keeps else None
+            said, ids = torch.cat([said, new], 1), torch.cat([ids, new], 1)
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+        return said
 
     def close(self) -> None:
         self._handle.remove()

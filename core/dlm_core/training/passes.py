@@ -3,7 +3,7 @@ without gradients. Once through transformers and the bank, for any base; once wr
 ones.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,12 +51,25 @@ class Outcome:
     recorder: OpennessRecorder | None = None
 
 
+Weigh = Callable[[Tensor], Tensor]
+"""From the losses [n] of a batch's answer tokens what each counts [n], itself without a gradient: for losses
+that are no sum over tokens, their derivative.
+"""
+
+
 class Passes(Protocol):
     """One way to compute a step. Gradients land in the vectors of `FlatAdapters`."""
 
-    def learn(self, batch: Batch, scale: float, turn: Turn | None, layout: OpennessLayout | None) -> Outcome:
-        """Forward and backward of a batch: its losses by their emphasis, summed, times `scale`. `layout` has
-        openness recorded. A batch may be empty where there is a text to rehearse.
+    def learn(
+        self,
+        batch: Batch,
+        scale: float,
+        turn: Turn | None,
+        layout: OpennessLayout | None,
+        weigh: Weigh | None = None,
+    ) -> Outcome:
+        """Forward and backward of a batch: its losses by their emphasis, or by what `weigh` says, summed,
+        times `scale`. `layout` has openness recorded. A batch may be empty where there is a text to rehearse.
         """
         ...
 
@@ -64,8 +77,10 @@ class Passes(Protocol):
         """What the next batches will hold, in about this order."""
         ...
 
-    def check(self, batch: Batch) -> Outcome:
-        """The batch under the weights as they are, without gradients; predicted is what leads clearly."""
+    def check(self, batch: Batch, *, base: bool = False) -> Outcome:
+        """The batch under the weights as they are, or under the bare base, without gradients; predicted is
+        what leads clearly.
+        """
         ...
 
     def changed(self) -> None:
@@ -90,7 +105,14 @@ class PlanPasses:
         self._names = [a.spec.name for a in adapters]
         self._plan = TrainingPlan(bank, adapters)
 
-    def learn(self, batch: Batch, scale: float, turn: Turn | None, layout: OpennessLayout | None) -> Outcome:
+    def learn(
+        self,
+        batch: Batch,
+        scale: float,
+        turn: Turn | None,
+        layout: OpennessLayout | None,
+        weigh: Weigh | None = None,
+    ) -> Outcome:
         recorder = None
         if layout is not None:
             read = batch.attention_mask.bool()
@@ -101,16 +123,19 @@ class PlanPasses:
         if batch.rows:
             each, logits = self._forward(batch, recorder)
             hits = logits.argmax(-1) == batch.targets
-            self._accelerator.backward((each * batch.emphasis).sum() * scale)
+            emphasis = batch.emphasis if weigh is None else weigh(each.detach())
+            self._accelerator.backward((each * emphasis).sum() * scale)
         if turn is not None:
             assert self._rehearsal is not None
             kl = rehearse(turn, self._rehearsal, self._plan, self._bank, self._accelerator)
         return Outcome(each.detach(), hits, kl, recorder)
 
-    def _forward(self, batch: Batch, recorder: OpennessRecorder | None) -> tuple[Tensor, Tensor]:
+    def _forward(
+        self, batch: Batch, recorder: OpennessRecorder | None, *, base: bool = False
+    ) -> tuple[Tensor, Tensor]:
         self._plan.recorder = recorder
         self._plan.set_rows(batch.weights)
-        self._bank.use(self._plan)
+        self._bank.use(None if base else self._plan)
         with self._accelerator.autocast():
             logits = self._head.logits(batch.input_ids, batch.attention_mask, batch.positions)
         self._plan.recorder = None
@@ -119,10 +144,10 @@ class PlanPasses:
     def expect(self, rows: Iterable[Row]) -> None:
         pass  # nothing is read ahead here
 
-    def check(self, batch: Batch) -> Outcome:
+    def check(self, batch: Batch, *, base: bool = False) -> Outcome:
         self._plan.dropping = False
         with torch.no_grad():
-            each, logits = self._forward(batch, None)
+            each, logits = self._forward(batch, None, base=base)
             outcome = Outcome(each, leads(logits, batch.targets, LEAD))
         self._plan.dropping = True
         self._plan.forget()
@@ -160,7 +185,14 @@ class LeanPasses:
         self._names = [a.spec.name for a in adapters]
         self._head = OutputHead(forward.head, forward.head_bias)
 
-    def learn(self, batch: Batch, scale: float, turn: Turn | None, layout: OpennessLayout | None) -> Outcome:
+    def learn(
+        self,
+        batch: Batch,
+        scale: float,
+        turn: Turn | None,
+        layout: OpennessLayout | None,
+        weigh: Weigh | None = None,
+    ) -> Outcome:
         base = None
         if turn is not None:
             assert self._rehearsal is not None
@@ -182,7 +214,11 @@ class LeanPasses:
             weight = turn.weight / base.shape[0]
             places = torch.cat([places, packed.row(len(rows) - 1, base.shape[0])])
         hidden = tape.hidden.index_select(0, places)
-        answered = self._head.learn(hidden, batch.targets, batch.emphasis * scale, base, weight)
+        emphasis = batch.emphasis
+        if weigh is not None and batch.rows:
+            known, _ = self._head.check(hidden[: len(batch.targets)], batch.targets, LEAD)
+            emphasis = weigh(known)
+        answered = self._head.learn(hidden, batch.targets, emphasis * scale, base, weight)
         d_hidden = torch.zeros(tape.hidden.shape, device=self._device)
         d_hidden.index_add_(0, places, answered.d_hidden.float())
         kl = float(answered.apart.mean()) if turn is not None else None
@@ -192,8 +228,9 @@ class LeanPasses:
     def expect(self, rows: Iterable[Row]) -> None:
         self._forward.expect(row.ids for row in rows)
 
-    def check(self, batch: Batch) -> Outcome:
-        packed = self._pack(*self._rows(batch))
+    def check(self, batch: Batch, *, base: bool = False) -> Outcome:
+        rows, owners = self._rows(batch)
+        packed = self._pack(rows, [-1] * len(rows) if base else owners)
         tape = self._forward.forward(packed, keep=False)
         places = self._places(batch, packed)
         return Outcome(*self._head.check(tape.hidden.index_select(0, places), batch.targets, LEAD))

@@ -7,7 +7,7 @@ reference: L = NLL(chosen) − α log σ(log odds ratio). For DPO, α weighs the
 keeps it likely.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -15,15 +15,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlm_core.adapters.bank import TrainingPlan
+from dlm_core.adapters.flat import FlatAdapters
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.schema import PreferenceConfig
 from dlm_core.events import TrainEpoch
 from dlm_core.training import optimiser as optimisers
-from dlm_core.training.batches import collate, plan_epoch
+from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.checkpoint import Phase
-from dlm_core.training.examples import PreferenceRow
+from dlm_core.training.examples import PreferenceRow, Row
 from dlm_core.training.outcome import Preferred
-from dlm_core.training.passes import Turn, rehearse
+from dlm_core.training.passes import choose_passes
 from dlm_core.training.processes import own_part, summed
 from dlm_core.training.progress import Learned
 from dlm_core.training.recipe import Recipe
@@ -105,15 +106,26 @@ class PreferenceLearner:
         recipe: Recipe,
         config: PreferenceConfig,
         adapters: Sequence[AdapterWeights],
+        longest_row: int,
         progress: Callable[[], PreferenceProgress],
     ) -> None:
         self._tools, self._recipe, self._config, self._progress = tools, recipe, config, progress
-        self._names = [a.spec.name for a in adapters]
+        self._names, self._adapters = [a.spec.name for a in adapters], list(adapters)
         self._device = tools.accelerator.device
         for adapter in adapters:
             adapter.requires_grad_(True)
-        self._plan = TrainingPlan(tools.bank, adapters)
-        self.parameters = [p for a in adapters for _, _, p in a.named_tensors()]
+        self.flat = FlatAdapters(adapters)
+        self.parameters = self.flat.vectors
+        self._passes = choose_passes(
+            tools.head.model,
+            tools.bank,
+            tools.head,
+            adapters,
+            self.flat,
+            tools.rehearsal,
+            tools.accelerator,
+            longest_row,
+        )
 
     def references(self, pairs: Sequence[PreferenceRow]) -> Tensor:
         """Summed log-probabilities [pairs, 2] of chosen and rejected answers under the reference, float64.
@@ -123,114 +135,133 @@ class PreferenceLearner:
         if self._config.method == "orpo":
             return found
         accelerator = self._tools.accelerator
-        self._plan.dropping = False
-        with torch.no_grad():
-            for i in range(accelerator.process_index, len(pairs), accelerator.num_processes):
-                chosen, rejected, _, _ = self._log_probs([pairs[i]], base=self._config.reference == "base")
-                found[i] = torch.tensor([float(chosen[0]), float(rejected[0])])
-        self._plan.dropping = True
+        for i in range(accelerator.process_index, len(pairs), accelerator.num_processes):
+            batch = self._batch([pairs[i]])
+            losses = self._passes.check(batch, base=self._config.reference == "base").losses
+            sums, _ = _by_row(-losses, batch)
+            found[i] = sums.cpu().double()
         return torch.tensor(summed(accelerator, found.tolist()), dtype=torch.float64)
 
     @torch.no_grad()
     def replies(self, pairs: Sequence[PreferenceRow]) -> Tensor:
         """How greedy replies to the pairs' prompts begin, as ids [pairs, _REPLY_TOKENS]."""
-        rows = [pair.chosen for pair in pairs]
-        said = [list(row.ids[: row.loss.index(True)]) for row in rows]
-        self._plan.dropping = False
-        for _ in range(_REPLY_TOKENS):
-            asked = [
-                replace(row, ids=(*ids, self._tools.pad_id), loss=(*(False,) * len(ids), True))
-                for row, ids in zip(rows, said, strict=True)
-            ]
-            batch = collate(asked, self._names, self._tools.pad_id).to(self._device)
-            self._plan.set_rows(batch.weights)
-            self._tools.bank.use(self._plan)
-            with self._tools.accelerator.autocast():
-                logits = self._tools.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
-            for owner, token in zip(batch.owners.tolist(), logits.argmax(-1).tolist(), strict=True):
-                said[owner].append(token)
-        self._plan.dropping = True
-        return torch.tensor([ids[-_REPLY_TOKENS:] for ids in said])
+        rows, bank = [pair.chosen for pair in pairs], self._tools.bank
+        plan = TrainingPlan(bank, self._adapters)
+        plan.dropping = False
+        plan.set_rows(collate(rows, self._names, self._tools.pad_id).weights.to(self._device))
+        bank.use(plan)
+        asked = [row.ids[: row.loss.index(True)] for row in rows]
+        with self._tools.accelerator.autocast():
+            said = self._tools.head.greedy(asked, _REPLY_TOKENS, self._tools.pad_id).cpu()
+        bank.use(None)
+        return said
+
+    def expect(self, batches: Iterable[Sequence[Known]]) -> None:
+        """What the next steps will learn, in about this order."""
+        expected = list[Row]()
+        for known in batches:
+            pairs = [pair for pair, _ in known]
+            mine, _ = own_part(self._tools.accelerator, _lengths(pairs))
+            expected += [row for i in mine for row in (pairs[i].chosen, pairs[i].rejected)]
+        self._passes.expect(expected)
 
     def learn(self, group: Sequence[Sequence[Known]], *, watch: bool) -> Losses:
         """Forward and backward of this process's part of one batch of pairs, and of a text to rehearse."""
         (known,) = group
         pairs, progress, accelerator = [pair for pair, _ in known], self._progress(), self._tools.accelerator
-        lengths = [len(p.chosen.ids) + len(p.rejected.ids) for p in pairs]
-        mine, rehearses = own_part(accelerator, lengths)
+        mine, rehearses = own_part(accelerator, _lengths(pairs))
+        turn = next_turn(self._tools, self._recipe, progress, range(len(self._names)))
+        self.flat.begin_step()
+        self.flat.learn([self._names.index(pair.adapter) for pair in pairs])
+        self.flat.learn([] if turn is None else [turn.pinned])
+        weighing = _Weighing(self._config, self._batch([pairs[i] for i in mine]), len(mine) / len(pairs))
+        if mine:
+            weighing.reference = torch.stack([known[i][1] for i in mine]).to(self._device, torch.float32)
+        kl = None
+        if mine or (turn is not None and rehearses):
+            part = turn if rehearses else None
+            kl = self._passes.learn(weighing.batch, 1.0, part, None, weighing.of).kl
+        self.flat.end_step()
         table = [
             [0.0, 0.0] for _ in pairs
         ]  # for each pair its part of the loss, and 1.0 if it came out right
-        if mine:
-            reference = torch.stack([known[i][1] for i in mine]).to(self._device, torch.float32)
-            weight = len(mine) / len(pairs)
-            loss, won = self._prefer([pairs[i] for i in mine], reference, weight)
-            for place, better in zip(mine, won, strict=True):
-                table[place] = [loss / len(mine), better]
-        turn = next_turn(self._tools, self._recipe, progress, range(len(self._names)))
-        kl = self._rehearse(turn) if turn is not None and rehearses else 0.0
-        *table, (kl, _) = summed(accelerator, [*table, [kl, 0.0]])
+        for place, better in zip(mine, weighing.won, strict=True):
+            table[place] = [weighing.loss / len(mine), better]
+        *table, (rehearsed, _) = summed(accelerator, [*table, [kl or 0.0, 0.0]])
         total = sum(loss for loss, _ in table)
         progress.losses.append(total)
         for pair, (_, better) in zip(pairs, table, strict=True):
             progress.wins.setdefault(pair.adapter, []).append(better)
-        return Losses(total=total, loss=total, tokens=sum(lengths), kl=None if turn is None else kl)
+        tokens = sum(_lengths(pairs))
+        return Losses(total=total, loss=total, tokens=tokens, kl=None if turn is None else rehearsed)
 
     def changed(self) -> None:
-        for parameter in self.parameters:
-            parameter.grad = None
-        self._plan.forget()
+        self._passes.changed()
 
-    def _prefer(
-        self, pairs: Sequence[PreferenceRow], reference: Tensor, weight: float
-    ) -> tuple[float, list[float]]:
-        """Backward of pairs, their mean loss times `weight`; returns that, and 1.0 for each pair whose chosen
-        answer is ahead.
-        """
-        config, hyper = self._config, self._config.hyperparams
-        chosen, rejected, length_chosen, length_rejected = self._log_probs(pairs)
-        loss = preference_loss(
-            chosen,
-            rejected,
-            reference[:, 0],
-            reference[:, 1],
-            length_chosen,
-            length_rejected,
-            method=config.method,
-            loss_type=config.loss_type,
-            beta=hyper.beta,
-            alpha=hyper.alpha,
-        )
-        if weight != 1.0:
-            loss = loss * weight
-        self._tools.accelerator.backward(loss)
-        gained, lost = chosen - reference[:, 0], rejected - reference[:, 1]
-        if config.method == "orpo":  # without a reference, answers of different lengths compare per token
-            gained, lost = gained / length_chosen, lost / length_rejected
-        return float(loss.detach()), (gained > lost).float().tolist()
-
-    def _log_probs(
-        self, pairs: Sequence[PreferenceRow], *, base: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Summed log-probabilities [pairs] of chosen and rejected answers, and their lengths in tokens."""
+    def _batch(self, pairs: Sequence[PreferenceRow]) -> Batch:
+        """The chosen rows of pairs, then the rejected ones."""
         rows = [p.chosen for p in pairs] + [p.rejected for p in pairs]
-        batch = collate(rows, self._names, self._tools.pad_id).to(self._device)
-        if base:
-            self._tools.bank.use(None)
-        else:
-            self._plan.set_rows(batch.weights)
-            self._tools.bank.use(self._plan)
-        with self._tools.accelerator.autocast():
-            logits = self._tools.head.logits(batch.input_ids, batch.attention_mask, batch.positions)
-        each = -functional.cross_entropy(logits, batch.targets, reduction="none")
-        sums = torch.zeros(len(rows), device=self._device).index_add(0, batch.owners, each)
-        counts = torch.zeros(len(rows), device=self._device).index_add(0, batch.owners, torch.ones_like(each))
-        n = len(pairs)
-        return sums[:n], sums[n:], counts[:n], counts[n:]
+        return collate(rows, self._names, self._tools.pad_id).to(self._device)
 
-    def _rehearse(self, turn: Turn) -> float:
-        assert self._tools.rehearsal is not None
-        return rehearse(turn, self._tools.rehearsal, self._plan, self._tools.bank, self._tools.accelerator)
+
+@dataclass
+class _Weighing:
+    """The loss of a batch of pairs, and what each answer token's own loss counts in it.
+
+    The loss is a function of the log-probabilities s of whole answers, s = −Σ_t l_t over their tokens'
+    losses, so dL = −Σ_t (∂L/∂s) dl_t: each token of an answer counts −∂L/∂s.
+
+    Args:
+        share: what the loss is multiplied by; other processes have the rest of the batch.
+    """
+
+    config: PreferenceConfig
+    batch: Batch
+    share: float
+    reference: Tensor = field(default_factory=lambda: torch.zeros(0, 2))
+    loss: float = 0.0
+    won: list[float] = field(default_factory=list)
+
+    def of(self, losses: Tensor) -> Tensor:
+        """What each of the tokens' losses [n] counts; the loss, and who won, are known then."""
+        config, hyper, reference = self.config, self.config.hyperparams, self.reference
+        sums, counts = _by_row(-losses, self.batch)
+        sums.requires_grad_(True)
+        n = len(sums) // 2
+        with torch.enable_grad():
+            loss = self.share * preference_loss(
+                sums[:n],
+                sums[n:],
+                reference[:, 0],
+                reference[:, 1],
+                counts[:n],
+                counts[n:],
+                method=config.method,
+                loss_type=config.loss_type,
+                beta=hyper.beta,
+                alpha=hyper.alpha,
+            )
+            (gradient,) = torch.autograd.grad(loss, sums)
+        said = sums.detach()
+        gained, lost = said[:n] - reference[:, 0], said[n:] - reference[:, 1]
+        if config.method == "orpo":  # without a reference, answers of different lengths compare per token
+            gained, lost = gained / counts[:n], lost / counts[n:]
+        self.loss, self.won = float(loss.detach()), (gained > lost).float().tolist()
+        return -gradient.index_select(0, self.batch.owners)
+
+
+def _by_row(values: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The values [n] of a batch's answer tokens summed by row, and their numbers, [rows] each, float32."""
+    values = values.detach().float()
+    none = torch.zeros(len(batch.rows), device=values.device)
+    return (
+        none.index_add(0, batch.owners, values),
+        none.index_add(0, batch.owners, torch.ones_like(values)),
+    )
+
+
+def _lengths(pairs: Sequence[PreferenceRow]) -> list[int]:
+    return [len(p.chosen.ids) + len(p.rejected.ids) for p in pairs]
 
 
 class Preference:
@@ -260,14 +291,16 @@ class Preference:
         self.pairs, self._tools = list(pairs), tools
         self.recipe = replace(recipe, grad_accum=1)
         hyper = config.hyperparams
-        self.epochs = AUTO_EPOCHS if hyper.num_epochs == "auto" else int(hyper.num_epochs)
+        auto = min(AUTO_EPOCHS, recipe.epochs)
+        self.epochs = auto if hyper.num_epochs == "auto" else int(hyper.num_epochs)
         self.progress, self.learned = PreferenceProgress(), Learned()
-        self.learner = PreferenceLearner(tools, recipe, config, self.adapters, lambda: self.progress)
+        longest = max(len(row.ids) for pair in pairs for row in (pair.chosen, pair.rejected))
+        self.learner = PreferenceLearner(tools, recipe, config, self.adapters, longest, lambda: self.progress)
         given, names = hyper.learning_rate, [a.spec.name for a in self.adapters]
         own = {n: rates[n] * _AUTO_RATE_SHARE if given == "auto" else float(given) for n in names}
         self.optimiser: torch.optim.Optimizer = tools.accelerator.prepare(
             optimisers.adamw(
-                optimisers.tensors(self.adapters, own),
+                optimisers.vectors(self.learner.flat, own),
                 weight_decay=recipe.weight_decay,
                 gate_lr_multiplier=recipe.gate_lr_multiplier,
             )
@@ -287,7 +320,10 @@ class Preference:
     def begin_epoch(self) -> list[list[Known]]:
         """Batches of pairs, each with the reference's log-probabilities of it."""
         assert self._references is not None
-        return [[(self.pairs[i], self._references[i]) for i in b] for b in self._batches(self.progress.epoch)]
+        planned = self._batches(self.progress.epoch)
+        batches = [[(self.pairs[i], self._references[i]) for i in batch] for batch in planned]
+        self.learner.expect(batches[self.progress.batch :])
+        return batches
 
     def rate_factor(self) -> float:
         recipe = self.recipe
@@ -329,7 +365,7 @@ class Preference:
         return Preferred(len(self.pairs), won, len(pairs), changed, as_chosen)
 
     def end(self) -> None:
-        pass
+        self.learner.flat.release()
 
     def extra_tensors(self) -> dict[str, Tensor]:
         """The reference's log-probabilities, and how replies began."""

@@ -127,7 +127,7 @@ class Stage:
         await self.until(lambda: len(chat.conversation.turns) == turns and not chat.busy, f"reply {turns}")
 
     def screen_text(self) -> str:
-        """Everything on screen, line by line, without colours; nothing of a screen that was pushed just now."""
+        """Everything on screen, line by line, without colours; nothing yet of a screen pushed just now."""
         strips = self.app.screen._compositor.render_strips()
         return "\n".join("".join(s.text for s in strip)[: self.app.size.width] for strip in strips)
 

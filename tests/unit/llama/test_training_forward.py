@@ -172,6 +172,34 @@ def test_losses_gradients_and_openness_are_those_of_transformers(
     torch.testing.assert_close(found.recorder.flush(), wanted.recorder.flush(), rtol=1e-4, atol=1e-5)
 
 
+def test_what_losses_say_of_their_own_weight_counts_both_ways_alike() -> None:
+    bench = Bench(llama)
+
+    def weigh(losses: torch.Tensor) -> torch.Tensor:
+        return losses.sum() - 2 * losses
+
+    def step(passes: Any) -> dict[tuple[str, str, str], torch.Tensor]:
+        bench.flat.begin_step()
+        text, _ = bench.rehearsal.pick(0, 3)
+        passes.learn(bench.batch, 0.5, Turn(text, 2, 2.0), None, weigh)
+        return bench.gradients()
+
+    wanted, found = step(bench.plan()), step(bench.lean())
+    plain = bench.step(bench.lean())[1]
+    for key, gradient in wanted.items():
+        torch.testing.assert_close(found[key], gradient, rtol=2e-3, atol=2e-3)
+    assert any((found[key] - plain[key]).abs().max() > 0.1 for key in found)
+
+
+def test_the_bare_base_is_checked_as_it_is_without_adapters() -> None:
+    bench = Bench(llama)
+    wanted = bench.plan().check(bench.batch, base=True).losses
+    assert not torch.allclose(wanted, bench.plan().check(bench.batch).losses)
+    torch.testing.assert_close(
+        bench.lean().check(bench.batch, base=True).losses, wanted, rtol=1e-4, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize("make", [llama, qwen3])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_products_in_half_precision_go_the_same_way(

@@ -1,15 +1,24 @@
 """Preference losses by hand, and that training moves the chosen answer above the rejected one."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from dlm_core.document.keys import key_docs
+from dlm_core.document.model import SectionKind
+from dlm_core.document.schema import PreferenceConfig
+from dlm_core.errors import StoreError
 from dlm_core.events import TrainEpoch, TrainStep
-from dlm_core.training.preference import preference_loss
-from tests.tiny import Desk
+from dlm_core.training import checkpoint
+from dlm_core.training.batches import collate
+from dlm_core.training.examples import Row
+from dlm_core.training.forward import SelectiveHead
+from dlm_core.training.preference import PreferenceProgress, _Weighing, preference_loss
+from dlm_core.training.progress import Learned
+from tests.tiny import ARCHITECTURES, Desk, logits, make_model
 
 PAIRS = """\
 ::preference#tone::
@@ -106,3 +115,74 @@ def test_another_adapter_is_not_touched_by_preferences(desk: Desk) -> None:
     both = desk.another("both")
     both.open(body + PAIRS).train()
     assert both.hashes()["facts"] == before
+
+
+@pytest.mark.parametrize("method", ["dpo", "orpo"])
+@pytest.mark.parametrize("loss_type", ["sigmoid", "hinge", "ipo"])
+def test_what_tokens_count_is_the_derivative_of_the_pairs_loss(method: Any, loss_type: Any) -> None:
+    config = PreferenceConfig(method=method, loss_type=loss_type)
+    rows = [
+        Row(tuple(range(n + 2)), tuple(i >= 2 for i in range(n + 2)), "a", "s", "r", SectionKind.PREFERENCE)
+        for n in (3, 2, 4, 5)
+    ]
+    batch, reference = collate(rows, ["a"], 0), torch.tensor([[-4.0, -6.0], [-5.0, -7.5]])
+    losses = torch.rand(14, generator=torch.Generator().manual_seed(5)) * 3 + 0.1
+    weighing = _Weighing(config, batch, 0.5, reference)
+    found = weighing.of(losses)
+    whole = losses.clone().requires_grad_(True)
+    sums = torch.zeros(4).index_add(0, batch.owners, -whole)
+    figures = (sums[:2], sums[2:], reference[:, 0], reference[:, 1], torch.tensor([3.0, 2.0]))
+    hyper = config.hyperparams
+    said = 0.5 * preference_loss(
+        *figures,
+        torch.tensor([4.0, 5.0]),
+        method=method,
+        loss_type=loss_type,
+        beta=hyper.beta,
+        alpha=hyper.alpha,
+    )
+    (wanted,) = torch.autograd.grad(said, whole)
+    torch.testing.assert_close(found, wanted)
+    assert weighing.loss == pytest.approx(float(said.detach()))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_greedy_replies_that_read_each_token_once_are_those_that_read_all_again(architecture: str) -> None:
+    model = make_model(architecture)
+    prompts = [[5, 90, 33, 12, 61], [7, 8], [44, 3, 99, 120, 17, 20, 68, 70, 11, 13, 15]]
+    with SelectiveHead(model) as head:
+        found = head.greedy(prompts, 6, 2)
+    for prompt, said in zip(prompts, found.tolist(), strict=True):
+        ids = torch.tensor([prompt])
+        for token in said:
+            assert int(logits(model, ids)[0, -1].argmax()) == token
+            ids = torch.cat([ids, torch.tensor([[token]])], 1)
+
+
+def test_a_number_of_epochs_that_is_given_bounds_those_of_preferences_too(desk: Desk) -> None:
+    desk.open(PAIRS, num_epochs="auto").train(epochs=1)
+    assert [(e.epoch, e.epochs) for e in desk.of(TrainEpoch)] == [(1, 1)]
+
+
+class Standing:
+    """A training with one parameter of some length, after a step."""
+
+    def __init__(self, length: int) -> None:
+        self.progress = PreferenceProgress()
+        parameter = torch.nn.Parameter(torch.ones(length))
+        self.optimiser = torch.optim.AdamW([parameter])
+        parameter.grad = torch.ones(length)
+        self.optimiser.step()
+
+    def extra_tensors(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def take_extra_tensors(self, tensors: object) -> None:
+        pass
+
+
+def test_a_checkpoint_whose_optimiser_was_laid_out_otherwise_is_not_taken_up(tmp_path: Path) -> None:
+    checkpoint.save(Standing(6), "preference", [], Learned(), tmp_path)
+    checkpoint.restore(Standing(6), [], tmp_path)
+    with pytest.raises(StoreError, match="laid out otherwise"):
+        checkpoint.restore(Standing(4), [], tmp_path)
