@@ -15,6 +15,7 @@ import msgspec
 from dlm_core.adapters.bank import Bank
 from dlm_core.adapters.folder import load_adapter
 from dlm_core.adapters.weights import AdapterWeights
+from dlm_core.bases.doctor import examine
 from dlm_core.bases.load import Base, BaseOutline, load_base, outline_base
 from dlm_core.bases.placement import choose_placement
 from dlm_core.bases.registry import parse_base_name
@@ -53,7 +54,7 @@ from dlm_core.inference.knowledge import Knowledge
 from dlm_core.llama.decode_forward import LeanBase, PromptStates, take_over
 from dlm_core.llama.packed_linear import chosen_precision
 from dlm_core.llama.prefetch import packed_ahead
-from dlm_core.reports import Comparison
+from dlm_core.reports import Checkup, Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.retrieval.encoder import Encoder
 from dlm_core.retrieval.index import Index
@@ -387,6 +388,11 @@ class Engine:
         return export(
             Subject(self._document, chat, workshop.head, workshop.store.snapshot()), options, emit, stop
         )
+
+    def doctor(self, path: Path) -> Checkup:
+        """What this machine offers and the document at `path` needs; see `dlm_core.bases.doctor`."""
+        held = self._base.name if self._base is not None else ""
+        return examine(load(path), home=self.home, device=self.device, in_memory=held).checkup()
 
     def close(self) -> None:
         """Let go of everything in memory."""

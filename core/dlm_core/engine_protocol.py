@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from dlm_core.events import Embedded, Evaluated, Event, MaskedRow, Ready, Reply, Routed, RunEnded, Token, Why
-from dlm_core.reports import METHODS, Method
+from dlm_core.reports import METHODS, Checkup, Comparison, Method
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 
 Emit = Callable[[Event], None]
@@ -126,6 +126,26 @@ class EngineProtocol(Protocol):
 
         `stop` is asked at every token; once it is true, Stopped is raised and nothing recorded.
         """
+        ...
+
+    def export(self, options: ExportOptions, emit: Emit, stop: ShouldStop) -> Exported:
+        """Write the committed versions of the open document for other programs.
+
+        `stop` is asked at every forward and every tensor; once it is true, Stopped is raised and nothing
+        written.
+        """
+        ...
+
+    def compare(self, path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
+        """Train several methods on the rows of the document at `path`, and measure them.
+
+        What was open is closed before. `stop` is asked at every step; once it is true, Stopped is raised, and
+        the trainings that are done are kept.
+        """
+        ...
+
+    def doctor(self, path: Path) -> Checkup:
+        """What this machine offers, and what the document at `path` needs of it. Loads nothing."""
         ...
 
     def train(

@@ -75,5 +75,9 @@ class ExportError(DlmError):
     """An export target cannot be written for this document or base."""
 
 
+class ExportExistsError(ExportError):
+    """An earlier export stands where this one is to go; it may be replaced."""
+
+
 class HostError(DlmError):
     """The engine process died, hung or spoke out of turn."""

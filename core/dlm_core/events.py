@@ -2,11 +2,11 @@
 event again.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from dlm_core.reports import Evaluation
+from dlm_core.reports import Checkup, Comparison, Evaluation
 
 RoutingMode = Literal["auto", "off", "pin", "mix", "uniform", "base"]
 RunStatus = Literal["running", "done", "stopped", "failed"]
@@ -377,6 +377,26 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     evaluation: Evaluation
 
 
+class ExportDone(Event, frozen=True, kw_only=True, tag="export_done"):
+    """An export stands in `folder` (see `requests.path_text`): what it says for itself, and its manifest."""
+
+    folder: str
+    banner: tuple[str, ...]
+    manifest: dict[str, Any]
+
+
+class Compared(Event, frozen=True, kw_only=True, tag="compared"):
+    """A comparison of methods is complete."""
+
+    comparison: Comparison
+
+
+class Examined(Event, frozen=True, kw_only=True, tag="examined"):
+    """What a document needs of this machine."""
+
+    checkup: Checkup
+
+
 class MaskedRow(msgspec.Struct, frozen=True, kw_only=True):
     """One training row: its section's content hash, its adapter, its tokens as text, and which carry loss.
 
@@ -413,7 +433,8 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 AnyEvent = (
     Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | GateStep | GateTrained
-    | RunEnded | Routed | Token | Reply | Why | Embedded | Working | Evaluated | Masked | Failure | Done
+    | RunEnded | Routed | Token | Reply | Why | Embedded | Working | Evaluated | ExportDone | Compared
+    | Examined | Masked | Failure | Done
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -22,14 +22,24 @@ from types import FrameType
 import msgspec
 
 from dlm_core import requests
-from dlm_core.engine_protocol import DEFAULT_ENGINE, EngineFactory, EngineProtocol, EvalOptions
+from dlm_core.engine_protocol import (
+    DEFAULT_ENGINE,
+    CompareOptions,
+    EngineFactory,
+    EngineProtocol,
+    EvalOptions,
+    ExportOptions,
+)
 from dlm_core.errors import NOT_JSON, DlmError, HostError, UsageError
-from dlm_core.events import Done, Event, Failure, Masked, encode
+from dlm_core.events import Compared, Done, Event, Examined, ExportDone, Failure, Masked, encode
 from dlm_core.requests import (
     AnyRequest,
+    Compare,
+    Doctor,
     Embed,
     Evaluate,
     Explain,
+    Export,
     Generate,
     Mask,
     Open,
@@ -39,6 +49,7 @@ from dlm_core.requests import (
     Stop,
     Train,
     path_of,
+    path_text,
 )
 from dlm_core.safetext import visible
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
@@ -46,7 +57,7 @@ from dlm_core.surroundings import leave_quickly, paused_collector, settle
 MAX_LINE_BYTES = 16 * 1024 * 1024
 NICENESS = 5
 """Training takes every core there is; the front end, which has little to do, must not wait for it."""
-_BETWEEN_STEPS = (Route, Generate, Explain, Embed)
+_BETWEEN_STEPS = (Route, Generate, Explain, Embed, Doctor)
 _BETWEEN_TOKENS = (Route,)
 _log = logging.getLogger(__name__)
 
@@ -199,8 +210,30 @@ class Host:
                 self._emit(Masked(rows=tuple(self._opened().mask(path_of(request.path)))))
             case Evaluate():
                 self._emit(self._opened().evaluate(EvalOptions(), self._emit, stop))
+            case Export():
+                self._emit(self._exported(self._opened(), request, stop))
+            case Compare():
+                found = self._made_engine().compare(
+                    path_of(request.path), _compare_options(request), self._emit, stop
+                )
+                self._emit(Compared(comparison=found))
+            case Doctor():
+                self._emit(Examined(checkup=self._made_engine().doctor(path_of(request.path))))
             case Train():
                 self._emit(self._opened().train(request, self._emit, stop, self._serve_between_steps))
+
+    def _exported(self, engine: EngineProtocol, request: Export, stop: Callable[[], bool]) -> ExportDone:
+        options = ExportOptions(
+            target=request.target,
+            choice=request.choice,
+            folder=path_of(request.folder) if request.folder is not None else None,
+            quant=request.quant,
+            fold=request.fold,
+            merge=request.merge,
+            overwrite=request.overwrite,
+        )
+        done = engine.export(options, self._emit, stop)
+        return ExportDone(folder=path_text(done.folder), banner=done.banner, manifest=dict(done.manifest))
 
     def _serve_between_steps(self) -> None:
         self._serve_between(_BETWEEN_STEPS)
@@ -223,6 +256,12 @@ class Host:
 
     def _emit(self, event: Event) -> None:
         self._write(msgspec.structs.replace(event, request_id=self._serving))
+
+
+def _compare_options(request: Compare) -> CompareOptions:
+    return CompareOptions(
+        methods=request.methods, epochs=request.epochs, rehearsal=request.rehearsal, fresh=request.fresh
+    )
 
 
 def read_lines(descriptor: int) -> Iterator[bytes | None]:

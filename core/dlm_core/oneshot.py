@@ -39,7 +39,7 @@ from dlm_core.events import (
     Working,
 )
 from dlm_core.launched import place
-from dlm_core.reports import Comparison
+from dlm_core.reports import Checkup, Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
 from dlm_core.store.paths import dlm_home
 from dlm_core.surroundings import leave_quickly, paused_collector, settle
@@ -68,42 +68,6 @@ class BaseEntry:
     fingerprint: str | None = None
 
 
-@dataclass(frozen=True)
-class MemoryNeed:
-    """One part of the memory that training takes, in bytes, and how it was reckoned."""
-
-    label: str
-    size: int
-    how: str
-
-
-@dataclass(frozen=True)
-class Checkup:
-    """What this machine offers, and what a document needs of it; sizes in bytes.
-
-    `reason` says why this device and number type. `base` is "" and `needs` empty without a document;
-    `estimated` says that the base's shape was guessed, because it is not here. `encoder_sha256` is the hash
-    of the sentence encoder's weights and `encoder_path` its folder, both "" where it has not been fetched.
-    """
-
-    device: str
-    dtype: str
-    reason: str
-    available: int
-    platform: str
-    versions: dict[str, str]
-    base: str
-    base_state: str
-    needs: tuple[MemoryNeed, ...]
-    needed: int
-    fits: bool
-    estimated: bool
-    advice: tuple[str, ...]
-    encoder: str = ""
-    encoder_sha256: str = ""
-    encoder_path: str = ""
-
-
 class OneShotEngine(EngineProtocol, Protocol):
     """An engine that can also show its rows and its plan before it trains, and measure what came of it."""
 
@@ -113,14 +77,6 @@ class OneShotEngine(EngineProtocol, Protocol):
 
     def mask(self, path: Path) -> Sequence[MaskedRow]:
         """The rows that the document at `path` would be trained on, in order."""
-        ...
-
-    def compare(self, path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
-        """Train several methods on the rows of the document at `path`, and measure them."""
-        ...
-
-    def export(self, options: ExportOptions, emit: Emit, stop: ShouldStop) -> Exported:
-        """Write the committed versions of the open document for other programs."""
         ...
 
 
@@ -158,25 +114,7 @@ def doctor(path: Path | None) -> Checkup:
     from dlm_core.bases.doctor import examine
 
     with _chatter_in_log():
-        found = examine(load(path) if path is not None else None, home=dlm_home())
-    return Checkup(
-        device=found.placement.device,
-        dtype=found.placement.dtype_name,
-        reason=found.placement.reason,
-        available=found.available,
-        platform=found.platform,
-        versions=dict(found.versions),
-        base=found.base,
-        base_state=found.base_state,
-        needs=tuple(MemoryNeed(need.label, need.size, need.how) for need in found.needs),
-        needed=found.needed,
-        fits=found.fits,
-        estimated=found.estimated,
-        advice=found.advice,
-        encoder=found.encoder.name,
-        encoder_sha256=found.encoder.sha256,
-        encoder_path=found.encoder.path,
-    )
+        return examine(load(path) if path is not None else None, home=dlm_home()).checkup()
 
 
 def list_bases() -> tuple[BaseEntry, ...]:

@@ -1,5 +1,6 @@
-"""What an evaluation and a comparison of methods found, as values that serialise. Free of torch."""
+"""What an evaluation, a comparison of methods and a checkup found, as values that serialise. No torch."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -259,3 +260,39 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(
             sorted((t for t in self.trials if t.chosen), key=lambda t: (t.rehearsal, METHODS.index(t.method)))
         )
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """One part of the memory that training takes, in bytes, and how it was reckoned."""
+
+    label: str
+    size: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What this machine offers, and what a document needs of it; sizes in bytes.
+
+    `reason` says why this device and number type. `base` is "" and `needs` empty without a document;
+    `estimated` says that the base's shape was guessed, because it is not here. `encoder_sha256` is the hash
+    of the sentence encoder's weights and `encoder_path` its folder, both "" where it has not been fetched.
+    """
+
+    device: str
+    dtype: str
+    reason: str
+    available: int
+    platform: str
+    versions: dict[str, str]
+    base: str
+    base_state: str
+    needs: tuple[MemoryNeed, ...]
+    needed: int
+    fits: bool
+    estimated: bool
+    advice: tuple[str, ...]
+    encoder: str = ""
+    encoder_sha256: str = ""
+    encoder_path: str = ""

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from dlm_core.errors import UsageError
+from dlm_core.reports import METHODS, Method
 from dlm_core.safetext import visible_line, whole
 
 Role = Literal["system", "user", "assistant"]
@@ -145,6 +146,40 @@ class Evaluate(Request, frozen=True, kw_only=True, tag="evaluate"):
     """Measure the committed versions, as `dlm eval` does; recorded. Answers Working…, Evaluated."""
 
 
+class Export(Request, frozen=True, kw_only=True, tag="export"):
+    """Write the committed versions for other programs, as `dlm export` does; fields as in ExportOptions.
+
+    Answers Log…, ExportDone.
+    """
+
+    target: str
+    choice: RoutingChoice = RoutingChoice()
+    folder: str | None = None
+    quant: str | None = None
+    fold: bool = False
+    merge: bool = False
+    overwrite: bool = False
+
+
+class Compare(Request, frozen=True, kw_only=True, tag="compare"):
+    """Train several methods on the document at `path`, as `dlm compare` does; fields as in CompareOptions.
+
+    The document that was open has to be opened again afterwards. Answers Working…, Compared.
+    """
+
+    path: str
+    methods: tuple[Method, ...] = METHODS
+    epochs: Annotated[int, Meta(ge=1)] | None = None
+    rehearsal: Literal["off", "on", "both"] = "both"
+    fresh: bool = False
+
+
+class Doctor(Request, frozen=True, kw_only=True, tag="doctor"):
+    """What the document at `path` needs of this machine, as `dlm doctor`. Answers Examined."""
+
+    path: str
+
+
 class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a run starts: `fresh` from new adapters, `resume` from a checkpoint; None: as the document says.
 
@@ -176,7 +211,22 @@ class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
     """Save what can be resumed and leave."""
 
 
-AnyRequest = Open | Reload | Route | Generate | Explain | Embed | Mask | Evaluate | Train | Stop | Shutdown
+AnyRequest = (
+    Open
+    | Reload
+    | Route
+    | Generate
+    | Explain
+    | Embed
+    | Mask
+    | Evaluate
+    | Export
+    | Compare
+    | Doctor
+    | Train
+    | Stop
+    | Shutdown
+)
 
 _AS_BYTES = "\0"  # no path holds it: what follows is the path's bytes in hexadecimal
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from dlm_core import oneshot
+from dlm_core.reports import Checkup
 from dlm_core.safetext import visible
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.failures import FAILED
@@ -30,7 +31,7 @@ def doctor(file: Path | None, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-def _encoder(found: oneshot.Checkup) -> str:
+def _encoder(found: Checkup) -> str:
     if found.encoder_path:
         where = f"sha256 {found.encoder_sha256[:16]}…\n  {found.encoder_path}"
         return f"encoder: {found.encoder}, cached, {where}"
@@ -41,7 +42,7 @@ def _encoder(found: oneshot.Checkup) -> str:
     )
 
 
-def _print(found: oneshot.Checkup) -> None:
+def _print(found: Checkup) -> None:
     click.echo(visible(f"device: {found.device}, {found.dtype}\n  {found.reason}"))
     click.echo(f"free memory: {megabytes(found.available)}")
     if found.base:

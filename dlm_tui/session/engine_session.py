@@ -3,18 +3,34 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from msgspec import structs
 
 from dlm_core.client import EngineClient, Subscription
-from dlm_core.errors import DlmError, HostError
-from dlm_core.events import AnyEvent, BaseProgress, Evaluated, Log, Masked, MaskedRow, Ready, Why, Working
-from dlm_core.reports import Evaluation
+from dlm_core.errors import DlmError, HostError, Stopped
+from dlm_core.events import (
+    AnyEvent,
+    BaseProgress,
+    Compared,
+    Evaluated,
+    Examined,
+    ExportDone,
+    Log,
+    Masked,
+    MaskedRow,
+    Ready,
+    Why,
+    Working,
+)
+from dlm_core.reports import Checkup, Comparison, Evaluation
 from dlm_core.requests import (
     AnyRequest,
+    Compare,
+    Doctor,
     Evaluate,
     Explain,
+    Export,
     Mask,
     Message,
     Open,
@@ -30,7 +46,12 @@ if TYPE_CHECKING:
 
 RESTART_HINT = "/restart brings it back; the conversation stays"
 
-EngineState = Literal["starting", "loading", "ready", "refused", "dead"]
+EngineState = Literal["starting", "loading", "comparing", "ready", "refused", "dead"]
+"""`comparing`: the process trains methods side by side, and the document is closed meanwhile."""
+
+Told = Callable[[Working | Log], None]
+"""Hears how far something has come."""
+Answered = TypeVar("Answered", bound=AnyEvent)
 
 
 class EngineSession:
@@ -82,6 +103,8 @@ class EngineSession:
 
     def reopen(self) -> None:
         """Open the document again in the running process, after it was refused or something else changed."""
+        if self.state == "comparing":
+            return  # it is opened again after that anyway
         if self._client.alive and (self._opening is None or self._opening.done()):
             self._open(Reload(request_id=self.new_id()) if self.state == "ready" else self._open_request())
 
@@ -128,22 +151,58 @@ class EngineSession:
         Cancelled, it stops at the next token, and nothing is recorded. Raises DlmError as the engine does.
         """
         await self.until_ready()
-        request = Evaluate(request_id=self.new_id())
-        found: Evaluation | None = None
+
+        def told(event: Working | Log) -> None:
+            if isinstance(event, Working):
+                on_working(event)
+            else:
+                self._on_log(event)
+
+        return (await self._answer(Evaluate(request_id=self.new_id()), Evaluated, told)).evaluation
+
+    async def export(self, request: Export, told: Told) -> ExportDone:
+        """Write the committed versions for other programs, as `dlm export`.
+
+        Asked to `stop` (or cancelled), it does at the next forward or tensor, and nothing is written. Raises
+        DlmError as the engine does, ExportExistsError where an earlier export would have to be replaced.
+        """
+        await self.until_ready()
+        return await self._answer(request, ExportDone, told)
+
+    async def doctor(self) -> Checkup:
+        """What the document needs of this machine, as `dlm doctor`; also while it cannot be opened."""
+        request = Doctor(request_id=self.new_id(), path=path_text(self._path))
+        return (await self._answer(request, Examined, lambda event: None)).checkup
+
+    async def compare(self, request: Compare, told: Told) -> Comparison:
+        """Train methods on the document's rows and measure them, as `dlm compare`.
+
+        The process lets go of the document for it, and opens it again in the end. Asked to `stop`, it does at
+        the next step, and the trainings that are done are kept. Raises DlmError as the engine does.
+        """
+        await self.until_ready()
+        self._set("comparing")
+        self._settled.clear()
+        try:
+            return (await self._answer(request, Compared, told)).comparison
+        finally:
+            if self.state == "comparing":
+                self._open(self._open_request())
+
+    async def _answer(self, request: AnyRequest, kind: type[Answered], told: Told) -> Answered:
+        """The event of this kind that answers a request; cancelled, it is asked to stop."""
+        found: Answered | None = None
         try:
             async for event in self.stream(request):
-                match event:
-                    case Working():
-                        on_working(event)
-                    case Evaluated():
-                        found = event.evaluation
-                    case Log():
-                        self._on_log(event)
+                if isinstance(event, kind):
+                    found = event
+                elif isinstance(event, Working | Log):
+                    told(event)
         except asyncio.CancelledError:
             await self.stop(request.request_id)
             raise
         if found is None:
-            raise HostError("the engine did not say what it found")
+            raise Stopped("stopped before it began")
         return found
 
     async def stream(self, request: AnyRequest) -> AsyncIterator[AnyEvent]:

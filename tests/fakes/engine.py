@@ -14,13 +14,14 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from dlm_core.document import parse_text
-from dlm_core.engine_protocol import Emit, EvalOptions, ShouldStop
-from dlm_core.errors import DlmError, Stopped, TrainingError, UsageError
+from dlm_core.engine_protocol import CompareOptions, Emit, EvalOptions, Exported, ExportOptions, ShouldStop
+from dlm_core.errors import DlmError, ExportError, ExportExistsError, Stopped, TrainingError, UsageError
 from dlm_core.events import (
     AdapterOpenness,
     BaseProgress,
@@ -51,8 +52,9 @@ from dlm_core.events import (
     Working,
 )
 from dlm_core.launched import place
+from dlm_core.reports import Checkup, Comparison
 from dlm_core.requests import Message, RoutingChoice, Sampling, TrainOptions
-from tests.fakes.reports import EVALUATION
+from tests.fakes.reports import CHECKUP, COMPARISON, EVALUATION
 
 LAYERS, RANKS = 4, 8
 
@@ -95,6 +97,10 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     killed_rank: int = -1
     """Of several processes that train together, the one that is killed at its first step."""
     nothing_to_train: bool = False
+    untrained: bool = False
+    """No adapter is trained yet, say exports."""
+    fits: bool = True
+    """Whether training fits into memory, says the doctor."""
     warnings: tuple[str, ...] = ()
     """Messages of the cold-start warnings that opening emits."""
 
@@ -114,10 +120,12 @@ class FakeEngine:
         self.versions = dict.fromkeys(self.script.adapters, "v0001")
         self.runs = 0
         self.training: int | None = None
+        self.exports = Path("exports")
         self._sleep = sleep
 
     def open(self, path: Path) -> Ready:
         self.calls.append(f"open {path.name}")
+        self.exports = path.parent / "exports"
         self.emit(BaseProgress(base="fake-135m", source="cache", outcome="trying"))
         self._wait(self.script.open_delay)
         if self.script.open_error:
@@ -260,6 +268,37 @@ class FakeEngine:
             self._wait(self.script.token_delay)
             emit(Working(label="replies", done=done, total=3))
         return Evaluated(run_id=self.runs, document_hash="x", evaluation=EVALUATION)
+
+    def export(self, options: ExportOptions, emit: Emit, stop: ShouldStop) -> Exported:
+        """A folder with a manifest beside the document, or where it is asked for."""
+        self.calls.append(f"export {options.target}")
+        if self.script.untrained:
+            raise ExportError("no adapter of this document is trained yet", "`dlm train` it first")
+        goal = options.folder or self.exports / options.target
+        if (goal / "manifest.json").is_file() and not options.overwrite:
+            raise ExportExistsError(f"{goal} is there already", "choose another folder with -o")
+        for done in range(3):
+            if stop():
+                raise Stopped("stopped; nothing was exported")
+            self._wait(self.script.step_delay)
+            emit(Working(label="questions", done=done, total=3))
+        emit(Log(level="info", message=f"writing {goal}", code="export"))
+        goal.mkdir(parents=True, exist_ok=True)
+        (goal / "manifest.json").write_text("{}", "utf-8")
+        return Exported(goal, ("greedy tokens as the engine's: 100%",), {"target": options.target})
+
+    def compare(self, path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
+        self.calls.append(f"compare {path.name} {','.join(options.methods)}")
+        for done in range(3):
+            if stop():
+                raise Stopped("the comparison was stopped; the trials done so far are kept")
+            self._wait(self.script.step_delay)
+            emit(Working(label="lora, 1 of 2", done=done, total=3, eta_s=9.0))
+        return COMPARISON
+
+    def doctor(self, path: Path) -> Checkup:
+        self.calls.append(f"doctor {path.name}")
+        return replace(CHECKUP, fits=self.script.fits)
 
     def close(self) -> None:
         self.calls.append("close")

@@ -1,11 +1,16 @@
-"""An evaluation with easy figures, of a document with three adapters."""
+"""An evaluation, a comparison and a checkup with easy figures."""
 
 from dlm_core.reports import (
     AdapterRecall,
     Answers,
     ChatRetention,
+    Checkup,
+    Comparison,
     Drift,
     Evaluation,
+    Learned,
+    MemoryNeed,
+    Method,
     OffTopic,
     OpennessFigures,
     ProbeReply,
@@ -14,6 +19,7 @@ from dlm_core.reports import (
     RoutingFigures,
     Scores,
     TextRetention,
+    Trial,
 )
 
 _ADAPTERS = ("knowledge", "tone", "procedure")
@@ -74,4 +80,51 @@ EVALUATION = Evaluation(
             routing={"knowledge": 1.0, "tone": 0.0},
         ),
     ),
+)
+
+
+def trial(method: Method, rate: float, perplexity: float, *, f1: float = 0.5, **more: object) -> Trial:
+    learned = Learned(verbatim=1.0, paraphrase_f1=f1, token_recall=1.0, loss=0.01, loss_probes=1.5)
+    plain = {"rehearsal": False, "epochs": 9, "steps": 90, "seconds": 70.0, "parameters": 2_400_000}
+    values = plain | {"ended": "recall", "chosen": True} | more
+    kept = Drift(perplexity=perplexity, kl=0.1, chat_kl=0.2)
+    return Trial(method=method, learning_rate=rate, learned=learned, kept=kept, **values)  # type: ignore[arg-type]
+
+
+COMPARISON = Comparison(
+    document="guide.dlm",
+    base="smollm2-135m",
+    key="k",
+    device="cpu",
+    settings={"rank": "8", "seed": "42"},
+    rows=6,
+    tokens=300,
+    questions=6,
+    probes=4,
+    neutral_tokens=1000,
+    perplexity_base=20.0,
+    learned_base=Learned(verbatim=0.0, paraphrase_f1=0.1, token_recall=0.3, loss=4.0, loss_probes=4.2),
+    trials=(
+        trial("full", 1e-4, 30.0, f1=0.7),
+        trial("disel", 3e-3, 21.0, f1=0.6),
+        trial("disel", 6e-3, 25.0, chosen=False),
+        trial("disel", 3e-3, 20.2, f1=0.65, rehearsal=True),
+    ),
+    notes=("one run each",),
+)
+
+CHECKUP = Checkup(
+    device="cpu",
+    dtype="float32",
+    reason="cpu, because no GPU that torch can use; fp32, because that is exact",
+    available=8_000_000_000,
+    platform="Linux x86_64, Python 3.11.7",
+    versions={"torch": "2.13.0"},
+    base="smollm2-135m",
+    base_state="not fetched",
+    needs=(MemoryNeed("base", 538_000_000, "134,515,008 parameters in float32"),),
+    needed=538_000_000,
+    fits=True,
+    estimated=False,
+    advice=("fetch the base with `dlm base pull smollm2-135m`",),
 )

@@ -23,6 +23,7 @@ from dlm_core.bases.placement import DeviceProbe, Placement, TorchProbe, choose_
 from dlm_core.bases.registry import ENCODER, BaseRef, parse_base_name
 from dlm_core.document.model import Document, Section, Turn
 from dlm_core.document.schema import AdapterConfig
+from dlm_core.reports import Checkup, MemoryNeed
 
 _PACKAGES = ("dlm-workbench", "torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors")
 _LIBRARIES_BYTES = 600 << 20
@@ -92,6 +93,27 @@ class Report:
         """Whether the estimate is within what is free."""
         return self.needed <= self.available
 
+    def checkup(self) -> Checkup:
+        """The report as a value that serialises, for front ends."""
+        return Checkup(
+            device=self.placement.device,
+            dtype=self.placement.dtype_name,
+            reason=self.placement.reason,
+            available=self.available,
+            platform=self.platform,
+            versions=dict(self.versions),
+            base=self.base,
+            base_state=self.base_state,
+            needs=tuple(MemoryNeed(need.label, need.size, need.how) for need in self.needs),
+            needed=self.needed,
+            fits=self.fits,
+            estimated=self.estimated,
+            advice=self.advice,
+            encoder=self.encoder.name,
+            encoder_sha256=self.encoder.sha256,
+            encoder_path=self.encoder.path,
+        )
+
 
 def examine(
     document: Document | None,
@@ -100,8 +122,12 @@ def examine(
     device: str | None = None,
     probe: DeviceProbe | None = None,
     environ: Mapping[str, str] = os.environ,
+    in_memory: str = "",
 ) -> Report:
     """Look at this machine, and at what `document` would need on it. Fetches nothing, loads no model.
+
+    `in_memory` is the base that this process holds already: if it is the document's, what its weights take
+    counts as free.
 
     Raises UsageError for a device that is not there, BaseModelError for a `base_model` that is none.
     """
@@ -116,6 +142,8 @@ def examine(
     folder, state = _where(ref, home)
     shape = _shape(folder, ref)
     needs = tuple(_needs(document, shape, placement)) if shape else ()
+    if needs and in_memory == ref.name:
+        available += needs[0].size
     return Report(
         placement=placement,
         available=available,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dlm_core.errors import DlmError, ExportError, StoreError
+from dlm_core.errors import DlmError, ExportError, ExportExistsError, StoreError
 from dlm_core.safetext import visible_line
 
 _PARTIAL = ".partial"
@@ -32,16 +32,18 @@ _REASONS = {
 def check_goal(goal: Path, *, overwrite: bool) -> None:
     """Refuse a goal that something stands at, before any work is done.
 
-    Raises ExportError; `overwrite` allows a folder that holds an earlier export, and nothing else.
+    Raises ExportError, ExportExistsError for an earlier export; `overwrite` allows that, and nothing else.
     """
     if not os.path.lexists(goal):
         return
     place = visible_line(str(goal))
-    if overwrite and goal.is_dir() and not goal.is_symlink() and (goal / "manifest.json").is_file():
+    earlier = goal.is_dir() and not goal.is_symlink() and (goal / "manifest.json").is_file()
+    if overwrite and earlier:
         return
     if overwrite:
         raise ExportError(f"{place} is there and is no earlier export", "choose another folder with -o")
-    raise ExportError(
+    kind = ExportExistsError if earlier else ExportError
+    raise kind(
         f"{place} is there already", "choose another folder with -o, or replace an export with --overwrite"
     )
 

@@ -125,6 +125,17 @@ def test_too_little_memory_is_said_with_what_to_change(tmp_path: Path) -> None:
     assert any("micro_batch_size" in a for a in report.advice)
 
 
+def test_what_the_base_in_memory_takes_counts_as_free(tmp_path: Path) -> None:
+    base_folder(tmp_path / "m", megabytes=100)
+    doc = document(tmp_path, "path:m")
+    fresh = ask(doc, tmp_path, Machine(GIB))
+    name, taken = fresh.base, sizes(fresh)["base"]
+    held = examine(doc, home=tmp_path / "home", probe=Machine(GIB - taken), environ={}, in_memory=name)
+    assert held.available == GIB and held.fits == fresh.fits
+    other = examine(doc, home=tmp_path / "home", probe=Machine(GIB), environ={}, in_memory="another")
+    assert other.available == GIB
+
+
 def test_a_base_that_does_not_fit_by_itself_is_the_first_thing_said(tmp_path: Path) -> None:
     base_folder(tmp_path / "m", megabytes=3000)
     report = ask(document(tmp_path, "path:m"), tmp_path, Machine(GIB))

@@ -9,42 +9,12 @@ import pytest
 
 from dlm_core import oneshot
 from dlm_core.document import load
-from dlm_core.engine_protocol import CompareOptions
-from dlm_core.reports import METHODS, Comparison, Drift, Learned, Method, Trial
+from dlm_core.engine_protocol import CompareOptions, Emit, ShouldStop
+from dlm_core.reports import METHODS, Comparison
 from dlm_tui.cli import comparison_charts as charts
 from tests.fakes.engine import FakeEngine
+from tests.fakes.reports import COMPARISON
 from tests.unit.cli.conftest import Run
-
-
-def trial(method: Method, rate: float, perplexity: float, *, f1: float = 0.5, **more: object) -> Trial:
-    learned = Learned(verbatim=1.0, paraphrase_f1=f1, token_recall=1.0, loss=0.01, loss_probes=1.5)
-    plain = {"rehearsal": False, "epochs": 9, "steps": 90, "seconds": 70.0, "parameters": 2_400_000}
-    values = plain | {"ended": "recall", "chosen": True} | more
-    kept = Drift(perplexity=perplexity, kl=0.1, chat_kl=0.2)
-    return Trial(method=method, learning_rate=rate, learned=learned, kept=kept, **values)  # type: ignore[arg-type]
-
-
-FOUND = Comparison(
-    document="guide.dlm",
-    base="smollm2-135m",
-    key="k",
-    device="cpu",
-    settings={"rank": "8", "seed": "42"},
-    rows=6,
-    tokens=300,
-    questions=6,
-    probes=4,
-    neutral_tokens=1000,
-    perplexity_base=20.0,
-    learned_base=Learned(verbatim=0.0, paraphrase_f1=0.1, token_recall=0.3, loss=4.0, loss_probes=4.2),
-    trials=(
-        trial("full", 1e-4, 30.0, f1=0.7),
-        trial("disel", 3e-3, 21.0, f1=0.6),
-        trial("disel", 6e-3, 25.0, chosen=False),
-        trial("disel", 3e-3, 20.2, f1=0.65, rehearsal=True),
-    ),
-    notes=("one run each",),
-)
 
 
 class Comparing(FakeEngine):
@@ -54,9 +24,9 @@ class Comparing(FakeEngine):
 
     path = Path()
 
-    def compare(self, path: Path, options: CompareOptions, emit: object, stop: object) -> Comparison:
+    def compare(self, path: Path, options: CompareOptions, emit: Emit, stop: ShouldStop) -> Comparison:
         self.path, self.options = path, options
-        return FOUND
+        return COMPARISON
 
 
 @pytest.fixture
@@ -140,7 +110,7 @@ def test_the_report_is_written_where_it_is_asked_for(
 ) -> None:
     folder = tmp_path / "report"
     shown = run("compare", document, "-o", folder, "--json")
-    assert msgspec.json.decode(shown.stdout, type=Comparison) == FOUND
+    assert msgspec.json.decode(shown.stdout, type=Comparison) == COMPARISON
     assert json.loads((folder / "comparison.json").read_text()) == json.loads(shown.stdout)
     assert "comparison.json" in shown.stderr
     blocked = run("compare", document, "-o", document)
@@ -151,8 +121,8 @@ def test_the_report_is_written_where_it_is_asked_for(
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the charts extra is not there")
 def test_pictures_are_the_same_for_the_same_comparison(tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
-    svg, png = charts.save_pictures(FOUND, tmp_path)
-    again, _ = charts.save_pictures(FOUND, tmp_path / "again")
+    svg, png = charts.save_pictures(COMPARISON, tmp_path)
+    again, _ = charts.save_pictures(COMPARISON, tmp_path / "again")
     assert svg.read_bytes() == again.read_bytes() and b"paraphrase recall" in svg.read_bytes()
     assert png.read_bytes().startswith(b"\x89PNG")
 
@@ -161,6 +131,6 @@ def test_without_the_extra_there_is_a_chart_of_text_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert charts.save_pictures(FOUND, tmp_path) == []
-    lines = charts.text_chart(FOUND, unicode=False)
+    assert charts.save_pictures(COMPARISON, tmp_path) == []
+    lines = charts.text_chart(COMPARISON, unicode=False)
     assert "\n".join(lines).isascii() and lines[-1].startswith("a disel, f full")

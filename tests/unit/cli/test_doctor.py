@@ -7,30 +7,14 @@ from pathlib import Path
 import pytest
 
 from dlm_core import oneshot
-from dlm_core.oneshot import Checkup, MemoryNeed
+from tests.fakes.reports import CHECKUP
 from tests.unit.cli.conftest import Run
-
-FOUND = Checkup(
-    device="cpu",
-    dtype="float32",
-    reason="cpu, because no GPU that torch can use; fp32, because that is exact",
-    available=8_000_000_000,
-    platform="Linux x86_64, Python 3.11.7",
-    versions={"torch": "2.13.0"},
-    base="smollm2-135m",
-    base_state="not fetched",
-    needs=(MemoryNeed("base", 538_000_000, "134,515,008 parameters in float32"),),
-    needed=538_000_000,
-    fits=True,
-    estimated=False,
-    advice=("fetch the base with `dlm base pull smollm2-135m`",),
-)
 
 
 def test_the_doctor_gives_reasons_and_advice(
     run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oneshot, "doctor", lambda path: FOUND)
+    monkeypatch.setattr(oneshot, "doctor", lambda path: CHECKUP)
     result = run("doctor", document)
     assert result.exit_code == 0
     for said in (
@@ -49,7 +33,7 @@ def test_the_doctor_gives_reasons_and_advice(
 def test_a_document_that_does_not_fit_exits_1(
     run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oneshot, "doctor", lambda path: replace(FOUND, fits=False, needed=9_000_000_000))
+    monkeypatch.setattr(oneshot, "doctor", lambda path: replace(CHECKUP, fits=False, needed=9_000_000_000))
     result = run("doctor", document)
     assert result.exit_code == 1
     assert "that does not fit" in result.stdout
@@ -64,11 +48,13 @@ def test_a_document_that_cannot_be_read_is_said_before_torch_is_imported(run: Ru
 def test_the_doctor_names_the_encoder_or_says_what_its_lack_costs(
     run: Run, document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = replace(FOUND, encoder="minilm", encoder_sha256="53aa51172d142c89d9", encoder_path="/cache/minilm")
+    here = replace(
+        CHECKUP, encoder="minilm", encoder_sha256="53aa51172d142c89d9", encoder_path="/cache/minilm"
+    )
     monkeypatch.setattr(oneshot, "doctor", lambda path: here)
     said = run("doctor", document).stdout
     assert "encoder: minilm, cached, sha256 53aa51172d142c89…" in said and "/cache/minilm" in said
-    monkeypatch.setattr(oneshot, "doctor", lambda path: replace(FOUND, encoder="minilm"))
+    monkeypatch.setattr(oneshot, "doctor", lambda path: replace(CHECKUP, encoder="minilm"))
     said = " ".join(run("doctor", document).stdout.split())
     assert "encoder: minilm, not fetched" in said and "fewer reworded questions" in said
     assert "dlm base pull minilm" in said

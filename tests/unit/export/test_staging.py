@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dlm_core.errors import ExportError
+from dlm_core.errors import ExportError, ExportExistsError
 from dlm_core.export import staging
 from dlm_core.store import atomic
 
@@ -59,6 +59,9 @@ def test_what_is_no_export_is_never_replaced(tmp_path: Path, kind: str) -> None:
         (goal / "thesis.txt").write_text("mine")
     else:
         goal.symlink_to(elsewhere if kind == "link" else tmp_path / "nowhere")
+    with pytest.raises(ExportError, match="is there already") as refused:
+        write_export(goal, "new")
+    assert not isinstance(refused.value, ExportExistsError), "nobody is to be asked whether it may go"
     with pytest.raises(ExportError, match="no earlier export"):
         write_export(goal, "new", overwrite=True)
     assert (elsewhere / "sub" / "weights").read_text() == "kept"

@@ -13,9 +13,12 @@ from dlm_core.engine_protocol import EngineProtocol
 from dlm_core.errors import Stopped
 from dlm_core.events import (
     AnyEvent,
+    Compared,
     Done,
     Embedded,
     Event,
+    Examined,
+    ExportDone,
     Failure,
     Ready,
     Reply,
@@ -23,12 +26,16 @@ from dlm_core.events import (
     RunEnded,
     Token,
     TrainStep,
+    Working,
 )
 from dlm_core.host import MAX_LINE_BYTES, Host, Inbox, feed
 from dlm_core.requests import (
     AnyRequest,
+    Compare,
+    Doctor,
     Embed,
     Explain,
+    Export,
     Generate,
     Message,
     Open,
@@ -39,6 +46,7 @@ from dlm_core.requests import (
     TrainOptions,
 )
 from tests.fakes.engine import FakeEngine, Script
+from tests.fakes.reports import CHECKUP
 
 HELLO = (Message("user", "hello there"),)
 
@@ -108,6 +116,49 @@ def test_a_newer_route_supersedes_one_that_waits_and_the_old_one_is_done() -> No
     assert [type(e) for e in hosted.of("old")] == [Done]
     assert [type(e) for e in hosted.of("new")] == [Routed, Done]
     assert "route hello there" not in hosted.engine.calls
+
+
+def test_an_export_says_how_far_it_is_and_where_it_stands(tmp_path: Path) -> None:
+    hosted = opened().put(Export(request_id="out", target="gguf", folder=str(tmp_path / "out"), quant="q8_0"))
+    hosted.run()
+    (done,) = (e for e in hosted.of("out") if isinstance(e, ExportDone))
+    assert done.folder == str(tmp_path / "out") and (tmp_path / "out" / "manifest.json").is_file()
+    assert any(isinstance(e, Working) for e in hosted.of("out"))
+    again = opened().put(Export(request_id="out", target="gguf", folder=str(tmp_path / "out")))
+    again.run()
+    assert [e.kind for e in again.events if isinstance(e, Failure)] == ["ExportExistsError"]
+
+
+def test_methods_are_compared_as_asked_and_a_stop_ends_it() -> None:
+    hosted = opened().put(Compare(request_id="c", path="runbook.dlm", methods=("lora",)))
+    hosted.run()
+    assert "compare runbook.dlm lora" in hosted.engine.calls
+    assert any(isinstance(e, Compared) for e in hosted.of("c"))
+    stopped = opened().put(Compare(request_id="c", path="runbook.dlm"))
+
+    def stop(event: AnyEvent) -> None:
+        if isinstance(event, Working):
+            stopped.put(Stop(request_id="s", target="c"))
+
+    stopped.on_event = stop
+    stopped.run()
+    assert [e.kind for e in stopped.of("c") if isinstance(e, Failure)] == ["Stopped"]
+
+
+def test_the_doctor_is_asked_without_a_document_and_between_two_steps() -> None:
+    hosted = Hosted().put(Doctor(request_id="d", path="runbook.dlm"))
+    hosted.run()
+    assert [e.checkup for e in hosted.of("d") if isinstance(e, Examined)] == [CHECKUP]
+    training = opened(Script(steps=4)).put(Train(request_id="train"))
+
+    def ask(event: AnyEvent) -> None:
+        if isinstance(event, TrainStep) and event.step == 2:
+            training.put(Doctor(request_id="d", path="runbook.dlm"))
+
+    training.on_event = ask
+    training.run()
+    order = [type(e) for e in training.events if isinstance(e, TrainStep | Examined)]
+    assert order.index(Examined) == 2
 
 
 def test_between_two_training_steps_chat_is_served() -> None:
