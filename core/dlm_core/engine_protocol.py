@@ -16,6 +16,15 @@ DEFAULT_ENGINE = "dlm_core.engine:create_engine"
 """The factory that the host calls, as `module:function`; it takes no arguments."""
 
 
+EXPORT_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "peft": (),
+    "hf": ("f32", "bf16", "f16"),
+    "gguf": ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"),
+    "ollama": ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"),
+}
+"""The number formats that weights can be written in, by the export's target."""
+
+
 @dataclass(frozen=True)
 class EvalOptions:
     """What to evaluate with: a probe file (None: the document's sibling `<stem>.probes.yaml` if there is

@@ -6,12 +6,10 @@ from pathlib import Path
 import click
 
 from dlm_core import oneshot
-from dlm_core.reports import Checkup
-from dlm_core.safetext import visible
-from dlm_tui.cli.tables import print_json, print_table
+from dlm_tui.cli.tables import print_json
 from dlm_tui.failures import FAILED
 from dlm_tui.flags import json_option
-from dlm_tui.session.output import megabytes
+from dlm_tui.session.checkup_words import checkup_lines
 
 
 @click.command()
@@ -26,37 +24,7 @@ def doctor(file: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
     else:
-        _print(found)
+        for line in checkup_lines(found):
+            click.echo(line)
     if not found.fits:
         raise click.exceptions.Exit(FAILED)
-
-
-def _encoder(found: Checkup) -> str:
-    if found.encoder_path:
-        where = f"sha256 {found.encoder_sha256[:16]}…\n  {found.encoder_path}"
-        return f"encoder: {found.encoder}, cached, {where}"
-    return (
-        f"encoder: {found.encoder}, not fetched\n"
-        "  without it the right section is found for fewer reworded questions, by words and the base alone,\n"
-        f"  and more prompts about other things are answered; fetch it with `dlm base pull {found.encoder}`"
-    )
-
-
-def _print(found: Checkup) -> None:
-    click.echo(visible(f"device: {found.device}, {found.dtype}\n  {found.reason}"))
-    click.echo(f"free memory: {megabytes(found.available)}")
-    if found.base:
-        click.echo(visible(f"base: {found.base}, {found.base_state}"))
-    if found.encoder:
-        click.echo(visible(_encoder(found)))
-    if found.needs:
-        about = "about, as the base is not here to be measured" if found.estimated else "about"
-        click.echo(f"training takes {about} {megabytes(found.needed)}:")
-        print_table(
-            ("  part", "memory#", ""), [(f"  {n.label}", megabytes(n.size), n.how) for n in found.needs]
-        )
-        click.echo("that fits" if found.fits else "that does not fit")
-    for sentence in found.advice:
-        click.echo(visible(f"advice: {sentence}"))
-    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
-    click.echo(visible(f"{found.platform}\n{versions}"))

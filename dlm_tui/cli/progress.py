@@ -120,7 +120,8 @@ class LiveBar(View):
         if _ends(event):
             self.close()
         _print(self._console, event, self._quiet)
-        self._moved = _moved(event) or self._moved
+        if not _ends(event):
+            self._moved = _moved(event) or self._moved
         if self._moved and not self._live.is_started:
             self._live.start()
 
@@ -207,7 +208,8 @@ def _moved(event: Event) -> _Moved | None:
 
 def _ends(event: Event) -> bool:
     loaded = isinstance(event, BaseProgress) and event.outcome == "loaded"
-    return loaded or isinstance(event, Ready | RunEnded)
+    counted = isinstance(event, Working) and event.done >= event.total
+    return loaded or counted or isinstance(event, Ready | RunEnded)
 
 
 def _print(console: Console, event: Event, quiet: bool) -> None:

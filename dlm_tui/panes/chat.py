@@ -37,7 +37,12 @@ from dlm_tui.widgets.styled_lines import adapter_signs, rich_text
 
 SHOWN_TURNS = 40
 """Turns of an earlier session that are brought back on screen; the model sees all of them."""
-_STATES = {"ready": "", "starting": "the base is loading", "loading": "the base is loading"}
+_STATES = {
+    "ready": "",
+    "starting": "the base is loading",
+    "loading": "the base is loading",
+    "comparing": "methods are compared; replies wait",
+}
 
 
 class ChatPane(Pane):
@@ -186,9 +191,11 @@ class ChatPane(Pane):
     @on(ChatInput.Submitted)
     def _submitted(self, message: ChatInput.Submitted) -> None:
         self.session.typed("")
-        loading = self.session.engine.state in ("starting", "loading")
-        if loading and (not message.text.startswith("/") or message.text.startswith("//")):
-            self._mount(NoteView("The base is still loading; the question is asked as soon as it is there."))
+        state = self.session.engine.state
+        waits = state in ("starting", "loading", "comparing")
+        if waits and (not message.text.startswith("/") or message.text.startswith("//")):
+            why = "Methods are compared now" if state == "comparing" else "The base is still loading"
+            self._mount(NoteView(f"{why}; the question is asked as soon as the base is there."))
         submit(self.session, message.text)
 
     @on(ChatInput.Changed)

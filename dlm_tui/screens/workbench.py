@@ -24,6 +24,7 @@ from dlm_tui.panes.editor import EditorPane
 from dlm_tui.panes.frame import PaneFrame
 from dlm_tui.panes.pane import Pane
 from dlm_tui.screens.bench_front import BenchFront, SessionChanged
+from dlm_tui.screens.bench_tasks import BenchTasks
 from dlm_tui.screens.evaluating import EvaluateScreen, Wish
 from dlm_tui.screens.help import HelpScreen
 from dlm_tui.screens.importing import Importing, is_on_hub
@@ -58,7 +59,7 @@ MEMORY_S = 2.0
 """How often the engine's memory is looked at while it trains."""
 
 
-class Workbench(Screen[None]):
+class Workbench(BenchTasks, Screen[None]):
     """One document and its session. Panes post messages; this screen joins them."""
 
     CSS_PATH = "workbench.tcss"
@@ -167,6 +168,8 @@ class Workbench(Screen[None]):
                 words = "engine starting"
             case "loading":
                 words = f"loading {visible_line(engine.detail)}".rstrip()
+            case "comparing":
+                words = "comparing methods"
             case "ready" if engine.ready is not None:
                 run = self.dashboard.run_view
                 mode = run.gate.mode if run is not None and run.gate is not None else engine.ready.gate_mode

@@ -55,8 +55,8 @@ class KeyLine(Widget):
         if not self.is_attached or screen is not self.screen:
             return
         entries: dict[int, KeyEntry] = {}
-        for _, binding, enabled, tooltip in screen.active_bindings.values():
-            place = _ORDER.get(binding.id or "", len(_ORDER))
+        for number, (_, binding, enabled, tooltip) in enumerate(screen.active_bindings.values()):
+            place = _ORDER.get(binding.id or "", len(_ORDER) + number)  # a dialog's own come as declared
             if binding.show and place not in entries:
                 shown = self.app.get_key_display(binding)
                 entries[place] = KeyEntry(binding.key, shown, binding.description, enabled, tooltip)

@@ -18,7 +18,7 @@ from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import Document
 from dlm_core.engine_protocol import Emit, Exported, ExportOptions, ShouldStop
 from dlm_core.errors import ExportError, UsageError
-from dlm_core.events import Log
+from dlm_core.events import Log, Working
 from dlm_core.export import banner, gguf_file, gguf_tokenizer, hf, manifest, ollama, peft, quant
 from dlm_core.export.choose import Chosen, choose
 from dlm_core.export.fidelity import measure
@@ -113,7 +113,7 @@ class Exporter:
     def _choose(self, routing: StaticRouting, shape: Shape | None) -> Chosen:
         """The constants, measured with what the number format makes of the weights."""
         subject, options = self._subject, self._options
-        observer = Observer(subject.chat, subject.head, options.choice, self._stop)
+        observer = Observer(subject.chat, subject.head, options.choice, self._stop, self._told)
         self._say("measuring what the engine says to the document's questions")
         reference = observer.observe(
             subject.document, [a.spec.name for a in routing.active(subject.chat.serving)]
@@ -275,6 +275,9 @@ class Exporter:
     def _warning(self, message: str, hint: str, code: str = "export") -> None:
         self._warnings.append(message)
         self._emit(Log(level="warning", message=message, hint=hint, code=code))
+
+    def _told(self, done: int, total: int) -> None:
+        self._emit(Working(label="the engine's own replies", done=done, total=total))
 
     def _say(self, message: str, level: str = "info") -> None:
         self._emit(Log(level="warning" if level == "warning" else "info", message=message, code="export"))

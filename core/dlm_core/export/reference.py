@@ -3,7 +3,7 @@
 Exports are fitted to these predictions, and measured against them.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -77,10 +77,18 @@ class Observer:
         chat: serving the versions to be exported.
         choice: how the person wants adapters weighed.
         stop: asked before every forward.
+        told: hears how many of the document's questions were asked, and of how many.
     """
 
-    def __init__(self, chat: Chat, head: SelectiveHead, choice: RoutingChoice, stop: ShouldStop) -> None:
-        self.chat, self.head, self.choice, self.stop = chat, head, choice, stop
+    def __init__(
+        self,
+        chat: Chat,
+        head: SelectiveHead,
+        choice: RoutingChoice,
+        stop: ShouldStop,
+        told: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        self.chat, self.head, self.choice, self.stop, self._told = chat, head, choice, stop, told
         self._plans: dict[tuple[tuple[str, float], ...], ServingPlan] = {}
 
     @property
@@ -95,7 +103,7 @@ class Observer:
         sections = [s for s in document.sections if set(learners(s, document.adapter_names)) & set(adapters)]
         pairs = _questions(sections)
         kept = _spread(pairs, _MOST_QUESTIONS)
-        questions = self._within_memory(self._question(*asked) for asked in kept)
+        questions = self._within_memory(self._question(*asked) for asked in self._counted(kept))
         if not pairs:
             passages = _spread([s.text.strip() for s in sections if s.text.strip()], _MOST_QUESTIONS)
             questions = self._within_memory(self._text(p, _PROSE_TOKENS, trained=True) for p in passages)
@@ -111,6 +119,12 @@ class Observer:
                 self._plans.pop(next(iter(self._plans)))
             self._plans[key] = ServingPlan(self.bank, self.chat.serving.adapters, weights)
         return self._plans[key]
+
+    def _counted(self, asked: Sequence[Item]) -> Iterator[Item]:
+        for done, item in enumerate(asked):
+            self._told(done, len(asked))
+            yield item
+        self._told(len(asked), len(asked))
 
     def _within_memory(self, samples: Iterator[Sample]) -> tuple[Sample, ...]:
         found: list[Sample] = []

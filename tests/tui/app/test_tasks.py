@@ -1,0 +1,205 @@
+"""What commands do, on screen: set, begun, watched, stopped, refused; the command line stands beside it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dlm_core.requests import Doctor, Export, Stop
+from dlm_tui.screens.examining import DoctorScreen
+from dlm_tui.screens.exporting import ExportScreen
+from dlm_tui.screens.task import TaskScreen
+from dlm_tui.screens.workbench import Workbench
+from dlm_tui.widgets.dialogs import ChoiceScreen, LineScreen
+from dlm_tui.widgets.fields import Fields
+from tests.fakes.client import Turnstile
+from tests.fakes.engine import Script
+from tests.tui.app.conftest import Open, Stage
+
+TWO = ("knowledge", "tone")
+SIZES = [(80, 24), (200, 50)]
+
+
+async def opened(stage: Stage, key: str, kind: type[TaskScreen]) -> TaskScreen:
+    await stage.pilot.press(key)
+    await stage.until(lambda: isinstance(stage.app.screen, kind), "the screen")
+    screen = stage.app.screen
+    assert isinstance(screen, TaskScreen)
+    return screen
+
+
+async def choose(stage: Stage, key: str, value: str) -> None:
+    """Go to a field and step to a value, by keys alone."""
+    form = stage.app.screen.query_one(Fields)
+    for _ in range(20):
+        if form.field is not None and form.field.key == key:
+            break
+        await stage.pilot.press("down")
+    for _ in range(20):
+        assert form.field is not None and form.field.key == key
+        if form.field.value == value:
+            return
+        await stage.pilot.press("right")
+        await stage.pilot.pause()
+    raise AssertionError(f"{key} never became {value}")
+
+
+async def type_into(stage: Stage, key: str, line: str) -> None:
+    """Go to a field that is typed, and type a line."""
+    form = stage.app.screen.query_one(Fields)
+    while form.field is None or form.field.key != key:
+        await stage.pilot.press("down")
+    await stage.pilot.press("enter")
+    await stage.until(lambda: isinstance(stage.app.screen, LineScreen), "the line")
+    await stage.pilot.press("ctrl+u", *line, "enter")
+    await stage.until(lambda: isinstance(stage.app.screen, TaskScreen), "the form")
+
+
+def flat(stage: Stage) -> str:
+    """The screen as one line: what was folded reads as it was written."""
+    return " ".join(stage.screen_text().replace("│", " ").split())
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_export_is_set_by_keys_written_and_said_with_its_command(
+    open_workbench: Open, size: tuple[int, int]
+) -> None:
+    async with open_workbench(Script(adapters=TWO), size=size) as stage:
+        await opened(stage, "shift+f2", ExportScreen)
+        await choose(stage, "target", "gguf")
+        await choose(stage, "quant", "q8_0")
+        await choose(stage, "merge", "yes")
+        await stage.pilot.press("r")
+        await stage.until(lambda: "✔ export: done" in stage.screen_text(), "the export")
+        assert "greedy tokens as the engine's: 100%" in stage.screen_text()
+        assert "--target gguf --quant q8_0 --merge" in flat(stage)
+        (sent,) = (request for request in stage.client.sent if isinstance(request, Export))
+        assert (sent.target, sent.quant, sent.merge, sent.overwrite) == ("gguf", "q8_0", True, False)
+        assert (stage.path.parent / "exports" / "gguf" / "manifest.json").is_file()
+
+
+async def test_a_target_drops_what_does_not_go_with_it(open_workbench: Open) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        screen = await opened(stage, "shift+f2", ExportScreen)
+        await choose(stage, "target", "gguf")
+        await choose(stage, "quant", "q4_0")
+        await stage.pilot.press("home")
+        await choose(stage, "target", "peft")
+        assert "--quant" not in screen.command()
+        assert "adapters are written in float32" in stage.screen_text()
+
+
+async def test_an_earlier_export_is_replaced_only_when_that_was_said(open_workbench: Open) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        manifest = stage.path.parent / "exports" / "peft" / "manifest.json"
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text('{"mine": 1}')
+        await opened(stage, "shift+f2", ExportScreen)
+        await stage.pilot.press("r")
+        await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the question")
+        assert "is there already" in flat(stage)
+        await stage.pilot.press("escape")
+        await stage.until(lambda: "stays as it is" in stage.screen_text(), "the answer")
+        assert json.loads(manifest.read_text()) == {"mine": 1}
+        await stage.pilot.press("r")
+        await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the question again")
+        await stage.pilot.press("enter")
+        await stage.until(lambda: "✔ export: done" in stage.screen_text(), "the export")
+        assert json.loads(manifest.read_text()) == {} and "--overwrite" in flat(stage)
+
+
+async def test_where_nothing_is_trained_an_export_says_so(open_workbench: Open) -> None:
+    async with open_workbench(Script(adapters=TWO, untrained=True)) as stage:
+        await opened(stage, "shift+f2", ExportScreen)
+        await stage.pilot.press("r")
+        await stage.until(lambda: "✖ no adapter of this document is trained yet" in flat(stage), "the error")
+        assert "`dlm train` it first" in flat(stage)
+
+
+async def test_escape_stops_an_export_midway_and_then_closes(open_workbench: Open) -> None:
+    turnstile = Turnstile()
+    async with open_workbench(Script(adapters=TWO, step_delay=1.0), turnstile=turnstile) as stage:
+        await opened(stage, "shift+f2", ExportScreen)
+        await stage.pilot.press("r")
+        await stage.until(lambda: any(isinstance(r, Export) for r in stage.client.sent), "the request")
+        turnstile.let_pass()
+        await stage.until(lambda: "0% questions" in stage.screen_text(), "how far it is")
+        await stage.pilot.press("escape")
+        await stage.until(lambda: any(isinstance(r, Stop) for r in stage.client.sent), "the stop")
+        turnstile.open()
+        await stage.until(lambda: "stopped; nothing was exported" in stage.screen_text(), "that it stopped")
+        assert not (stage.path.parent / "exports").exists()
+        await stage.pilot.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, Workbench), "the workbench")
+
+
+async def test_rows_are_written_without_an_engine_and_never_over_a_file_unasked(
+    open_workbench: Open, tmp_path: Path
+) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        await opened(stage, "shift+f2", ExportScreen)
+        await choose(stage, "target", "jsonl")
+        await stage.pilot.press("r")
+        await stage.until(lambda: "✖ there is no file to write the rows to" in flat(stage), "the error")
+        await choose(stage, "adapter", "tone")
+        await type_into(stage, "output", str(tmp_path / "rows.jsonl"))
+        await stage.pilot.press("r")
+        await stage.until(lambda: "✔ export: done" in stage.screen_text(), "the rows")
+        rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+        assert [row["messages"][0]["content"] for row in rows] == ["How do we greet?", "How do we part?"]
+        (tmp_path / "rows.jsonl").write_text("mine")
+        await stage.pilot.press("r")
+        await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the question")
+        assert (tmp_path / "rows.jsonl").read_text() == "mine"
+        assert not any(isinstance(request, Export) for request in stage.client.sent)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_doctor_looks_at_once_and_says_what_fits(
+    open_workbench: Open, size: tuple[int, int]
+) -> None:
+    async with open_workbench(Script(adapters=TWO), size=size) as stage:
+        await opened(stage, "shift+f4", DoctorScreen)
+        await stage.until(lambda: "that fits" in stage.screen_text(), "the findings")
+        assert "device: cpu, float32" in stage.screen_text() and "dlm doctor" in flat(stage)
+        await stage.pilot.press("r")
+        await stage.until(
+            lambda: sum(isinstance(request, Doctor) for request in stage.client.sent) == 2, "another look"
+        )
+
+
+async def test_the_doctor_answers_where_the_document_was_refused(open_workbench: Open) -> None:
+    script = Script(adapters=TWO, open_error="the base is nowhere", fits=False)
+    async with open_workbench(script, wait=False) as stage:
+        await stage.until(lambda: stage.bench.session.engine.state == "refused", "the refusal")
+        await opened(stage, "shift+f4", DoctorScreen)
+        await stage.until(lambda: "that does not fit" in stage.screen_text(), "the findings")
+
+
+async def test_a_screen_is_worked_by_the_mouse_alone(open_workbench: Open) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        screen = await opened(stage, "shift+f2", ExportScreen)
+        await stage.pilot.click(Fields, offset=(3, 0))
+        await stage.until(lambda: "--target hf" in screen.command(), "the next target")
+        (row,) = (y for y, line in enumerate(stage.screen_text().splitlines()) if "R Begin" in line)
+        column = stage.screen_text().splitlines()[row].index("R Begin")
+        await stage.pilot.click(offset=(column + 3, row))
+        await stage.until(lambda: "✔ export: done" in stage.screen_text(), "the export")
+
+
+async def test_the_command_line_can_be_copied(open_workbench: Open) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        screen = await opened(stage, "shift+f2", ExportScreen)
+        await stage.pilot.press("c")
+        await stage.until(lambda: stage.app.clipboard == screen.command(), "the clipboard")
+
+
+async def test_an_engine_that_dies_meanwhile_is_said_in_the_screen(open_workbench: Open) -> None:
+    turnstile = Turnstile()
+    async with open_workbench(Script(adapters=TWO, step_delay=1.0), turnstile=turnstile) as stage:
+        await opened(stage, "shift+f2", ExportScreen)
+        await stage.pilot.press("r")
+        await stage.until(lambda: any(isinstance(r, Export) for r in stage.client.sent), "the request")
+        stage.client.die()
+        await stage.until(lambda: "✖ the engine process was killed" in flat(stage), "the death")
+        turnstile.open()
