@@ -67,6 +67,10 @@ class StoreError(DlmError):
     """The store cannot be read or written, or it holds something that fails its checks."""
 
 
+class PackExistsError(StoreError):
+    """An earlier pack stands where this one is to go; it may be replaced."""
+
+
 class StoreLockedError(StoreError):
     """Another live process holds the store for writing."""
 

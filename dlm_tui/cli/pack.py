@@ -7,7 +7,7 @@ import click
 from dlm_core import pack as packs
 from dlm_core.safetext import visible_line
 from dlm_tui.flags import document_argument
-from dlm_tui.session.output import megabytes
+from dlm_tui.session.packed_words import held, packed_lines
 
 
 @click.command()
@@ -16,18 +16,16 @@ from dlm_tui.session.output import megabytes
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="PACK",
     help="The pack to write; beside FILE, with the suffix .dlmpack, if not given.",
 )  # fmt: skip
-def pack(file: Path, output: Path | None) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace an earlier pack.")
+def pack(file: Path, output: Path | None, overwrite: bool) -> None:
     """Put FILE, its current adapters and its gate into one file.
 
     `dlm unpack` takes it in elsewhere. The base model is not in it, nor are earlier versions and the record
-    of runs. The same content gives the same bytes. A file that is there already is never touched.
+    of runs. The same content gives the same bytes. A pack that is there already is replaced only with
+    --overwrite, and any other file never.
     """
-    written = packs.pack(file, output)
-    held = _held(written.adapters, written.gate)
-    click.echo(f"Wrote {visible_line(str(written.path))}: {held}, {megabytes(written.size)}.", err=True)
-    click.echo(f"It needs the base {visible_line(written.base_model)}, which is not in it.", err=True)
-    for sentence in written.outside:
-        click.echo(f"note: {visible_line(sentence)}", err=True)
+    for sentence in packed_lines(packs.pack(file, output, overwrite=overwrite)):
+        click.echo(sentence, err=True)
 
 
 @click.command()
@@ -45,10 +43,5 @@ def unpack(packed: Path, output: Path) -> None:
     shown = visible_line(str(taken.path))
     document = f"Wrote {shown}" if taken.wrote_document else f"{shown} is there already, the same"
     versions = "" if taken.wrote_store else ", which were here already"
-    click.echo(f"{document}. Trained: {_held(taken.adapters, taken.gate)}{versions}.", err=True)
+    click.echo(f"{document}. Trained: {held(taken.adapters, taken.gate)}{versions}.", err=True)
     click.echo(f"It needs the base {visible_line(taken.base_model)}. Ask it: dlm prompt {shown}", err=True)
-
-
-def _held(adapters: tuple[str, ...], gate: bool) -> str:
-    count = f"{len(adapters)} adapter{'' if len(adapters) == 1 else 's'} ({', '.join(adapters)})"
-    return f"{count} and the gate" if gate else count

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 from dlm_tui.screens.examining import DoctorScreen
 from dlm_tui.screens.exporting import ExportScreen
+from dlm_tui.screens.packing import PackScreen
 
 if TYPE_CHECKING:
     from dlm_tui.screens.workbench import Workbench
@@ -25,3 +26,7 @@ class BenchTasks:
         """Say what the document needs of this machine."""
         bench = self._bench
         bench.app.push_screen(DoctorScreen(bench.session.engine, bench.path))
+
+    def action_pack(self) -> None:
+        """Put the document and its versions into one file."""
+        self._bench.app.push_screen(PackScreen(self._bench.path))

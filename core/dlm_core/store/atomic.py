@@ -120,6 +120,13 @@ def new_file(path: Path) -> Iterator[Callable[[bytes], None]]:
 
 
 @contextmanager
+def replaced_file(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """As `new_file`, but what is at `path` is replaced once the block ends well, and stands until then."""
+    with _aside(path, system.replace) as write:
+        yield write
+
+
+@contextmanager
 def _aside(path: Path, publish: Callable[[Path, Path], None]) -> Iterator[Callable[[bytes], None]]:
     """Writes a file beside `path`, syncs it, and has it published under its name when the block ends well."""
     make_folder(path.parent)

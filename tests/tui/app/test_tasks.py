@@ -1,13 +1,18 @@
 """What commands do, on screen: set, begun, watched, stopped, refused; the command line stands beside it."""
 
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.containers import Vertical
 
+from dlm_core import pack as packs
 from dlm_core.requests import Doctor, Export, Stop
 from dlm_tui.screens.examining import DoctorScreen
 from dlm_tui.screens.exporting import ExportScreen
+from dlm_tui.screens.packing import PackScreen
 from dlm_tui.screens.task import TaskScreen
 from dlm_tui.screens.workbench import Workbench
 from dlm_tui.widgets.dialogs import ChoiceScreen, LineScreen
@@ -15,6 +20,7 @@ from dlm_tui.widgets.fields import Fields
 from tests.fakes.client import Turnstile
 from tests.fakes.engine import Script
 from tests.tui.app.conftest import Open, Stage
+from tests.unit.cli.test_store_commands import commit
 
 TWO = ("knowledge", "tone")
 SIZES = [(80, 24), (200, 50)]
@@ -56,8 +62,10 @@ async def type_into(stage: Stage, key: str, line: str) -> None:
 
 
 def flat(stage: Stage) -> str:
-    """The screen as one line: what was folded reads as it was written."""
-    return " ".join(stage.screen_text().replace("│", " ").split())
+    """The text of the dialog as one line: what was folded reads as it was written."""
+    box = stage.app.screen.query(Vertical).first().region
+    rows = stage.screen_text().splitlines()[box.y : box.bottom]
+    return " ".join(" ".join(row[box.x + 1 : box.right - 1] for row in rows).split())
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -203,3 +211,72 @@ async def test_an_engine_that_dies_meanwhile_is_said_in_the_screen(open_workbenc
         stage.client.die()
         await stage.until(lambda: "✖ the engine process was killed" in flat(stage), "the death")
         turnstile.open()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_pack_is_written_beside_the_document(open_workbench: Open, size: tuple[int, int]) -> None:
+    async with open_workbench(Script(adapters=TWO), size=size) as stage:
+        commit(stage.path, *TWO)
+        await opened(stage, "shift+f7", PackScreen)
+        assert "guide.dlmpack beside it" in stage.screen_text()
+        await stage.pilot.press("r")
+        await stage.until(lambda: "✔ pack: done" in stage.screen_text(), "the pack")
+        assert "2 adapters (knowledge, tone)" in flat(stage) and "which is not in it" in flat(stage)
+        assert stage.path.with_suffix(".dlmpack").is_file()
+
+
+async def test_an_earlier_pack_is_replaced_only_when_that_was_said_and_another_file_never(
+    open_workbench: Open,
+) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        commit(stage.path, *TWO)
+        before = packs.pack(stage.path).path.read_bytes()
+        commit(stage.path, "tone")
+        screen = await opened(stage, "shift+f7", PackScreen)
+        await stage.pilot.press("r")
+        await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the question")
+        await stage.pilot.press("enter")
+        await stage.until(lambda: "✔ pack: done" in stage.screen_text(), "the pack")
+        assert stage.path.with_suffix(".dlmpack").read_bytes() != before
+        assert screen.command().endswith("--overwrite")
+        mine = stage.path.with_name("mine.txt")
+        mine.write_text("a thesis")
+        await type_into(stage, "output", str(mine))
+        await stage.pilot.press("r")
+        await stage.until(lambda: "✖" in stage.screen_text(), "the refusal")
+        assert "is there already" in flat(stage) and mine.read_text() == "a thesis"
+
+
+async def test_a_document_that_was_not_trained_is_not_packed(open_workbench: Open) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        await opened(stage, "shift+f7", PackScreen)
+        await stage.pilot.press("r")
+        await stage.until(lambda: "was not trained yet" in flat(stage), "the error")
+        assert not stage.path.with_suffix(".dlmpack").exists()
+
+
+async def test_a_pack_that_is_stopped_midway_leaves_nothing(
+    open_workbench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    pack = packs.pack
+
+    def slow(*given: object, told: Callable[[int, int], None], **more: object) -> packs.Packed:
+        def heard(done: int, total: int) -> None:
+            begun.set()
+            go_on.wait(10)
+            told(done, total)
+
+        return pack(*given, told=heard, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(packs, "pack", slow)
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        commit(stage.path, *TWO)
+        await opened(stage, "shift+f7", PackScreen)
+        await stage.pilot.press("r")
+        await stage.until(begun.is_set, "the first bytes")
+        await stage.pilot.press("escape")
+        await stage.until(lambda: "stopping" in stage.screen_text(), "the word")
+        go_on.set()
+        await stage.until(lambda: "stopped; no pack was written" in stage.screen_text(), "the end")
+        assert not list(stage.path.parent.glob("*pack*"))

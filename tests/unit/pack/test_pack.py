@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlm_core.errors import DocumentError, StoreError
+from dlm_core.errors import DocumentError, PackExistsError, Stopped, StoreError
 from dlm_core.pack import pack, unpack
 from dlm_core.requests import Message
 from dlm_core.store import Store
@@ -106,6 +106,36 @@ def test_a_pack_is_never_written_over_a_file(document: Path, home: Path) -> None
     with pytest.raises(StoreError, match="is there already"):
         pack(document, home=home)
     assert document.with_suffix(".dlmpack").read_text() == "mine"
+
+
+def test_a_pack_is_replaced_where_that_is_asked_for_and_nothing_else_is(document: Path, home: Path) -> None:
+    first = pack(document, home=home)
+    train(document, home, weights=b"others")
+    with pytest.raises(PackExistsError, match="is there already"):
+        pack(document, home=home)
+    before = first.path.read_bytes()
+    replaced = pack(document, home=home, overwrite=True)
+    assert replaced.path == first.path and replaced.path.read_bytes() != before
+    replaced.path.write_text("a thesis")
+    with pytest.raises(StoreError, match="is no pack"):
+        pack(document, home=home, overwrite=True)
+    assert replaced.path.read_text() == "a thesis"
+
+
+def test_packing_tells_how_far_it_is_and_leaves_nothing_when_it_is_ended(document: Path, home: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    size = pack(document, home=home, told=lambda *far: heard.append(far)).size
+    assert heard[-1] == (size, size) and heard == sorted(heard)
+    before = document.with_suffix(".dlmpack").read_bytes()
+
+    def end(done: int, total: int) -> None:
+        if done > total / 2:
+            raise Stopped("enough")
+
+    with pytest.raises(Stopped):
+        pack(document, home=home, overwrite=True, told=end)
+    assert document.with_suffix(".dlmpack").read_bytes() == before
+    assert {p.name for p in document.parent.glob("*pack*")} == {document.with_suffix(".dlmpack").name}
 
 
 def test_a_document_is_never_written_over_another(document: Path, home: Path, elsewhere: Path) -> None:
