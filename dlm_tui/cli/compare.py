@@ -10,7 +10,7 @@ from dlm_core import oneshot
 from dlm_core.document import load
 from dlm_core.engine_protocol import CompareOptions
 from dlm_core.errors import DlmError
-from dlm_core.reports import METHODS, Comparison, Method, Trial
+from dlm_core.reports import METHODS, Comparison, Method
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli import comparison_charts as charts
 from dlm_tui.cli.compared_data import document_of
@@ -18,9 +18,9 @@ from dlm_tui.cli.eval import existing_file
 from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.flags import json_option
+from dlm_tui.session import compared
 from dlm_tui.session.output import as_json as json_text
 from dlm_tui.session.signs import can_show_unicode
-from dlm_tui.session.wording import percent
 
 
 def _methods(ctx: click.Context, param: click.Parameter, value: str) -> tuple[Method, ...]:
@@ -144,12 +144,7 @@ def compare(
 
 
 def _print(found: Comparison) -> None:
-    click.echo(
-        visible_line(
-            f"{found.document} on {found.base}: {found.rows} rows, {found.questions} questions, "
-            f"{found.probes} probes, {found.neutral_tokens:,} tokens of neutral text"
-        )
-    )
+    click.echo(visible_line(compared.heading(found)))
     settings = ", ".join(f"{name} {value}" for name, value in found.settings.items())
     click.echo(visible_line(settings) + "\n")
     _print_table(found, rehearsal=False)
@@ -165,58 +160,11 @@ def _print(found: Comparison) -> None:
 
 def _print_table(found: Comparison, *, rehearsal: bool) -> None:
     """The chosen trials without or with rehearsal, below the bare base; nothing where there are none."""
-    rows = [_row(trial, found) for trial in found.chosen() if trial.rehearsal is rehearsal]
-    if not rows:
-        return
-    base = found.learned_base
-    figures = (percent(base.verbatim), _two(base.paraphrase_f1), _two(base.loss), _two(base.loss_probes))
-    click.echo("with rehearsal" if rehearsal else "without rehearsal")
-    print_table(
-        (
-            "method",
-            "rate#",
-            "verbatim#",
-            "paraphrase#",
-            "loss#",
-            "on probes#",
-            "perplexity#",
-            "change#",
-            "KL#",
-            "chat KL#",
-            "epochs#",
-            "time#",
-            "trained#",
-        ),
-        [("base", "", *figures, f"{found.perplexity_base:.2f}", "", "", "", "", "", ""), *rows],
-    )
-    click.echo("")
-
-
-def _row(trial: Trial, found: Comparison) -> tuple[str, ...]:
-    learned, kept = trial.learned, trial.kept
-    return (
-        trial.method,
-        f"{trial.learning_rate:g}",
-        percent(learned.verbatim),
-        _two(learned.paraphrase_f1),
-        _two(learned.loss),
-        _two(learned.loss_probes),
-        f"{kept.perplexity:.2f}",
-        f"{kept.perplexity / found.perplexity_base - 1:+.1%}",
-        f"{kept.kl:.3f}",
-        _two(kept.chat_kl),
-        str(trial.epochs),
-        f"{trial.seconds:.0f} s",
-        _count(trial.parameters),
-    )
-
-
-def _two(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _count(parameters: int) -> str:
-    return f"{parameters / 1e6:.1f} M" if parameters >= 100_000 else f"{parameters:,}"
+    rows = compared.rows(found, rehearsal=rehearsal)
+    if rows:
+        click.echo("with rehearsal" if rehearsal else "without rehearsal")
+        print_table(compared.HEADINGS, rows)
+        click.echo("")
 
 
 def _write(found: Comparison, folder: Path) -> None:

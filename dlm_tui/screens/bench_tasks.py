@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
+from dlm_tui.screens.comparing import CompareScreen
 from dlm_tui.screens.examining import DoctorScreen
 from dlm_tui.screens.exporting import ExportScreen
 from dlm_tui.screens.packing import PackScreen
@@ -30,3 +31,8 @@ class BenchTasks:
     def action_pack(self) -> None:
         """Put the document and its versions into one file."""
         self._bench.app.push_screen(PackScreen(self._bench.path))
+
+    def action_compare(self) -> None:
+        """Train methods side by side."""
+        bench = self._bench
+        bench.app.push_screen(CompareScreen(bench.session, bench.dlm_id))

@@ -54,7 +54,7 @@ class TaskScreen(ClosedOnce[None]):
     TaskScreen Static { height: auto; }
     TaskScreen #task-heading { text-style: bold; color: $accent; }
     TaskScreen Fields { margin: 1 0 0 0; max-height: 12; }
-    TaskScreen #task-about { color: $secondary; margin: 0 0 1 0; min-height: 1; }
+    TaskScreen #task-about { color: $secondary; min-height: 2; max-height: 2; }
     TaskScreen VerticalScroll { height: 1fr; border-top: solid $border-blurred; scrollbar-size-vertical: 1; }
     TaskScreen VerticalScroll:focus { border-top: solid $border; }
     TaskScreen #task-progress { height: 1; }
@@ -65,6 +65,8 @@ class TaskScreen(ClosedOnce[None]):
         Binding("c", "copy", "Copy command", tooltip="Put the command line on the clipboard."),
         Binding("escape", "leave", "Stop, close", tooltip="Stop what goes on; close where nothing does."),
         Binding("q", "leave", "Close", show=False),
+        Binding("pagedown", "page(1)", "Further down", show=False, priority=True),
+        Binding("pageup", "page(-1)", "Back up", show=False, priority=True),
     ]
     words: ClassVar[Words]
 
@@ -173,19 +175,24 @@ class TaskScreen(ClosedOnce[None]):
 
     @on(Fields.Chosen)
     def _chosen(self, event: Fields.Chosen) -> None:
-        self._take(event.key, event.value)
+        self.set_field(event.key, event.value)
 
     @on(Fields.Typing)
     def _typing(self, event: Fields.Typing) -> None:
-        field = event.field
+        self.ask(event.field)
+
+    def ask(self, field: Field) -> None:
+        """Ask for the value of a field that has no choices."""
 
         def typed(line: str | None) -> None:
             if line is not None:
-                self._take(field.key, line)
+                self.set_field(field.key, line)
 
-        self.app.push_screen(LineScreen(f"{field.label}: {field.about}", self.preset(field)), typed)
+        title = f"{field.label}: {field.about}"
+        self.app.push_screen(LineScreen(title, self.preset(field), takes_nothing=True), typed)
 
-    def _take(self, key: str, value: str) -> None:
+    def set_field(self, key: str, value: str) -> None:
+        """Set a value that the user chose; what is wrong with it is said."""
         if self.busy:
             self.app.bell()
             return
@@ -208,6 +215,11 @@ class TaskScreen(ClosedOnce[None]):
         """Put the command line on the clipboard."""
         self.app.copy_to_clipboard(self.command())
         self.notify("The command line is on the clipboard.", timeout=2)
+
+    def action_page(self, by: int) -> None:
+        """Scroll what came of it."""
+        outcome = self.query_one(VerticalScroll)
+        outcome.scroll_relative(y=by * max(1, outcome.size.height - 1), animate=False)
 
     def action_leave(self) -> None:
         """Stop what goes on, or close. A second Escape closes, and it stops without being watched."""

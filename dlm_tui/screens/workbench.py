@@ -115,6 +115,11 @@ class Workbench(BenchTasks, Screen[None]):
         yield KeyLine()
 
     @property
+    def dlm_id(self) -> str:
+        """The document's id, as far as it is known."""
+        return self._dlm_id
+
+    @property
     def title_bar(self) -> TitleBar:
         """The line on top."""
         return self.query_one(TitleBar)

@@ -137,11 +137,14 @@ class TextScreen(Dialog):
 
 
 class LineScreen(Dialog):
-    """Type a line; answers it, or None."""
+    """Type a line; answers it, or None; with `takes_nothing` an empty line too."""
 
-    def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
+    def __init__(
+        self, title: str, value: str = "", placeholder: str = "", *, takes_nothing: bool = False
+    ) -> None:
         super().__init__()
         self._title, self._value, self._placeholder = title, value, placeholder
+        self._nothing = "" if takes_nothing else None
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -150,4 +153,54 @@ class LineScreen(Dialog):
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip() or None)
+        self.dismiss(event.value.strip() or self._nothing)
+
+
+class ManyScreen(ClosedOnce[list[str] | None]):
+    """Choose any number of a list: Space or a click marks, Enter takes the marked ones, in order."""
+
+    DEFAULT_CSS = """
+    ManyScreen { align: center middle; background: $background 60%; }
+    ManyScreen > Vertical { width: 72; max-width: 95%; height: auto; max-height: 80%; padding: 1 2; }
+    ManyScreen > Vertical { background: $surface; border: round $border; }
+    ManyScreen Static { height: auto; width: 1fr; }
+    ManyScreen .dialog-title { text-style: bold; margin: 0 0 1 0; }
+    ManyScreen OptionList { height: auto; max-height: 16; border: none; background: $surface; padding: 0; }
+    ManyScreen OptionList { margin: 0 0 1 0; }
+    ManyScreen OptionList:focus { border: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Close"),
+        Binding("enter", "answer", "Take them", priority=True),
+        Binding("space", "mark", "Mark", priority=True),
+    ]
+
+    def __init__(self, title: str, choices: Sequence[Choice], marked: Sequence[str]) -> None:
+        super().__init__()
+        self._title, self._choices, self._marked = title, list(choices), set(marked)
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Text(visible(self._title)), classes="dialog-title")
+            yield OptionList(*(Option(self._text(choice)) for choice in self._choices))
+            yield Static(Text("Space marks, Enter takes the marked ones, Escape closes", Style(dim=True)))
+
+    def _text(self, choice: Choice) -> Text:
+        marked = choice.answer in self._marked
+        text = Text("✔ " if marked else "· ", no_wrap=True, overflow="ellipsis")
+        return text.append(visible(choice.label), Style(bold=marked))
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+
+    @on(OptionList.OptionSelected)
+    def action_mark(self) -> None:
+        """Mark what is highlighted, or take the mark back."""
+        chosen = self.query_one(OptionList)
+        if (row := chosen.highlighted) is not None:
+            self._marked ^= {self._choices[row].answer}
+            chosen.replace_option_prompt_at_index(row, self._text(self._choices[row]))
+
+    def action_answer(self) -> None:
+        """Answer what is marked."""
+        self.dismiss([choice.answer for choice in self._choices if choice.answer in self._marked])

@@ -5,20 +5,26 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.containers import Vertical
 
 from dlm_core import pack as packs
-from dlm_core.requests import Doctor, Export, Stop
+from dlm_core.document import load
+from dlm_core.reports import METHODS
+from dlm_core.requests import Compare, Doctor, Export, Stop
+from dlm_core.store import Store, atomic
+from dlm_tui.screens.comparing import CompareScreen
 from dlm_tui.screens.examining import DoctorScreen
 from dlm_tui.screens.exporting import ExportScreen
 from dlm_tui.screens.packing import PackScreen
 from dlm_tui.screens.task import TaskScreen
 from dlm_tui.screens.workbench import Workbench
-from dlm_tui.widgets.dialogs import ChoiceScreen, LineScreen
+from dlm_tui.widgets.dialogs import ChoiceScreen, LineScreen, ManyScreen
 from dlm_tui.widgets.fields import Fields
 from tests.fakes.client import Turnstile
 from tests.fakes.engine import Script
+from tests.fakes.reports import COMPARISON
 from tests.tui.app.conftest import Open, Stage
 from tests.unit.cli.test_store_commands import commit
 
@@ -66,6 +72,16 @@ def flat(stage: Stage) -> str:
     box = stage.app.screen.query(Vertical).first().region
     rows = stage.screen_text().splitlines()[box.y : box.bottom]
     return " ".join(" ".join(row[box.x + 1 : box.right - 1] for row in rows).split())
+
+
+async def paged_to(stage: Stage, words: str) -> None:
+    """Page down in what came of it until it says this."""
+    for _ in range(20):
+        if words in flat(stage):
+            return
+        await stage.pilot.press("pagedown")
+        await stage.pilot.pause(0.05)
+    raise AssertionError(f"{words!r} is nowhere in it")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -280,3 +296,71 @@ async def test_a_pack_that_is_stopped_midway_leaves_nothing(
         go_on.set()
         await stage.until(lambda: "stopped; no pack was written" in stage.screen_text(), "the end")
         assert not list(stage.path.parent.glob("*pack*"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_methods_are_marked_compared_and_told_in_a_table_that_fits(
+    open_workbench: Open, size: tuple[int, int]
+) -> None:
+    async with open_workbench(Script(adapters=TWO), size=size) as stage:
+        await opened(stage, "shift+f5", CompareScreen)
+        await stage.pilot.press("enter")
+        await stage.until(lambda: isinstance(stage.app.screen, ManyScreen), "the methods")
+        await stage.pilot.press("end", "space", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, CompareScreen), "the form")
+        await type_into(stage, "epochs", "3")
+        await choose(stage, "rehearsal", "off")
+        await stage.pilot.press("r")
+        await stage.until(lambda: "✔ compare: done" in stage.screen_text(), "the comparison")
+        (sent,) = (request for request in stage.client.sent if isinstance(request, Compare))
+        assert sent.methods == METHODS[:-1] and (sent.epochs, sent.rehearsal) == (3, "off")
+        command = "--methods disel,lora,lora-mlp,dora,adalora --rehearsal off --epochs 3"
+        assert command in flat(stage).replace(", ", ",")
+        assert "guide.dlm on smollm2-135m" in flat(stage)
+        await paged_to(stage, "disel 0.003 100% 0.60")
+        assert ("9 70 s" in flat(stage)) is (size[0] > 100), "columns that do not fit are left out"
+        await paged_to(stage, "* one run each")
+        await stage.until(lambda: stage.bench.session.engine.state == "ready", "the document, open again")
+
+
+async def test_a_number_of_epochs_that_is_none_is_refused_in_the_screen(open_workbench: Open) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        screen = await opened(stage, "shift+f5", CompareScreen)
+        await type_into(stage, "epochs", "many")
+        assert "✖ epochs cannot be `many`" in flat(stage) and "--epochs" not in screen.command()
+
+
+async def test_a_comparison_stops_midway_keeps_what_is_done_and_replies_go_on(
+    open_workbench: Open,
+) -> None:
+    turnstile = Turnstile()
+    async with open_workbench(Script(adapters=TWO, step_delay=1.0), turnstile=turnstile) as stage:
+        done = msgspec.structs.replace(COMPARISON, trials=COMPARISON.trials[2:3])
+        paths = Store.open(load(stage.path).dlm_id, create=True).paths
+        atomic.write_json(paths.comparison, done)
+        await opened(stage, "shift+f5", CompareScreen)
+        await stage.until(lambda: "not complete: 1 trainings are done" in flat(stage), "the last report")
+        await stage.pilot.press("r")
+        await stage.until(lambda: stage.bench.session.engine.state == "comparing", "the comparison")
+        turnstile.let_pass()
+        await stage.until(lambda: "lora, 1 of 2" in stage.screen_text(), "how far it is")
+        await stage.pilot.press("escape")
+        await stage.until(lambda: any(isinstance(r, Stop) for r in stage.client.sent), "the stop")
+        turnstile.open()
+        await stage.until(lambda: "trials done so far are kept" in stage.screen_text(), "that it stopped")
+        assert "disel" in flat(stage)
+        await stage.pilot.press("escape")
+        await stage.until(lambda: stage.bench.session.engine.state == "ready", "the document, open again")
+        await stage.ask("tone please")
+        await stage.answered(1)
+
+
+async def test_nothing_is_compared_beside_a_run(open_workbench: Open) -> None:
+    turnstile = Turnstile()
+    async with open_workbench(Script(adapters=TWO, step_delay=1.0), turnstile=turnstile) as stage:
+        await stage.pilot.press("f5")
+        await stage.until(lambda: stage.bench.session.runs.under_way, "the run")
+        await opened(stage, "shift+f5", CompareScreen)
+        await stage.pilot.press("r")
+        await stage.until(lambda: "✖ a run is under way" in flat(stage), "the refusal")
+        assert not any(isinstance(request, Compare) for request in stage.client.sent)
