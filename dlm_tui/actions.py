@@ -156,6 +156,14 @@ ACTIONS: tuple[Action, ...] = (
         "",
         True,
     ),
+    Action(
+        "workbench.settings",
+        "Settings",
+        "Every setting and key: its value, where it comes from, what it may be; changed in place.",
+        "shift+f12",
+        "",
+        True,
+    ),
     Action("workbench.next_theme", "Next theme", "Change to the next theme.", "f12"),
     Action("workbench.quit", "Quit", "Leave; asks when there is unsaved work.", "f10", "Quit", True),
     Action("start.quit", "Quit", "Leave.", "f10,escape", "Quit"),
@@ -306,15 +314,20 @@ def keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
 def clashes(remapped: Mapping[str, str] | None = None) -> list[str]:
     """Actions that would answer to one key where both are live, each as a sentence."""
+    return [f"`{key}` is both `{one.id}` and `{other.id}`" for key, one, other in clashing(remapped)]
+
+
+def clashing(remapped: Mapping[str, str] | None = None) -> list[tuple[str, Action, Action]]:
+    """Keys that two actions would answer to where both are live, with these actions."""
     remapped = remapped or {}
     seen: dict[tuple[Scope, str], Action] = {}
-    found: list[str] = []
+    found: list[tuple[str, Action, Action]] = []
     for action in ACTIONS:
         for key in _keys(remapped.get(action.id, action.key)):
             for scope in _live_together(action.scope):
                 other = seen.get((scope, key))
                 if other is not None and other is not action:
-                    found.append(f"`{key}` is both `{other.id}` and `{action.id}`")
+                    found.append((key, other, action))
             seen[action.scope, key] = action
     return found
 

@@ -156,6 +156,16 @@ class WorkbenchApp(App[int]):
         """A key as the footer shows it."""
         return readable(binding.key).replace("Ctrl+", "^")
 
+    def take_settings(self, loaded: Loaded) -> None:
+        """Use settings that were read anew, the theme among them."""
+        before, self.loaded = self.loaded, loaded
+        keys, _ = keymap(loaded.settings.keys)
+        self.set_keymap(keys)
+        if loaded.settings.theme != before.settings.theme:
+            self.choose_theme(loaded.settings.theme)
+        if self._bench is not None:
+            self._bench.take_settings(before.settings, loaded.settings)
+
     # Documents
 
     def open_document(self, path: Path) -> None:

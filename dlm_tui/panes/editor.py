@@ -92,7 +92,7 @@ class EditorPane(Pane):
         self._completer = Completer(self.area, lambda: self.looks.names)
         self.area.completer = self._completer.rest_of_line
         self._drafts = Drafts(draft_folder)
-        self._delay = delay
+        self.delay = delay
         self._check_timer: Timer | None = None
         self._draft_timer: Timer | None = None
         self._unsaved = False
@@ -265,7 +265,7 @@ class EditorPane(Pane):
             self._draft_timer = self.set_timer(DRAFT_S, self.keep_draft)
         if self._check_timer is not None:
             self._check_timer.stop()
-        self._check_timer = self.set_timer(self._delay, self.check_now)
+        self._check_timer = self.set_timer(self.delay, self.check_now)
 
     @work(exclusive=True, group="check", exit_on_error=False)
     async def check_now(self) -> None:

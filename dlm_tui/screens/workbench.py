@@ -74,7 +74,7 @@ class Workbench(BenchTasks, Screen[None]):
         super().__init__()
         self.path = path
         self._remembered = state
-        self._keep_asked = settings.keep_asked
+        self.keeps_asked = settings.keep_asked
         self._dlm_id = ""
         self._engine_told = ""
         self._was_busy = False
@@ -226,7 +226,7 @@ class Workbench(BenchTasks, Screen[None]):
         except DlmError:
             return
         self._dlm_id = dlm_id
-        if self._keep_asked:
+        if self.keeps_asked:
             self.session.questions.open(dlm_id)
         self.dashboard.follow(feed)
         self._show_records()

@@ -21,7 +21,7 @@ class LiveRouting:
         self.stale = False
         self._engine = engine
         self._on_change = on_change
-        self._rest_s = rest_s
+        self.rest_s = rest_s
         self._timer: asyncio.TimerHandle | None = None
         self._asking: asyncio.Task[None] | None = None
 
@@ -37,7 +37,7 @@ class LiveRouting:
         self.stale = True
         if self._engine.state == "ready":
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._rest_s, self._ask, messages, choice)
+            self._timer = loop.call_later(self.rest_s, self._ask, messages, choice)
 
     def cancel(self) -> None:
         """Nothing is on its way any more."""

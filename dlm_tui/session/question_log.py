@@ -35,6 +35,10 @@ class QuestionLog:
         """Keep the questions of this document from now on. Raises StoreError for an id that is none."""
         self._kept = AskedQuestions(StorePaths(dlm_home(), dlm_id).asked)
 
+    def close(self) -> None:
+        """Keep nothing from now on; what was kept stays."""
+        self._kept = None
+
     @property
     def keeps(self) -> bool:
         """Whether anything is kept."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import on
@@ -13,6 +14,8 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from dlm_core.safetext import visible_line
+
+_MUTED = Style(dim=True)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Field:
         choices: what Enter and the arrows step through; empty: Enter asks for a line.
         off: why it cannot be set now; "" where it can.
         blank: what no value means, shown in its place.
+        note: a remark at the right end, such as where the value comes from.
     """
 
     key: str
@@ -36,6 +40,7 @@ class Field:
     choices: tuple[str, ...] = ()
     off: str = ""
     blank: str = "…"
+    note: str = ""
 
 
 class Fields(OptionList):
@@ -103,11 +108,21 @@ class Fields(OptionList):
         text = Text(f"{field.label:<{width}}", no_wrap=True, overflow="ellipsis")
         shown = visible_line(field.value)
         if field.off:
-            return text.append(f"{shown}  ({field.off})" if shown else field.off, Style(dim=True))
-        if field.choices:
-            text.append("◂ ", Style(dim=True)).append(shown, Style(bold=True))
-            return text.append(" ▸", Style(dim=True))
-        return text.append(shown or field.blank, Style(bold=bool(shown), dim=not shown))
+            text.append(f"{shown}  ({field.off})" if shown and shown != field.off else field.off, _MUTED)
+        elif field.choices:
+            text.append("◂ ", _MUTED).append(shown, Style(bold=True)).append(" ▸", _MUTED)
+        else:
+            text.append(shown or field.blank, Style(bold=bool(shown), dim=not shown))
+        if field.note:
+            room = max(20, self.size.width - 2) if self.size.width else 70
+            text.truncate(max(10, room - cell_len(field.note) - 2), overflow="ellipsis", pad=True)
+            text.append(f"  {field.note}", _MUTED)
+        return text
+
+    def on_resize(self) -> None:
+        """Remarks stand at the right end."""
+        for row, field in enumerate(self._fields):
+            self.replace_option_prompt_at_index(row, self._text(field))
 
     def action_step(self, by: int) -> None:
         """Take the choice that many places on; a typed field is asked for."""
