@@ -20,12 +20,21 @@ from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.driver import Driver
 
+from dlm_core.errors import DlmError
 from dlm_core.safetext import visible_line
 from dlm_tui import sweeping
 from dlm_tui.actions import keymap, readable
 from dlm_tui.screens.curtain import Curtain
 from dlm_tui.session.file_watch import changes, stamp_of
-from dlm_tui.settings import Loaded, State, load_settings, load_state, remember_document, save_state
+from dlm_tui.settings import (
+    Loaded,
+    State,
+    load_settings,
+    load_state,
+    remember_document,
+    save_state,
+    state_home,
+)
 from dlm_tui.themes import Library, WorkbenchTheme, load_first, load_library, theme_paths
 from dlm_tui.widgets.looks import Looks
 
@@ -168,14 +177,37 @@ class WorkbenchApp(App[int]):
 
     # Documents
 
-    def open_document(self, path: Path) -> None:
-        """Show the workbench on `path`, with an engine of its own."""
+    def open_document(self, path: Path, *, tour: bool = False) -> None:
+        """Show the workbench on `path`, with an engine of its own; `tour` shows the loop there."""
         from dlm_tui.screens.workbench import Workbench
 
-        remember_document(self.state, path)
+        if not tour:
+            remember_document(self.state, path)
         save_state(self.state)
-        self._bench = Workbench(path, self.new_client(), self.loaded.settings, self.state, watch=self._watch)
+        settings, watch = self.loaded.settings, self._watch and not tour
+        self._bench = Workbench(path, self.new_client(), settings, self.state, watch=watch)
+        self._bench.touring = tour
         self._show(self._bench)
+
+    @work(exclusive=True, group="tour", exit_on_error=False)
+    async def start_tour(self) -> None:
+        """Show the loop on a document of its own, in place of the one that is open."""
+        from dlm_tui.session.tour import begin
+
+        try:
+            path = begin(state_home() / "tour")
+        except DlmError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        await self._close_bench()
+        self.open_document(path, tour=True)
+
+    def tour_ended(self, finished: bool) -> None:
+        """Remember that the tour was finished or skipped: it is not offered again."""
+        self.state.tour = "done" if finished else self.state.tour or "skipped"
+        save_state(self.state)
+        said = "Open your own with Alt+O." if finished else "Ctrl+P, Tour shows it again."
+        self.notify(said, title="Tour", timeout=6)
 
     def new_client(self) -> "EngineClient":
         """A client for an engine process that is not started yet."""
@@ -190,7 +222,7 @@ class WorkbenchApp(App[int]):
         from dlm_tui.screens.start import StartScreen
 
         self.call_later(self._close_bench)
-        self._show(StartScreen(self.state.recent))
+        self._show(StartScreen(self.state.recent, tour=not self.state.tour))
 
     def _show(self, screen: "Workbench | StartScreen") -> None:
         while len(self.screen_stack) > 2:  # a dialog or the palette, opened since this was asked for

@@ -65,12 +65,15 @@ ABOUT: Mapping[str, str] = {
 
 
 class State(msgspec.Struct, kw_only=True):
-    """What is remembered from one start to the next: recent documents, the layout, the theme chosen last."""
+    """What is remembered from one start to the next: recent documents, the layout, the theme chosen last, and
+    whether the tour was finished or skipped (`done`, `skipped`; "": neither).
+    """
 
     recent: list[str] = []
     theme: str = ""
     hidden: list[str] = []
     shares: dict[str, float] = {}
+    tour: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The workbench's actions that open a screen for what a command does."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from msgspec import structs
@@ -10,8 +11,11 @@ from dlm_tui.screens.exporting import ExportScreen
 from dlm_tui.screens.packing import PackScreen
 from dlm_tui.screens.setting_rows import changed
 from dlm_tui.screens.settings import SettingsScreen
+from dlm_tui.screens.unsaved import unless_unsaved
+from dlm_tui.session.tour import Progress
 from dlm_tui.settings import Settings
 from dlm_tui.widgets.chat_input import ChatInput
+from dlm_tui.widgets.tour_panel import TourPanel
 
 if TYPE_CHECKING:
     from dlm_tui.screens.workbench import Workbench
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
 
 class BenchTasks:
     """Part of the workbench's screen: Textual finds its actions there by name."""
+
+    touring = False
+    """Whether the tour is on, in the document that was opened for it."""
 
     @property
     def _bench(self) -> "Workbench":
@@ -70,3 +77,28 @@ class BenchTasks:
                         session.questions.close()
                     elif bench.dlm_id:
                         session.questions.open(bench.dlm_id)
+
+    def tour_panel(self) -> Iterator[TourPanel]:
+        """The tour's panel, where the tour is on."""
+        bench = self._bench
+        if self.touring:
+            yield TourPanel(
+                Progress(bench.path),
+                bench.session.engine.subscribe(),
+                lambda: bench.session.corrections.under_way,
+                lambda: bench.app.loaded.settings.keys,  # type: ignore[attr-defined]
+            )
+
+    def action_tour(self) -> None:
+        """Begin the tour on a sample of its own, or end it."""
+        bench = self._bench
+        if self.touring:
+            bench.query_one(TourPanel).end()
+        else:
+            unless_unsaved(bench.editor, bench.app.start_tour)  # type: ignore[attr-defined]
+
+    async def on_tour_panel_ended(self, message: TourPanel.Ended) -> None:
+        """The tour was finished or skipped."""
+        self.touring = False
+        self._bench.app.tour_ended(message.finished)  # type: ignore[attr-defined]
+        await self._bench.query_one(TourPanel).remove()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from dlm_core.data.importing import Import
 
 
+_TOUR = "tour"
+
+
 def sample_documents() -> list[Path]:
     """The documents that come with the project, those that train first."""
     here = Path(__file__).resolve().parents[1]
@@ -63,8 +66,9 @@ class StartScreen(Screen[None]):
             super().__init__()
             self.path = path
 
-    def __init__(self, recent: Sequence[str]) -> None:
+    def __init__(self, recent: Sequence[str], *, tour: bool = False) -> None:
         super().__init__()
+        self._tour = tour
         self._recent = [path for path in map(path_of, recent) if path.is_file()]
         self._paths: list[Path | None] = []
 
@@ -78,7 +82,8 @@ class StartScreen(Screen[None]):
     def on_mount(self) -> None:
         documents = self.query_one("#documents", OptionList)
         documents.focus()
-        documents.highlighted = next((i for i, path in enumerate(self._paths) if path is not None), None)
+        first = next((i for i, path in enumerate(self._paths) if path is not None), None)
+        documents.highlighted = 0 if self._tour else first
 
     def _welcome(self) -> Text:
         colors = self.app.looks.theme.spec.colors  # type: ignore[attr-defined]
@@ -88,6 +93,10 @@ class StartScreen(Screen[None]):
 
     def _options(self) -> list[Option]:
         options: list[Option] = []
+        if self._tour:
+            text = Text("  New here? The tour: write, train, ask, correct", no_wrap=True)
+            options.append(Option(text.append("  two minutes", "dim"), id=_TOUR))
+            self._paths.append(None)
         for title, paths in (("Recent", self._recent), ("Samples", sample_documents())):
             if paths:
                 options.append(Option(Text(title, style="bold"), disabled=True))
@@ -102,7 +111,9 @@ class StartScreen(Screen[None]):
     @on(OptionList.OptionSelected, "#documents")
     def _selected(self, event: OptionList.OptionSelected) -> None:
         path = self._paths[event.option_index]
-        if path is not None:
+        if event.option_id == _TOUR:
+            self.action_tour()
+        elif path is not None:
             self.post_message(self.Chosen(path))
 
     @on(Input.Submitted, "#path")
@@ -139,6 +150,10 @@ class StartScreen(Screen[None]):
         """Write the new document, and open it."""
         drafts.write_new(done.target, done.text)
         self.post_message(self.Chosen(done.target))
+
+    def action_tour(self) -> None:
+        """Show the loop on a sample."""
+        self.app.start_tour()  # type: ignore[attr-defined]
 
     def action_quit(self) -> None:
         """Leave."""

@@ -112,6 +112,7 @@ class Workbench(BenchTasks, Screen[None]):
         yield TitleBar()
         yield PaneTabs()
         yield self.frame
+        yield from self.tour_panel()
         yield KeyLine()
 
     @property

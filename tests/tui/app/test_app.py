@@ -212,7 +212,7 @@ async def test_without_a_file_recent_documents_and_samples_are_offered(tmp_path:
         None,
         client=lambda: FakeClient(Script(adapters=("knowledge", "tone"))),
         loaded=Loaded(Settings(cursor_blink=False)),
-        state=State(recent=[str(path), str(tmp_path / "gone.dlm")]),
+        state=State(recent=[str(path), str(tmp_path / "gone.dlm")], tour="done"),
     )
     async with app.run_test(size=(120, 36)) as pilot:
         stage = Stage(app, pilot, FakeClient(), path)
