@@ -23,6 +23,7 @@ from dlm_tui.screens.importing import Importing
 from dlm_tui.session import drafts
 from dlm_tui.session.dropped import document_beside, dropped_path
 from dlm_tui.session.meaning import vectors_of
+from dlm_tui.widgets.focus import give_keys
 from dlm_tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class StartScreen(Screen[None]):
         with Vertical():
             yield Static(self._welcome(), id="welcome")
             yield OptionList(*self._options(), id="documents")
-            yield Input(placeholder="or type a path: a document, or an FAQ or table to import", id="path")
+            about = "or type a path: a document, or an FAQ or table to import"
+            yield Input(placeholder=about, id="path", select_on_focus=False)
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -119,6 +121,14 @@ class StartScreen(Screen[None]):
     @on(Input.Submitted, "#path")
     def _typed(self, event: Input.Submitted) -> None:
         self._take_path(event.value)
+
+    def on_key(self, event: events.Key) -> None:
+        """What is typed while the list has the focus begins a path."""
+        path = self.query_one("#path", Input)
+        if event.is_printable and event.character is not None and self.focused is not path:
+            event.stop()
+            give_keys(path)
+            path.insert_text_at_cursor(event.character)
 
     def on_paste(self, event: events.Paste) -> None:
         """A file was dropped on the terminal: its path arrives as if it were pasted."""

@@ -105,6 +105,16 @@ async def test_a_path_dropped_on_the_first_screen_becomes_a_document(homes: Path
         assert [s.questions[0].answer for s in load(new).sections] == ["Here.", "Me."]
 
 
+async def test_a_path_can_be_typed_on_the_first_screen_wherever_the_focus_is(homes: Path, faq: Path) -> None:
+    settings = Settings(cursor_blink=False, diagnostics_delay=0.05)
+    app = WorkbenchApp(None, client=lambda: FakeClient(Script()), loaded=Loaded(settings), state=State())
+    async with app.run_test(size=(100, 30)) as pilot:
+        stage = Stage(app, pilot, FakeClient(Script()), faq)
+        await stage.until(lambda: isinstance(app.screen, StartScreen), "the first screen")
+        await pilot.press(*"/q?", "space", *"x")
+        assert app.screen.query_one(Input).value == "/q? x"
+
+
 def test_a_dropped_path_is_understood_however_the_terminal_writes_it(faq: Path) -> None:
     written = [str(faq), f"'{faq}'", str(faq).replace(" ", "\\ "), f"file://{str(faq).replace(' ', '%20')}\n"]
     assert [dropped_path(text) for text in written] == [faq] * 4
