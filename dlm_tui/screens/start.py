@@ -8,7 +8,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import Screen
@@ -16,6 +16,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from dlm_core.data.formats import is_data, refused
+from dlm_core.errors import UsageError
 from dlm_core.requests import path_of
 from dlm_core.safetext import visible_line
 from dlm_tui.actions import bindings
@@ -23,7 +24,6 @@ from dlm_tui.screens.importing import Importing
 from dlm_tui.session import drafts
 from dlm_tui.session.dropped import document_beside, dropped_path
 from dlm_tui.session.meaning import vectors_of
-from dlm_tui.widgets.focus import give_keys
 from dlm_tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
@@ -53,12 +53,15 @@ class StartScreen(Screen[None]):
     StartScreen > Vertical { width: 84; max-width: 96%; height: auto; max-height: 92%; }
     StartScreen #welcome { height: auto; margin: 0 0 1 1; }
     StartScreen OptionList { height: auto; max-height: 22; background: $surface; }
-    StartScreen OptionList { border: round $border-blurred; }
-    StartScreen OptionList:focus { border: round $border; }
+    StartScreen OptionList { border: round $border; }
     StartScreen Input { border: round $border-blurred; background: $surface; }
     StartScreen Input:focus { border: round $border; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = bindings("start")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("start"),
+        Binding("down", "move(1)", "Next document", show=False),
+        Binding("up", "move(-1)", "Previous document", show=False),
+    ]
 
     class Chosen(Message):
         """A document was chosen."""
@@ -77,13 +80,13 @@ class StartScreen(Screen[None]):
         with Vertical():
             yield Static(self._welcome(), id="welcome")
             yield OptionList(*self._options(), id="documents")
-            about = "or type a path: a document, or an FAQ or table to import"
-            yield Input(placeholder=about, id="path", select_on_focus=False)
+            yield Input(placeholder="or type a path: a document, or an FAQ or table to import", id="path")
         yield KeyLine()
 
     def on_mount(self) -> None:
         documents = self.query_one("#documents", OptionList)
-        documents.focus()
+        documents.can_focus = False  # so that whatever is typed is a path, from the first key on
+        self.query_one("#path", Input).focus()
         first = next((i for i, path in enumerate(self._paths) if path is not None), None)
         documents.highlighted = 0 if self._tour else first
 
@@ -120,15 +123,18 @@ class StartScreen(Screen[None]):
 
     @on(Input.Submitted, "#path")
     def _typed(self, event: Input.Submitted) -> None:
-        self._take_path(event.value)
+        if event.value.strip():
+            self._take_path(event.value)
+        else:
+            self.query_one("#documents", OptionList).action_select()
 
-    def on_key(self, event: events.Key) -> None:
-        """What is typed while the list has the focus begins a path."""
-        path = self.query_one("#path", Input)
-        if event.is_printable and event.character is not None and self.focused is not path:
-            event.stop()
-            give_keys(path)
-            path.insert_text_at_cursor(event.character)
+    def action_move(self, by: int) -> None:
+        """To the next or the previous document of the list."""
+        documents = self.query_one("#documents", OptionList)
+        if by > 0:
+            documents.action_cursor_down()
+        else:
+            documents.action_cursor_up()
 
     def on_paste(self, event: events.Paste) -> None:
         """A file was dropped on the terminal: its path arrives as if it were pasted."""
@@ -147,7 +153,11 @@ class StartScreen(Screen[None]):
             else:
                 self.post_message(self.Chosen(path))
         else:
-            new = document_beside(path)
+            try:
+                new = document_beside(path)
+            except UsageError as error:
+                self.notify(str(error), severity="warning", markup=False)
+                return
             bringing = Importing(self, new, lambda: None, (), self._write, self._vectors)
             self.run_worker(bringing.bring(str(path)), exit_on_error=False, exclusive=True)
 

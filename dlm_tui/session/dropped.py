@@ -1,8 +1,11 @@
 """A path as a terminal hands it over when a file is dropped on it: quoted, escaped, or as a URL."""
 
+import os
 import shlex
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from dlm_core.errors import UsageError
 
 
 def dropped_path(text: str) -> Path | None:
@@ -10,7 +13,7 @@ def dropped_path(text: str) -> Path | None:
     text = text.strip()
     if not text:
         return None
-    whole = Path(text).expanduser()
+    whole = _at_home(text)
     if _exists(whole):
         return whole
     if text.startswith("file:"):
@@ -19,17 +22,31 @@ def dropped_path(text: str) -> Path | None:
         words = shlex.split(text)
     except ValueError:
         return whole
-    return Path(words[0]).expanduser() if words else whole
+    return _at_home(words[0]) if words else whole
 
 
 def document_beside(path: Path) -> Path:
-    """A name for a new document beside a file or folder: `NAME.dlm`, or `NAME-2.dlm` where that is taken."""
+    """A name for a new document beside a file or folder: `NAME.dlm`, or `NAME-2.dlm` where that is taken.
+
+    Raises UsageError for the root of a file system.
+    """
+    path = Path(os.path.normpath(path.absolute()))
+    if not path.name:
+        raise UsageError(f"{path} is everything that this machine has", "name the file or folder to import")
     stem = path.stem if path.suffix else path.name
     candidate, number = path.with_name(f"{stem}.dlm"), 1
     while candidate.exists():
         number += 1
         candidate = path.with_name(f"{stem}-{number}.dlm")
     return candidate
+
+
+def _at_home(text: str) -> Path:
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # ~ of nobody
+        return path
 
 
 def _exists(path: Path) -> bool:

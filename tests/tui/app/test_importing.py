@@ -105,14 +105,28 @@ async def test_a_path_dropped_on_the_first_screen_becomes_a_document(homes: Path
         assert [s.questions[0].answer for s in load(new).sections] == ["Here.", "Me."]
 
 
-async def test_a_path_can_be_typed_on_the_first_screen_wherever_the_focus_is(homes: Path, faq: Path) -> None:
+async def test_what_is_typed_on_the_first_screen_is_a_path_from_the_first_key_on(
+    homes: Path, faq: Path
+) -> None:
     settings = Settings(cursor_blink=False, diagnostics_delay=0.05)
     app = WorkbenchApp(None, client=lambda: FakeClient(Script()), loaded=Loaded(settings), state=State())
     async with app.run_test(size=(100, 30)) as pilot:
         stage = Stage(app, pilot, FakeClient(Script()), faq)
         await stage.until(lambda: isinstance(app.screen, StartScreen), "the first screen")
-        await pilot.press(*"/q?", "space", *"x")
+        await pilot.press("down", "up", *"/q?", "space", *"x")
         assert app.screen.query_one(Input).value == "/q? x"
+
+
+@pytest.mark.parametrize("typed", ["/", "//", "~nobody-is-called-so/faq.html"])
+async def test_a_path_that_cannot_be_imported_is_said_to_be_so(homes: Path, typed: str) -> None:
+    settings = Settings(cursor_blink=False, diagnostics_delay=0.05)
+    app = WorkbenchApp(None, client=lambda: FakeClient(Script()), loaded=Loaded(settings), state=State())
+    async with app.run_test(size=(100, 30)) as pilot:
+        stage = Stage(app, pilot, FakeClient(Script()), homes)
+        await stage.until(lambda: isinstance(app.screen, StartScreen), "the first screen")
+        await pilot.press(*typed, "enter")
+        await stage.until(lambda: any(typed[:1] in n.message for n in app._notifications), "what is wrong")
+        assert isinstance(app.screen, StartScreen)
 
 
 def test_a_dropped_path_is_understood_however_the_terminal_writes_it(faq: Path) -> None:
@@ -120,6 +134,7 @@ def test_a_dropped_path_is_understood_however_the_terminal_writes_it(faq: Path) 
     assert [dropped_path(text) for text in written] == [faq] * 4
     assert dropped_path("  ") is None
     assert dropped_path("it's") == Path("it's")
+    assert dropped_path("~nobody-is-called-so") == Path("~nobody-is-called-so")
     assert dropped_path("x" * 10_000) == Path("x" * 10_000)
 
 
@@ -127,6 +142,12 @@ def test_a_new_document_gets_a_name_that_is_free(faq: Path) -> None:
     assert document_beside(faq).name == "our faq.dlm"
     faq.with_name("our faq.dlm").touch()
     assert document_beside(faq).name == "our faq-2.dlm"
+
+
+def test_a_document_for_this_folder_stands_beside_it(faq: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (faq.parent / "notes").mkdir()
+    monkeypatch.chdir(faq.parent / "notes")
+    assert document_beside(Path()) == faq.parent / "notes.dlm" == document_beside(Path("x/.."))
 
 
 def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
