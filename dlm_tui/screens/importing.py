@@ -23,6 +23,9 @@ from dlm_tui.session.meaning import Vectors, meaning_from
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ClosedOnce
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dlm_core.data.importing import Import, Wanted
 
 _SHOWN = 400
@@ -113,6 +116,16 @@ def preview_text(done: "Import", tints: Mapping[str, str] | None = None) -> Text
     return text
 
 
+def first_change(done: "Import") -> int:
+    """The first line, from 0, of a document that is there in which an import changes a section."""
+    before, after = (done.before or "").split("\n"), done.text.split("\n")
+    start = next((number for number, row in enumerate(after) if row.startswith("::")), 0)
+    grown = len(done.declared) if done.before else 0  # their lines stand above all sections
+    pairs = zip(before[max(start - grown, 0) :], after[start:], strict=False)
+    same = next((number for number, (a, b) in enumerate(pairs) if a != b), len(before) - start + grown)
+    return min(max(start + same, 0), len(after) - 1)
+
+
 class ReadingScreen(ClosedOnce[None]):
     """Says how far the reading has come; Escape stops it. `told` gives that as a sentence, None once it is
     over.
@@ -150,14 +163,20 @@ class Reading:
     """How far an import has been read, and whether it is to stop. Shared with the thread that reads."""
 
     def __init__(self, source: str) -> None:
-        self._source, self._rows = source, 0
+        self._source, self._rows, self._asked = source, 0, 0
         self.stopped = threading.Event()
 
     def tell(self, source: str, rows: int) -> None:
         """Take note of how far it is."""
         self._source, self._rows = source, rows
 
+    def ask(self, sections: int) -> None:
+        """Take note that it is read, and so many sections are looked at for their topics."""
+        self._asked = sections
+
     def __str__(self) -> str:
+        if self._asked:
+            return f"Asking the sentence encoder what {self._asked:,} sections mean …"
         rows = f": {self._rows:,} rows so far" if self._rows else ""
         return f"Reading {visible_line(self._source)}{rows} …"
 
@@ -223,8 +242,12 @@ class Importing:
         from dlm_core.data.importing import prepare
 
         loop, reading = asyncio.get_running_loop(), Reading(source)
-        meaning = meaning_from(self.vectors, loop, reading.stopped.is_set)
+        by_vectors = meaning_from(self.vectors, loop, reading.stopped.is_set)
         finished: asyncio.Future[Import] = loop.create_future()
+
+        def meaning(texts: Sequence[str]) -> "NDArray[np.float32] | None":
+            reading.ask(len(texts))
+            return by_vectors(texts)
 
         def settle(outcome: "Import | BaseException") -> None:
             if finished.done():

@@ -27,7 +27,7 @@ from dlm_tui.screens.bench_front import BenchFront, SessionChanged
 from dlm_tui.screens.bench_tasks import BenchTasks
 from dlm_tui.screens.evaluating import EvaluateScreen, Wish
 from dlm_tui.screens.help import HelpScreen
-from dlm_tui.screens.importing import Importing, is_on_hub
+from dlm_tui.screens.importing import Importing, first_change, is_on_hub
 from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.screens.training_control import TrainingControl
 from dlm_tui.screens.unsaved import offer_draft, unless_unsaved
@@ -442,6 +442,7 @@ class Workbench(BenchTasks, Screen[None]):
         def take(done: "Import") -> None:
             area.history.checkpoint()
             area.replace_all(done.text)
+            area.move_cursor((first_change(done), 0), center=True)
             self.notify("It is in the document now: save it, or undo.", markup=False)
 
         def text() -> str | None:

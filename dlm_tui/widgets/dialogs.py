@@ -57,6 +57,7 @@ class Dialog(ClosedOnce[str | None]):
     }
     Dialog .dialog-title { text-style: bold; margin: 0 0 1 0; width: 1fr; height: auto; }
     Dialog OptionList { height: auto; max-height: 16; border: none; background: $surface; padding: 0; }
+    Dialog OptionList:focus { border: none; }
     Dialog Input { border: tall $border-blurred; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]

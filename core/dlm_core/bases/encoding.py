@@ -19,6 +19,8 @@ from dlm_core.errors import BaseModelError
 from dlm_core.safetext import visible_line
 
 _WORDS = re.compile(r"[\w\s]*")  # added vocabulary, not control tokens: words, and runs of white space
+_NO_LETTER = "\ufffd"  # what a part of a letter decodes to
+_LETTER_TOKENS = 4  # a letter has at most four bytes
 _BEFORE = "\n"  # put before a piece, since some tokenizers put a blank before every text
 
 
@@ -80,8 +82,20 @@ class TextEncoding:
         return self._within(shown) if shown else ""
 
     def texts(self, ids: Sequence[int]) -> list[str]:
-        """The text of each token as it stands within a text; special tokens are shown."""
-        return [self._within([i]) for i in ids]
+        """The text of each token as it stands within a text; special tokens are shown. A letter of several
+        tokens stands at the last of them.
+        """
+        found: list[str] = []
+        begun: list[int] = []
+        for place, token in enumerate(ids, 1):
+            begun.append(token)
+            text = self._within(begun)
+            if text.endswith(_NO_LETTER) and len(begun) < _LETTER_TOKENS and place < len(ids):
+                found.append("")
+            else:
+                found.append(text)
+                begun.clear()
+        return found
 
     @cached_property
     def _pieces(self) -> re.Pattern[str]:

@@ -161,6 +161,17 @@ def test_what_the_mask_shows_is_what_is_trained(tokenizer_of: Callable[[str | No
         assert not any(t in chat.encoding.control_tokens.values() for t in shown[loss.index(True) : -1])
 
 
+def test_the_mask_shows_letters_of_several_tokens_whole(tokenizer_of: Callable[[str | None], Any]) -> None:
+    chat = Chat(tokenizer_of(TEMPLATES["chatml"][0]))
+    for text in ("A film 🎬 of 漢字 ☕️", "🎬", "really \ufffd so\ufffd\ufffd"):
+        ids = chat.encode_row("a", text, None)[0]
+        shown = chat.encoding.texts(ids)
+        assert len(shown) == len(ids)
+        if text in chat.encoding.decode(ids):  # not every tokenizer knows these letters
+            assert text in "".join(shown)
+        assert "\ufffd" in text or not any("\ufffd" in piece for piece in shown)
+
+
 @pytest.mark.parametrize("template", TEMPLATE_NAMES)
 def test_all_other_text_is_encoded_in_one_piece_with_its_template(
     tokenizer_of: Callable[[str | None], Any], template: str
