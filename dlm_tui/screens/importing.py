@@ -119,11 +119,14 @@ def preview_text(done: "Import", tints: Mapping[str, str] | None = None) -> Text
 def first_change(done: "Import") -> int:
     """The first line, from 0, of a document that is there in which an import changes a section."""
     before, after = (done.before or "").split("\n"), done.text.split("\n")
-    start = next((number for number, row in enumerate(after) if row.startswith("::")), 0)
-    grown = len(done.declared) if done.before else 0  # their lines stand above all sections
-    pairs = zip(before[max(start - grown, 0) :], after[start:], strict=False)
-    same = next((number for number, (a, b) in enumerate(pairs) if a != b), len(before) - start + grown)
-    return min(max(start + same, 0), len(after) - 1)
+    old, new = _first_fence(before), _first_fence(after)  # adapters may be declared above
+    pairs = enumerate(zip(before[old:], after[new:], strict=False))
+    same = next((number for number, (a, b) in pairs if a != b), min(len(before) - old, len(after) - new))
+    return min(new + same, len(after) - 1)
+
+
+def _first_fence(rows: Sequence[str]) -> int:
+    return next((number for number, row in enumerate(rows) if row.startswith("::")), 0)
 
 
 class ReadingScreen(ClosedOnce[None]):
