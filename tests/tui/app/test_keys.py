@@ -7,10 +7,17 @@ from dlm_tui.actions import ACTIONS
 from dlm_tui.widgets.chat_input import ChatInput
 from tests.tui.app.conftest import Open
 
+_SHIFTED = {
+    "f1": "\x1b[1;2P", "f2": "\x1b[1;2Q", "f3": "\x1b[13;2~", "f4": "\x1b[1;2S", "f5": "\x1b[15;2~",
+    "f6": "\x1b[17;2~", "f7": "\x1b[18;2~", "f12": "\x1b[24;2~",
+}  # fmt: skip
+
 
 def _bytes_of(key: str) -> str:
-    """What a terminal without an enhanced keyboard protocol sends for `alt+x` and `ctrl+x`."""
+    """What a terminal without an enhanced keyboard protocol sends for `alt+x`, `ctrl+x` and `shift+f1`."""
     held, _, name = key.partition("+")
+    if held == "shift":
+        return _SHIFTED[name]
     if name in ("up", "down"):
         return "\x1b[1;3" + {"up": "A", "down": "B"}[name]
     if held == "alt":
@@ -18,10 +25,10 @@ def _bytes_of(key: str) -> str:
     return {"underscore": "\x1f", "@": "\x00"}.get(name) or chr(ord(name) - 96)
 
 
-def test_every_default_with_alt_or_ctrl_is_told_apart_by_plain_terminals() -> None:
+def test_every_default_with_alt_ctrl_or_shift_is_told_apart_by_plain_terminals() -> None:
     for action in ACTIONS:
         key = action.key.split(",")[0]
-        if not key.startswith(("alt+", "ctrl+")):
+        if not key.startswith(("alt+", "ctrl+", "shift+")):
             continue
         parser = XTermParser()
         heard = [*parser.feed(_bytes_of(key)), *parser.feed("")]
