@@ -262,7 +262,7 @@ class TaskScreen(ClosedOnce[None]):
         self._say(said, bad=bad)
 
     def _ask(self, question: str) -> None:
-        choices = [Choice("replace", "replace it"), Choice("keep", "leave it as it is")]
+        choices = [Choice("keep", "leave it as it is"), Choice("replace", "replace it")]
 
         def answered(answer: str | None) -> None:
             if answer == "replace":

@@ -26,6 +26,7 @@ from tests.fakes.client import Turnstile
 from tests.fakes.engine import Script
 from tests.fakes.reports import COMPARISON
 from tests.tui.app.conftest import Open, Stage
+from tests.tui.app.test_app import spawn
 from tests.unit.cli.test_store_commands import commit
 
 TWO = ("knowledge", "tone")
@@ -127,7 +128,7 @@ async def test_an_earlier_export_is_replaced_only_when_that_was_said(open_workbe
         assert json.loads(manifest.read_text()) == {"mine": 1}
         await stage.pilot.press("r")
         await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the question again")
-        await stage.pilot.press("enter")
+        await stage.pilot.press("down", "enter")
         await stage.until(lambda: "✔ export: done" in stage.screen_text(), "the export")
         assert json.loads(manifest.read_text()) == {} and "--overwrite" in flat(stage)
 
@@ -211,6 +212,21 @@ async def test_a_screen_is_worked_by_the_mouse_alone(open_workbench: Open) -> No
         await stage.until(lambda: "✔ export: done" in stage.screen_text(), "the export")
 
 
+@pytest.mark.slow
+def test_in_a_terminal_an_export_is_done_by_the_engines_own_process(tmp_path: Path) -> None:
+    child = spawn(
+        "import sys; from pathlib import Path; from dlm_tui.app import run_app;"
+        "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))",
+        tmp_path / "guide.dlm",
+    )
+    child.send("\x1b[1;2Q")  # Shift+F2
+    child.expect("--target peft")
+    child.send("r")
+    child.expect("done in")
+    assert (tmp_path / "exports" / "peft" / "manifest.json").is_file()
+    child.close(force=True)
+
+
 async def test_the_command_line_can_be_copied(open_workbench: Open) -> None:
     async with open_workbench(Script(adapters=TWO)) as stage:
         screen = await opened(stage, "shift+f2", ExportScreen)
@@ -251,7 +267,7 @@ async def test_an_earlier_pack_is_replaced_only_when_that_was_said_and_another_f
         screen = await opened(stage, "shift+f7", PackScreen)
         await stage.pilot.press("r")
         await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "the question")
-        await stage.pilot.press("enter")
+        await stage.pilot.press("down", "enter")
         await stage.until(lambda: "✔ pack: done" in stage.screen_text(), "the pack")
         assert stage.path.with_suffix(".dlmpack").read_bytes() != before
         assert screen.command().endswith("--overwrite")
