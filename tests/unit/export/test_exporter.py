@@ -1,6 +1,7 @@
 """A whole export for every target, loaded by the program it is for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,33 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(trained: Desk, tmp_path
     wanted = ExportOptions(target="hf", folder=tmp_path / "stopped", choice=PIN)
     with pytest.raises(Stopped):
         trained.engine.export(wanted, trained.events.append, lambda: True)
+    assert {p.name for p in tmp_path.iterdir()} == {"out"}
+
+
+@pytest.mark.slow
+def test_the_engine_replies_as_before_after_an_export_and_after_one_that_was_stopped(
+    trained: Desk, tmp_path: Path
+) -> None:
+    before = engine_logits(trained, {"facts": 1.0})
+    asked = 0
+
+    def count() -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    wanted = ExportOptions(target="gguf", folder=tmp_path / "out", choice=PIN, quant="q4_0", merge=True)
+    trained.engine.export(wanted, trained.events.append, count)
+    assert torch.equal(engine_logits(trained, {"facts": 1.0}), before)
+    for last in (1, asked // 3, asked // 2, asked - 1):
+        left = iter(range(last))
+        with pytest.raises(Stopped):
+            trained.engine.export(
+                replace(wanted, folder=tmp_path / "stopped"),
+                trained.events.append,
+                lambda left=left: next(left, None) is None,  # type: ignore[misc]
+            )
+        assert torch.equal(engine_logits(trained, {"facts": 1.0}), before), f"stopped at {last} of {asked}"
     assert {p.name for p in tmp_path.iterdir()} == {"out"}
 
 
