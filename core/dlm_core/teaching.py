@@ -69,13 +69,19 @@ class Edit:
         return list(unified_diff(old, new, name, name, n=_CONTEXT, lineterm=""))
 
 
-def add_wording(path: Path, text: str, line: int, question: str) -> Edit:
+def add_wording(path: Path, text: str, line: int, question: str, before: Sequence[Turn] = ()) -> Edit:
     """`question` as a further wording of what is asked in the section at `line` (from 1).
+
+    After other turns than that section has, it is a section of its own with the same answer.
 
     Raises:
         UsageError: no question is asked there, or this one is asked in the document already.
         DocumentError: the document has errors, or cannot take this text.
     """
+    if before:
+        section, asked = question_at(document_of(path, text), line)
+        if asked.before != _turns(before, SectionKind.INSTRUCTION):
+            return add_answer(path, text, section.adapter, question, asked.answer, before)
     return add_wordings(path, text, line, (question,))
 
 
@@ -113,11 +119,13 @@ def add_wordings(
     )
 
 
-def add_answer(path: Path, text: str, adapter: str | None, question: str, answer: str) -> Edit:
+def add_answer(
+    path: Path, text: str, adapter: str | None, question: str, answer: str, before: Sequence[Turn] = ()
+) -> Edit:
     """A section of `adapter` that answers `question`; where one asks just this already, its new answer.
 
     It stands behind the last instruction section of that adapter. `adapter` may be None, or the one name of a
-    document that declares none.
+    document that declares none. `before` are the turns that the question goes on from.
 
     Raises:
         UsageError: no such adapter, nothing to put in, or the document says just this already.
@@ -127,9 +135,10 @@ def add_answer(path: Path, text: str, adapter: str | None, question: str, answer
     tag = _tag(document, adapter)
     asked = _text(question, "question", SectionKind.INSTRUCTION)
     said = _text(answer, "answer", SectionKind.INSTRUCTION)
-    new: list[Said] = [(tag, (), (asked,), said, "")]
+    turns = _turns(before, SectionKind.INSTRUCTION)
+    new: list[Said] = [(tag, turns, (asked,), said, "")]
     for section, known in _questions(document):
-        if known.before or asked not in known.wordings:
+        if known.before != turns or asked not in known.wordings:
             continue  # the same words after other turns may have another answer
         if known.answer == said:
             raise UsageError(f"line {known.span.line} answers this question just so")
@@ -141,16 +150,23 @@ def add_answer(path: Path, text: str, adapter: str | None, question: str, answer
             )
         return _checked(_with_answer(path, text, known, said), document, _asks(section, known), new)
     rows = _Rows(text)
-    body = ["### Q", *asked.split("\n"), "", "### A", *said.split("\n")]
+    body = [*_turn_rows(turns), "### Q", *asked.split("\n"), "", "### A", *said.split("\n")]
     rows.append_section(_last_of(document, SectionKind.INSTRUCTION, tag), _fence("instruction", tag), body)
-    what = f"a new section{f' of {tag}' if tag else ''}"
+    what = f"a new section{f' of {tag}' if tag else ''}{_after(turns)}"
     return _checked(Edit(path, text, rows.text, what, said), document, (), new)
 
 
 def add_preference(
-    path: Path, text: str, adapter: str | None, prompt: str, chosen: str, rejected: str
+    path: Path,
+    text: str,
+    adapter: str | None,
+    prompt: str,
+    chosen: str,
+    rejected: str,
+    before: Sequence[Turn] = (),
 ) -> Edit:
-    """A preference section of `adapter`: to `prompt`, rather `chosen` than `rejected`.
+    """A preference section of `adapter`: to `prompt`, after the turns `before` it, rather `chosen` than
+    `rejected`.
 
     Raises:
         UsageError: no such adapter, nothing to put in, or both replies say the same.
@@ -164,12 +180,13 @@ def add_preference(
     )
     if better.strip() == worse.strip():
         raise UsageError("both replies say the same: there is nothing to prefer")
-    rows = _Rows(text)
-    body = ["### Prompt", *asked.split("\n"), "", "### Chosen", *better.split("\n")]
+    rows, turns = _Rows(text), _turns(before, SectionKind.PREFERENCE)
+    body = [*_turn_rows(turns), "### Prompt", *asked.split("\n"), "", "### Chosen", *better.split("\n")]
     body += ["", "### Rejected", *worse.split("\n")]
     rows.append_section(_last_of(document, SectionKind.PREFERENCE, tag), _fence("preference", tag), body)
-    edit = Edit(path, text, rows.text, f"a preference{f' of {tag}' if tag else ''}", better)
-    return _checked(edit, document, (), [(tag, (), (asked,), better, worse)])
+    what = f"a preference{f' of {tag}' if tag else ''}{_after(turns)}"
+    edit = Edit(path, text, rows.text, what, better)
+    return _checked(edit, document, (), [(tag, turns, (asked,), better, worse)])
 
 
 def add_offtopic(document: Path, text: str, question: str) -> Edit:
@@ -258,6 +275,22 @@ def _text(text: str, what: str, kind: SectionKind) -> str:
     if not found.strip():
         raise UsageError(f"there is no {what} to put in")
     return found
+
+
+def _turns(before: Sequence[Turn], kind: SectionKind) -> tuple[Turn, ...]:
+    return tuple(
+        Turn(_text(turn.question, "question", kind), _text(turn.answer, "answer", kind)) for turn in before
+    )
+
+
+def _turn_rows(turns: Sequence[Turn]) -> list[str]:
+    asks, answers = fences.TURN_HEADINGS
+    said = [(head, text) for turn in turns for head, text in ((asks, turn.question), (answers, turn.answer))]
+    return [row for head, text in said for row in (f"### {head}", *text.split("\n"), "")]
+
+
+def _after(turns: Sequence[Turn]) -> str:
+    return f", after {'a turn' if len(turns) == 1 else f'{len(turns)} turns'}" if turns else ""
 
 
 def _tag(document: Document, adapter: str | None) -> str | None:

@@ -141,9 +141,11 @@ class Pipe:
     async def write(self, title: str, text: str) -> str | None:
         raise UsageError("nobody can be asked here", "/teach ADAPTER: ANSWER")
 
-    async def take_edit(self, edit: Edit) -> bool:
+    async def take_edit(self, edit: Edit, other: Edit | None = None) -> bool:
         drafts.write_edit(edit)
         self._tell([edit.sentence, *edit.difference()])
+        if other is not None:
+            self._tell([f"/teach --turns or --alone makes it {other.sentence}"])
         return True
 
     async def edit_document(self) -> bool:

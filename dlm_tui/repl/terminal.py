@@ -134,10 +134,16 @@ class TerminalFront(ABC):
         self.write_lines(sentences([title], self.look.room, STRONG))
         return await self.ask_line(text)
 
-    async def take_edit(self, edit: Edit) -> bool:
-        self.show(EditShown(edit))
-        self.write_lines(sentences(["y writes it, Enter alone leaves all as it is"], self.look.room))
-        said = await self.ask_line()
+    async def take_edit(self, edit: Edit, other: Edit | None = None) -> bool:
+        while True:
+            self.show(EditShown(edit))
+            instead = f", t makes it {other.sentence}" if other is not None else ""
+            choices = f"y writes it{instead}, Enter alone leaves all as it is"
+            self.write_lines(sentences([choices], self.look.room))
+            said = await self.ask_line()
+            if other is None or said is None or said.lower() not in ("t", "turns"):
+                break
+            edit, other = other, edit
         if said is None or said.lower() not in ("y", "yes"):
             self.show(Told(("nothing was written",)))
             return False

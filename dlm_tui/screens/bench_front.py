@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from rich.style import Style
 from textual.message import Message
@@ -15,6 +16,7 @@ from dlm_tui.panes.chat import ChatPane
 from dlm_tui.panes.dashboard import DashboardPane
 from dlm_tui.panes.editor import EditorPane
 from dlm_tui.panes.frame import PaneFrame
+from dlm_tui.screens.edit_choice import EditChoice
 from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.screens.training_control import TrainingControl
 from dlm_tui.session import drafts
@@ -23,6 +25,8 @@ from dlm_tui.session.shown import EditShown, Failed, Shown, WhyShown
 from dlm_tui.widgets.dialogs import Choice, TextScreen, TwoLineScreen
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.reply_view import ReplyView
+
+T = TypeVar("T")
 
 
 class SessionChanged(Message):
@@ -127,7 +131,12 @@ class BenchFront:
     async def write(self, title: str, text: str) -> str | None:
         return await self._answer_of(TextScreen(title, text))
 
-    async def take_edit(self, edit: Edit) -> bool:
+    async def take_edit(self, edit: Edit, other: Edit | None = None) -> bool:
+        if other is not None:
+            chosen = await self._answer_of(EditChoice(edit, other))
+            if chosen is None:
+                return False
+            edit = chosen
         if edit.path == self._editor.path:
             self._training.taught()
             if not await self._editor.take_edit(edit):
@@ -137,10 +146,10 @@ class BenchFront:
         self._chat.show(EditShown(edit))
         return True
 
-    async def _answer_of(self, dialog: Screen[str | None]) -> str | None:
-        answered: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+    async def _answer_of(self, dialog: Screen[T | None]) -> T | None:
+        answered: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
 
-        def dismissed(said: str | None) -> None:
+        def dismissed(said: T | None) -> None:
             if not answered.done():
                 answered.set_result(said)
 

@@ -18,6 +18,7 @@ Completes = Literal[
 ]
 
 ROUTING_FLAGS = ("--gate", "--adapter", "--mix", "--base", "--ground")
+TURN_FLAGS = ("--turns", "--alone")
 TRAIN_SWITCHES = ("--fresh", "--resume", "--keep")
 TRAIN_FLAGS = (*TRAIN_SWITCHES, "--seed", "--epochs", "--keep-versions")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z?]+)(?:\s+(?P<argument>.*))?", re.DOTALL)
@@ -110,17 +111,18 @@ COMMANDS = (
     ),
     Command(
         "teach",
-        "[LINE] [ADAPTER: ANSWER] [none]",
+        "[--turns|--alone] [LINE] [ADAPTER: ANSWER] [none]",
         "Say what the last reply should have been; the document is changed and trained.",
         "Alone it offers the sections that fit, another answer, and `not for the document`. With a LINE the "
         "question becomes a wording of what is asked there, with ADAPTER: ANSWER a section of its own, with "
         "none a line of NAME.offtopic.txt. The change is shown, written, trained, and the question asked "
-        "again; what is corrected meanwhile shares the next run.",
+        "again; what is corrected meanwhile shares the next run. A question that goes on from the one before "
+        "is taught with those turns, any other alone; --turns and --alone say it yourself.",
         "teach",
     ),
     Command(
         "prefer",
-        "before|now",
+        "[--turns|--alone] before|now",
         "Of the two last replies to the question, teach to prefer one.",
         "After /again: `now` is the newer reply, `before` the one above it. Both go into a preference "
         "section of the adapter that had most weight.",
@@ -330,6 +332,14 @@ def parse_teach(argument: str, adapters: Sequence[str]) -> Teaching | None:
     return TeachAnswer(name.strip(), answer.strip())
 
 
+def parse_turns(argument: str) -> tuple[bool | None, str]:
+    """Whether the turns before the question are to be kept, and what else is said; None: nothing of it is."""
+    flag, _, rest = argument.partition(" ")
+    if flag not in TURN_FLAGS:
+        return None, argument
+    return flag == TURN_FLAGS[0], rest.strip()
+
+
 def parse_prefer(argument: str) -> bool:
     """True for `now`, False for `before`."""
     if argument not in ("now", "before"):
@@ -460,8 +470,10 @@ _ARGUMENTS: dict[Completes, Callable[[str, Sequence[str]], list[Candidate]]] = {
     "command": lambda argument, adapters: _starting(argument, [c.name for c in COMMANDS]),
     "params": _complete_params,
     "routing": _complete_routing,
-    "teach": lambda argument, adapters: _starting(argument, [*(f"{name}: " for name in adapters), "none"]),
-    "prefer": lambda argument, adapters: _starting(argument, ("before", "now")),
+    "teach": lambda argument, adapters: _starting(
+        argument, [*(f"{name}: " for name in adapters), "none", *TURN_FLAGS]
+    ),
+    "prefer": lambda argument, adapters: _starting(argument, ("before", "now", *TURN_FLAGS)),
     "train": lambda argument, adapters: _starting(_last_word(argument)[1], TRAIN_FLAGS),
 }
 

@@ -133,14 +133,14 @@ class Conversation:
         """The whole conversation with `question` as its next turn, for the engine."""
         return self._messages(self.turns, question)
 
-    def messages_of_last(self) -> tuple[Message, ...]:
-        """The conversation up to and with the last question, without its answer.
+    def asked_last(self) -> tuple[tuple[Message, ...], Turn]:
+        """The last turn, behind the conversation up to and with its question.
 
         Raises:
             UsageError: nothing has been asked yet.
         """
         last = self._last_or_error()
-        return self._messages(self.turns[:-1], last.question)
+        return self._messages(self.turns[:-1], last.question), last
 
     def answered(self, question: str, answer: Answer) -> None:
         """Keep a turn."""

@@ -115,8 +115,8 @@ class Front(Protocol):
         """Let the user write, `text` to begin with; None where that is declined. Raises as `choose`."""
         ...
 
-    async def take_edit(self, edit: Edit) -> bool:
-        """Show an edit and put it into its file, unless the user declines.
+    async def take_edit(self, edit: Edit, other: Edit | None = None) -> bool:
+        """Show an edit and put it into its file, or the `other` in its place, unless the user declines.
 
         Raises:
             DlmError: the file is another than the edit was made for, or cannot be written.

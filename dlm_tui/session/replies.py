@@ -10,7 +10,7 @@ from msgspec import structs
 from dlm_core.errors import DlmError
 from dlm_core.events import Log, Reply, Routed, Token
 from dlm_core.requests import Generate, Message, RoutingChoice
-from dlm_tui.session.conversation import Answer, Conversation
+from dlm_tui.session.conversation import Answer, Conversation, Turn
 from dlm_tui.session.engine_session import EngineSession
 from dlm_tui.session.front import Asked, Front, ReplySink
 
@@ -103,6 +103,14 @@ class Replies:
             self._next_job()
         self._on_change()
 
+    def with_last(self, use: Callable[[tuple[Message, ...], Turn], None]) -> None:
+        """Do something with the last turn, and the messages it answers; which it is, is seen at its turn."""
+
+        async def begin() -> None:
+            use(*self._conversation.asked_last())
+
+        self.in_turn(begin)
+
     def interrupt(self) -> int | None:
         """Stop the reply under way, and withdraw what waits for its turn.
 
@@ -143,9 +151,8 @@ class Replies:
             self._on_kept()
 
     async def _ask_again(self, choice: RoutingChoice) -> None:
-        messages = self._conversation.messages_of_last()
-        last = self._conversation.last
-        asked = Asked(messages, choice, last.answer if last is not None else None)
+        messages, last = self._conversation.asked_last()
+        asked = Asked(messages, choice, last.answer)
         answer = await self._answered(asked, await self._front().open_reply(asked))
         if answer is not None:
             self._conversation.answered_again(answer)
@@ -158,7 +165,7 @@ class Replies:
             self._on_kept()
 
     async def _compare(self, other: RoutingChoice, sinks: Pair) -> None:
-        messages = self._conversation.messages_of_last()
+        messages, _ = self._conversation.asked_last()
         seed = self._conversation.sampling.seed
         seed = COMPARE_SEED if seed is None else seed
         mine = Asked(messages, self._conversation.choice)

@@ -18,6 +18,7 @@ from dlm_tui.session import drafts
 from dlm_tui.session.conversation import Answer
 from dlm_tui.session.front import Option
 from dlm_tui.session.session import Session
+from dlm_tui.session.turns_kept import Offer, offered
 
 OFFERED = 5
 """Sections that are offered at most."""
@@ -25,9 +26,12 @@ OFFERED = 5
 _Asked = tuple[Section, Question]
 
 
-async def ask(session: Session, messages: tuple[Message, ...], answer: Answer) -> Edit | None:
+async def ask(
+    session: Session, messages: tuple[Message, ...], answer: Answer, turns: bool | None = None
+) -> Offer | None:
     """Let the user say what a reply should have been; the edit that teaches it, None where that is declined.
 
+    `turns`: whether a section keeps the turns before the question; None where its words are to tell.
     Raises DlmError for a document that has errors, and for an edit that cannot be made.
     """
     path, text, question = session.path, session.front.document_text(), messages[-1].content
@@ -45,19 +49,24 @@ async def ask(session: Session, messages: tuple[Message, ...], answer: Answer) -
         return None
     if chosen < len(sections):
         line = sections[chosen][1].span.line
-        return await asyncio.to_thread(teaching.add_wording, path, text, line, question)
+        return await offered(
+            messages, turns, lambda before: teaching.add_wording(path, text, line, question, before)
+        )
     if chosen == len(options) - 1:
-        return nothing(path, question)
+        return Offer(nothing(path, question))
     if chosen == len(sections) + 1 or gate is None:
         names = session.adapters
         picked = await session.front.choose("in which adapter?", [Option(n, adapter=n) for n in names])
         if picked is None:
             return None
         gate = names[picked]
-    said = await session.front.write(f"the answer, in {gate}", answer.text)
+    adapter = gate
+    said = await session.front.write(f"the answer, in {adapter}", answer.text)
     if said is None:
         return None
-    return await asyncio.to_thread(teaching.add_answer, path, text, gate, question, said)
+    return await offered(
+        messages, turns, lambda before: teaching.add_answer(path, text, adapter, question, said, before)
+    )
 
 
 def nothing(document: Path, question: str) -> Edit:

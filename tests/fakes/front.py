@@ -88,7 +88,10 @@ class RecordingFront:
     """What is chosen, one after the other; None, and when they are used up: nothing."""
     written: list[str | None] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
+    others: list[Edit | None] = field(default_factory=list)
+    """What stood beside each of `edits` to be taken in its place."""
     declines: bool = False
+    swaps: bool = False
     asks_again: bool = True
 
     @property
@@ -143,8 +146,11 @@ class RecordingFront:
         self.asked.append((title, (text,)))
         return self.written.pop(0) if self.written else None
 
-    async def take_edit(self, edit: Edit) -> bool:
-        """Written at once, unless it `declines`."""
+    async def take_edit(self, edit: Edit, other: Edit | None = None) -> bool:
+        """Written at once, unless it `declines`; the other one where it `swaps`."""
+        self.others.append(other)
+        if self.swaps and other is not None:
+            edit = other
         self.edits.append(edit)
         if not self.declines:
             drafts.write_edit(edit)

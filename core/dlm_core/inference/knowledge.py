@@ -2,12 +2,12 @@
 answers are hypotheses about the reply.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from dlm_core.document.follow_ups import goes_on
 from dlm_core.errors import UsageError
 from dlm_core.events import Citation, Place, Routing
 from dlm_core.inference.citing import Source, Sources, unsupported
@@ -25,12 +25,6 @@ OUTSIDE_FROM = 0.5
 likelier is asked of no prompt: where two fit, each has half.
 """
 _LEAST = 1e-4  # a less probable answer is no hypothesis
-_FOLLOWS = re.compile(
-    r"^(and|but|so|then|ok|okay|why|what about|how about|what if|who else)\b|"
-    r"\b(it|its|that|this|they|them|those|these|he|she|him|her|again|shorter|longer|instead|more|else|same)\b",
-    re.IGNORECASE,
-)
-_SHORT = 12  # words of a follow-up at most
 
 Lines = tuple[int, int]
 
@@ -100,7 +94,7 @@ class Knowledge:
             alone = _best(found) if _is_found(found) else 0.0
             if self._taught_as_follow_up(together) and _best(together) >= alone:
                 return Grounds(together, outside=False)
-        follows = bool(before and _FOLLOWS.search(prompt) and len(prompt.split()) <= _SHORT)
+        follows = bool(before) and goes_on(prompt)
         if _is_found(found) and (found.separates or not follows):
             return Grounds(found, outside=False)
         if follows:

@@ -28,13 +28,9 @@ async def base(session: Session, argument: str) -> None:
 async def other(session: Session, argument: str) -> None:
     line = parse_other(argument)
 
-    async def begin() -> None:
-        messages = session.conversation.messages_of_last()
-        last = session.conversation.last
-        assert last is not None
-        session.spawn(take_other(session, messages, last.answer, line), "command")
-
-    session.replies.in_turn(begin)
+    session.replies.with_last(
+        lambda messages, last: session.spawn(take_other(session, messages, last.answer, line), "command")
+    )
 
 
 async def take_other(
@@ -67,9 +63,7 @@ async def why(session: Session, argument: str) -> None:
     del argument
 
     async def explain() -> None:
-        messages = session.conversation.messages_of_last()
-        last = session.conversation.last
-        assert last is not None
+        messages, last = session.conversation.asked_last()
         session.front.show(WhyShown(messages, last.answer, await session.explain(messages, last.answer)))
 
     session.replies.in_turn(explain)

@@ -1,7 +1,5 @@
 """Replies corrected in the document: a wording, an answer, a preference, a line of the off-topic list."""
 
-import asyncio
-
 import msgspec
 
 from dlm_core import teaching
@@ -9,49 +7,59 @@ from dlm_core.errors import UsageError
 from dlm_core.events import Routing
 from dlm_core.reports import ProbeReply
 from dlm_core.requests import Message, RoutingChoice
-from dlm_core.teaching import Edit
 from dlm_tui.session import should_have_said
-from dlm_tui.session.commands import TeachAnswer, Teaching, TeachLine, TeachNone, parse_prefer, parse_teach
-from dlm_tui.session.conversation import Answer
+from dlm_tui.session.commands import (
+    TeachAnswer,
+    Teaching,
+    TeachLine,
+    TeachNone,
+    parse_prefer,
+    parse_teach,
+    parse_turns,
+)
+from dlm_tui.session.conversation import Answer, Turn
 from dlm_tui.session.corrections import Correction
 from dlm_tui.session.file_watch import stamp_of
 from dlm_tui.session.live_routing import choice_of
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Told
+from dlm_tui.session.turns_kept import Offer, offered
 
 
 async def teach(session: Session, argument: str) -> None:
-    wish = parse_teach(argument, session.adapters)
-
-    async def begin() -> None:
-        messages = session.conversation.messages_of_last()
-        last = session.conversation.last
-        assert last is not None
-        correct(session, messages, last.answer, wish)
-
-    session.replies.in_turn(begin)
+    turns, rest = parse_turns(argument)
+    wish = parse_teach(rest, session.adapters)
+    session.replies.with_last(
+        lambda messages, last: correct(session, messages, last.answer, wish, turns=turns)
+    )
 
 
 async def prefer(session: Session, argument: str) -> None:
-    newer = parse_prefer(argument)
+    turns, rest = parse_turns(argument)
+    newer = parse_prefer(rest)
 
-    async def begin() -> None:
-        messages = session.conversation.messages_of_last()
-        last = session.conversation.last
-        assert last is not None
+    def between(messages: tuple[Message, ...], last: Turn) -> None:
         if not last.others:
             raise UsageError("there is one reply to the last question", "/again asks for another")
         pair = (last.answer, last.others[-1])
-        choose_between(session, messages, *(pair if newer else pair[::-1]))
+        choose_between(session, messages, *(pair if newer else pair[::-1]), turns=turns)
 
-    session.replies.in_turn(begin)
+    session.replies.with_last(between)
 
 
 def correct(
-    session: Session, messages: tuple[Message, ...], answer: Answer, wish: Teaching | None = None
+    session: Session,
+    messages: tuple[Message, ...],
+    answer: Answer,
+    wish: Teaching | None = None,
+    *,
+    turns: bool | None = None,
 ) -> None:
-    """Correct a reply beside everything else; without a wish the user is asked what it should have said."""
-    session.spawn(_corrected(session, messages, answer, wish), "command")
+    """Correct a reply beside everything else; without a wish the user is asked what it should have said.
+
+    `turns`: whether a section keeps the turns before the question; None where its words are to tell.
+    """
+    session.spawn(_corrected(session, messages, answer, wish, turns), "command")
 
 
 def reply_of(reply: ProbeReply) -> tuple[tuple[Message, ...], Answer]:
@@ -61,26 +69,39 @@ def reply_of(reply: ProbeReply) -> tuple[tuple[Message, ...], Answer]:
     return (Message("user", reply.question),), answer
 
 
-def choose_between(session: Session, messages: tuple[Message, ...], chosen: Answer, rejected: Answer) -> None:
-    """Teach to prefer one of two replies to the same question."""
-    session.spawn(_preferred(session, messages, chosen, rejected), "command")
+def choose_between(
+    session: Session,
+    messages: tuple[Message, ...],
+    chosen: Answer,
+    rejected: Answer,
+    *,
+    turns: bool | None = None,
+) -> None:
+    """Teach to prefer one of two replies to the same question; `turns` as for `correct`."""
+    session.spawn(_preferred(session, messages, chosen, rejected, turns), "command")
 
 
 async def _corrected(
-    session: Session, messages: tuple[Message, ...], answer: Answer, wish: Teaching | None
+    session: Session,
+    messages: tuple[Message, ...],
+    answer: Answer,
+    wish: Teaching | None,
+    turns: bool | None,
 ) -> None:
     async with session.asking:
-        edit = (
-            await should_have_said.ask(session, messages, answer)
+        offer = (
+            await should_have_said.ask(session, messages, answer, turns)
             if wish is None
-            else await _wished(session, messages[-1].content, wish)
+            else await _wished(session, messages, wish, turns)
         )
-        if edit is not None:
-            await _taken(session, edit, messages, answer)
+        if offer is not None:
+            await _taken(session, offer, messages, answer)
 
 
-async def _wished(session: Session, question: str, wish: Teaching) -> Edit:
-    path, text = session.path, session.front.document_text()
+async def _wished(
+    session: Session, messages: tuple[Message, ...], wish: Teaching, turns: bool | None
+) -> Offer:
+    path, text, question = session.path, session.front.document_text(), messages[-1].content
     match wish:
         case TeachLine(line):
             if session.replied_at is not None and session.replied_at != stamp_of(path):
@@ -88,29 +109,44 @@ async def _wished(session: Session, question: str, wish: Teaching) -> Edit:
                     f"{path.name} changed since the reply, and line {line} may be another now",
                     "ask again: the reply names the line",
                 )
-            return await asyncio.to_thread(teaching.add_wording, path, text, line, question)
+            return await offered(
+                messages, turns, lambda before: teaching.add_wording(path, text, line, question, before)
+            )
         case TeachAnswer(adapter, said):
-            return await asyncio.to_thread(teaching.add_answer, path, text, adapter, question, said)
+            return await offered(
+                messages,
+                turns,
+                lambda before: teaching.add_answer(path, text, adapter, question, said, before),
+            )
         case TeachNone():
-            return should_have_said.nothing(path, question)
+            return Offer(should_have_said.nothing(path, question))
 
 
 async def _preferred(
-    session: Session, messages: tuple[Message, ...], chosen: Answer, rejected: Answer
+    session: Session,
+    messages: tuple[Message, ...],
+    chosen: Answer,
+    rejected: Answer,
+    turns: bool | None,
 ) -> None:
     adapter = should_have_said.meant(chosen, session.adapters) or should_have_said.meant(
         rejected, session.adapters
     )
     async with session.asking:
-        path, text = session.path, session.front.document_text()
-        edit = await asyncio.to_thread(
-            teaching.add_preference, path, text, adapter, messages[-1].content, chosen.text, rejected.text
+        path, text, question = session.path, session.front.document_text(), messages[-1].content
+        offer = await offered(
+            messages,
+            turns,
+            lambda before: teaching.add_preference(
+                path, text, adapter, question, chosen.text, rejected.text, before
+            ),
         )
-        await _taken(session, edit, messages, rejected)
+        await _taken(session, offer, messages, rejected)
 
 
-async def _taken(session: Session, edit: Edit, messages: tuple[Message, ...], answer: Answer) -> None:
-    if not await session.front.take_edit(edit):
+async def _taken(session: Session, offer: Offer, messages: tuple[Message, ...], answer: Answer) -> None:
+    edit = offer.edit  # the other one has the same file and the same answer
+    if not await session.front.take_edit(edit, offer.other):
         return
     if edit.path != session.path:
         session.front.show(Told((f"{edit.path.name} has it now; `dlm eval` asks it",)))

@@ -25,13 +25,7 @@ def judge(session: Session, messages: tuple[Message, ...], answer: Answer, verdi
 
 
 def _judge_last(session: Session, verdict: Verdict) -> None:
-    async def begin() -> None:
-        messages = session.conversation.messages_of_last()
-        last = session.conversation.last
-        assert last is not None
-        judge(session, messages, last.answer, verdict)
-
-    session.replies.in_turn(begin)
+    session.replies.with_last(lambda messages, last: judge(session, messages, last.answer, verdict))
 
 
 async def _noted(session: Session, messages: tuple[Message, ...], answer: Answer, verdict: Verdict) -> None:

@@ -6,6 +6,7 @@ from textual.widgets import TextArea
 from dlm_core.document import load
 from dlm_core.events import Place
 from dlm_core.requests import Train
+from dlm_tui.screens.edit_choice import EditChoice
 from dlm_tui.screens.workbench import Workbench
 from dlm_tui.widgets.dialogs import TextScreen, TwoLineScreen
 from dlm_tui.widgets.reply_view import ReplyView
@@ -144,3 +145,39 @@ async def test_one_of_two_replies_is_preferred(open_workbench: Open) -> None:
         await taught(stage, 5)
         (pair,) = [p for s in load(stage.path).sections for p in s.preferences]
         assert (pair.chosen, pair.rejected) == ("Turn 1, off: tone please", "Turn 1, auto: tone please")
+
+
+@pytest.mark.parametrize("key", ["keys", "click"])
+async def test_a_follow_up_is_shown_with_its_turns_and_a_key_leaves_them_out(
+    open_workbench: Open, key: str
+) -> None:
+    async with open_workbench(SCRIPT, size=(80, 24)) as stage:
+        await asked(stage)
+        await stage.ask("and for them")
+        await stage.answered(2)
+        await offered(stage)
+        await stage.pilot.press("down", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, TextScreen), "the place to write")
+        await stage.pilot.press(*"Half", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, EditChoice), "the edit")
+        shown = stage.screen_text()
+        assert "+### Q !before" in shown and "+whose is it then" in shown and "after a turn" in shown
+        assert stage.path.read_text("utf-8") == DOCUMENT
+        if key == "keys":
+            await stage.pilot.press("t", "enter")
+        else:
+            await click_on(stage, "t makes")
+            await stage.until(lambda: "!before" not in stage.screen_text(), "the other edit")
+            await click_on(stage, "teaches this")
+        await taught(stage, 4)
+        text = stage.path.read_text("utf-8")
+        assert "!before" not in text and "### Q\nand for them\n" in text
+
+
+async def click_on(stage: Stage, words: str) -> None:
+    """Click where some words stand on the screen."""
+    for row, line in enumerate(stage.screen_text().split("\n")):
+        if (column := line.find(words)) >= 0:
+            await stage.pilot.click(offset=(column + 1, row))
+            return
+    raise AssertionError(f"{words} is not on screen")

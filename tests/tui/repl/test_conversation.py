@@ -41,7 +41,7 @@ def test_answering_again_asks_the_same_and_replaces_the_answer_but_keeps_the_old
     conversation = Conversation()
     conversation.answered("One?", answer("1"))
     conversation.answered("Two?", answer("2"))
-    assert conversation.messages_of_last() == (*conversation.messages("Two?")[:2], Message("user", "Two?"))
+    assert conversation.asked_last()[0] == (*conversation.messages("Two?")[:2], Message("user", "Two?"))
     conversation.answered_again(answer("zwei", "off"))
     assert conversation.last == Turn(question="Two?", answer=answer("zwei", "off"), others=(answer("2"),))
 
@@ -57,7 +57,7 @@ def test_an_answer_of_the_bare_base_does_not_enter_the_conversation() -> None:
 
 def test_answering_again_needs_a_question() -> None:
     with pytest.raises(UsageError, match="nothing has been asked"):
-        Conversation().messages_of_last()
+        Conversation().asked_last()
 
 
 texts = st.text(

@@ -142,3 +142,10 @@ def test_in_a_pipe_nobody_can_be_asked_what_a_reply_should_have_said(tmp_path: P
     said = piped(tmp_path, "hi\n/teach\nand now\n")
     assert said.stdout == "Turn 1, auto: hi\nTurn 2, auto: and now\n" and said.returncode == 1
     assert "nobody can be asked here\n  hint: /teach LINE, or /teach ADAPTER: ANSWER" in said.stderr
+
+
+def test_a_follow_up_keeps_its_turns_and_says_how_to_leave_them_out(tmp_path: Path) -> None:
+    said = piped(tmp_path, "what is the limit\nand for them\n/teach tone: Half.\n", reply="No idea.")
+    assert "+### Q !before\n+what is the limit\n" in said.stderr
+    assert "/teach --turns or --alone makes it a new section of tone\n" in said.stderr
+    assert "### A !before\nNo idea.\n\n### Q\nand for them\n" in (tmp_path / "doc.dlm").read_text("utf-8")

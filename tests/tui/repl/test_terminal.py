@@ -430,3 +430,19 @@ def test_what_was_being_typed_stands_in_the_line_again_after_a_choice(tmp_path: 
         terminal.send(CTRL_C + "and so")  # in one go: nothing of it may be lost
         terminal.expect(r"^❯ and so$")
         assert (tmp_path / "doc.dlm").read_text("utf-8") == DOCUMENT
+
+
+def test_a_key_leaves_out_the_turns_that_a_follow_up_goes_on_from(tmp_path: Path) -> None:
+    with Terminal(tmp_path, script={"reply": "No idea."}) as terminal:
+        terminal.line("what is the limit")
+        terminal.expect("No idea.")
+        terminal.line("and for them")
+        terminal.expect(r"and for them\n(.*\n)*No idea.")
+        terminal.line("/teach tone: Half.")
+        terminal.expect(r"\+### Q !before\n(.*\n)*y writes it, t makes it a new section of tone")
+        terminal.line("t")
+        terminal.expect(r"a new section of tone\n(.*\n)*y writes it, t makes it a new section of tone, after")
+        terminal.line("y")
+        terminal.expect("now, taught")
+        text = (tmp_path / "doc.dlm").read_text("utf-8")
+        assert "and for them" in text and "!before" not in text

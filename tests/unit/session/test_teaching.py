@@ -241,3 +241,76 @@ async def test_a_pinned_reply_is_asked_again_under_its_pin(tmp_path: Path) -> No
         await stage.do("/teach 14")
         asked = [request for request in stage.client.sent if isinstance(request, Generate)]
         assert [request.choice.mode for request in asked] == ["pin", "pin"]
+
+
+TURN = "### Q !before\nWhat is the limit?\n\n### A !before\nNo idea.\n\n"
+
+
+async def follow_up(stage: SessionStage, question: str = "and for them") -> None:
+    await stage.do("Who won the cup?")
+    await stage.do("What is the limit?")
+    await stage.do(question)
+
+
+async def test_a_follow_up_is_taught_behind_the_turn_that_it_goes_on_from(tmp_path: Path) -> None:
+    async with open_session(tmp_path, SCRIPT) as stage:
+        await follow_up(stage)
+        await stage.do("/teach tone: Half of it.")
+        text = stage.session.path.read_text("utf-8")
+        assert f"::instruction#tone::\n{TURN}### Q\nand for them\n\n### A\nHalf of it." in text
+        assert stage.front.edits[-1].sentence == "a new section of tone, after a turn"
+        (other,) = stage.front.others
+        assert other is not None and "!before" not in other.after
+
+
+async def test_the_turns_can_be_left_out_where_the_edit_is_shown(tmp_path: Path) -> None:
+    async with open_session(tmp_path, SCRIPT) as stage:
+        stage.front.swaps = True
+        await follow_up(stage)
+        await stage.do("/teach tone: Half of it.")
+        assert "!before" not in stage.session.path.read_text("utf-8")
+        assert wordings(stage)["Half of it."] == ("and for them",)
+        assert stage.front.replies[-1].asked.taught == "Half of it."
+
+
+async def test_a_section_chosen_for_a_follow_up_gives_its_answer_after_those_turns(tmp_path: Path) -> None:
+    async with open_session(tmp_path, SCRIPT) as stage:
+        await follow_up(stage)
+        stage.front.choices = [1]
+        await stage.do("/teach")
+        (known, taught) = [
+            asked
+            for section in load(stage.session.path).sections
+            for asked in section.questions
+            if asked.answer == "Warmly."
+        ]
+        assert known.wordings == ("How do we greet?",)
+        assert taught.wordings == ("and for them",) and taught.before[0].question == "What is the limit?"
+
+
+async def test_a_question_that_stands_by_itself_is_taught_alone_unless_its_turns_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with open_session(tmp_path, SCRIPT) as stage:
+        await follow_up(stage, "Name the owner")
+        await stage.do("/teach tone: Ada.")
+        assert "!before" not in stage.session.path.read_text("utf-8")
+        (other,) = stage.front.others
+        assert other is not None and TURN in other.after
+        await stage.do("Name the owner of all")
+        await stage.do("/teach --turns tone: Bob.")
+        assert "### A !before\nAda" not in (text := stage.session.path.read_text("utf-8"))
+        assert "### Q !before\nName the owner\n" in text
+        await stage.do("and of this")
+        await stage.do("/teach --alone tone: Eve.")
+        assert wordings(stage)["Eve."] == ("and of this",)
+        assert stage.session.path.read_text("utf-8").count("### Q !before") == text.count("### Q !before")
+
+
+async def test_a_preference_for_a_follow_up_keeps_its_turns(tmp_path: Path) -> None:
+    async with open_session(tmp_path, Script(adapters=TWO)) as stage:
+        await follow_up(stage)
+        await stage.do("/again --gate off")
+        await stage.do("/prefer now")
+        (pair,) = [p for s in load(stage.session.path).sections for p in s.preferences]
+        assert [turn.question for turn in pair.before] == ["What is the limit?"]

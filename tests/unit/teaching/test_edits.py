@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dlm_core import teaching
 from dlm_core.document import Document, parse_text
+from dlm_core.document.model import Turn
 from dlm_core.errors import DocumentError, UsageError
 from dlm_core.teaching import Edit
 
@@ -294,3 +295,28 @@ def test_any_two_replies_become_a_preference_or_are_refused(prompt: str, chosen:
         return
     keeps_the_rest(edit)
     assert len([p for s in read(edit.after).sections for p in s.preferences]) == 2
+
+
+BEFORE = (Turn("I lost my key.", "### A\nWhich one?"),)
+
+
+def test_an_answer_after_turns_stands_behind_them_as_text() -> None:
+    edit = teaching.add_answer(PATH, TEXT, "tone", "That of the shed.", "Ask us.", BEFORE)
+    assert (
+        "::instruction#tone::\n### Q !before\nI lost my key.\n\n### A !before\n ### A\nWhich one?\n\n"
+        "### Q\nThat of the shed.\n\n### A\nAsk us.\n"
+    ) in edit.after
+    again = teaching.add_answer(PATH, edit.after, "tone", "That of the shed.", "Ask me.", BEFORE)
+    assert again.after == edit.after.replace("Ask us.", "Ask me.")
+    with pytest.raises(UsageError, match="just so"):
+        teaching.add_answer(PATH, edit.after, "tone", "That of the shed.", "Ask us.", BEFORE)
+
+
+def test_a_wording_after_other_turns_is_a_section_and_after_the_same_a_wording() -> None:
+    line = line_of(TEXT, "Warmly.")
+    section = teaching.add_wording(PATH, TEXT, line, "And them?", BEFORE)
+    assert section.answer == "Warmly." and section.after.count("Warmly.") == 2
+    there = line_of(section.after, "And them?")
+    wording = teaching.add_wording(PATH, section.after, there, "Those too?", BEFORE)
+    asked = read(wording.after).sections[-2].questions[0]
+    assert asked.wordings == ("And them?", "Those too?") and len(asked.before) == 1

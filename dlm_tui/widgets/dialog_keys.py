@@ -1,0 +1,48 @@
+"""The line under a dialog: its keys and what they do, each of which can be clicked."""
+
+from collections.abc import Sequence
+
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding
+from textual.widgets import Static
+
+from dlm_tui.actions import readable
+
+GAP = "  "
+
+
+class DialogKeys(Static):
+    """The bindings of the screen it stands on that are shown, in their order; a click does what the key does.
+
+    `labels` say of an action something else than its binding does; "" leaves it out.
+    """
+
+    DEFAULT_CSS = """
+    DialogKeys { height: auto; }
+    DialogKeys { link-color: $secondary; link-background: transparent; link-style: none; }
+    DialogKeys { link-color-hover: $accent; link-background-hover: transparent; link-style-hover: underline; }
+    """
+
+    def __init__(self, bindings: Sequence[Binding], labels: dict[str, str] | None = None) -> None:
+        super().__init__("")
+        self._offered, self._labels = bindings, labels or {}
+
+    def on_mount(self) -> None:
+        self.tell({})
+
+    def tell(self, labels: dict[str, str]) -> None:
+        """Say these actions otherwise from now on."""
+        self._labels |= labels
+        text = Text(overflow="fold", end="")
+        for binding in self._offered:
+            label = self._labels.get(binding.action, binding.description)
+            if not binding.show or not label:
+                continue
+            link = Style(meta={"@click": f"screen.{binding.action}"})
+            key = readable(binding.key.split(",")[0])
+            key = key.lower() if len(key) == 1 else key
+            text.append(key, link + Style(bold=True)).append(f" {label}", link)
+            text.append(GAP)
+        text.rstrip()
+        self.update(text)
