@@ -65,8 +65,9 @@ ABOUT: Mapping[str, str] = {
 
 
 class State(msgspec.Struct, kw_only=True):
-    """What is remembered from one start to the next: recent documents, the layout, the theme chosen last, and
-    whether the tour was finished or skipped (`done`, `skipped`; "": neither).
+    """What is remembered from one start to the next: recent documents, the layout, the theme chosen last,
+    whether the tour was finished or skipped (`done`, `skipped`; "": neither), and the server and the model
+    that wordings were asked of.
     """
 
     recent: list[str] = []
@@ -74,6 +75,8 @@ class State(msgspec.Struct, kw_only=True):
     hidden: list[str] = []
     shares: dict[str, float] = {}
     tour: str = ""
+    teacher_url: str = ""
+    teacher_model: str = ""
 
 
 @dataclass(frozen=True)

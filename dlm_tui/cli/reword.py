@@ -9,15 +9,12 @@ import click
 from dlm_core.document import load
 from dlm_core.errors import DlmError
 from dlm_core.reword.rewording import Proposal, edit_for, needing, proposals
-from dlm_core.reword.teacher import Teacher
+from dlm_core.reword.teacher import KEY, Teacher
 from dlm_core.safetext import visible_line
 from dlm_core.teaching import Edit
 from dlm_tui.cli.import_ import somebody_is_there
 from dlm_tui.flags import document_argument
 from dlm_tui.session import drafts
-
-KEY = "DLM_TEACHER_KEY"
-"""The environment variable with the teacher's key."""
 
 
 @click.command()

@@ -21,24 +21,13 @@ from dlm_core.store import SectionRecord
 from dlm_core.teaching import Edit
 from dlm_tui.actions import bindings
 from dlm_tui.panes.completion import Completer
-from dlm_tui.panes.editing import (
-    append_section,
-    insert_section,
-    next_place,
-    put_edit,
-    put_right,
-    renew_id,
-    section_choices,
-    toggle_comment,
-    within,
-)
+from dlm_tui.panes.editing import next_place, put_edit, put_right, toggle_comment
 from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.loss_preview import laid_over, place_text
-from dlm_tui.panes.pane import Pane
+from dlm_tui.panes.sections import SectionsPane
 from dlm_tui.session import drafts
 from dlm_tui.session.copies import with_copies
 from dlm_tui.session.drafts import Draft, Drafts, OnDisk
-from dlm_tui.session.section_states import SectionState, section_states
 from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, LineScreen
 from dlm_tui.widgets.document_area import DocumentArea
@@ -50,7 +39,7 @@ DRAFT_S = 2.0
 """Longest time that unsaved work is nowhere but in memory."""
 
 
-class EditorPane(Pane):
+class EditorPane(SectionsPane):
     """One document. Checks run in a thread once typing pauses; nothing here waits for them."""
 
     pane_name = "editor"
@@ -82,12 +71,9 @@ class EditorPane(Pane):
             self.unsaved = unsaved
 
     def __init__(self, path: Path, draft_folder: Path, *, delay: float, soft_wrap: bool, blink: bool) -> None:
-        super().__init__()
-        self.path = path
-        self.document: Document | None = None
+        super().__init__(path, DocumentArea(soft_wrap=soft_wrap))
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.on_disk = OnDisk("", "", 0, 0)
-        self.area = DocumentArea(soft_wrap=soft_wrap)
         self.area.cursor_blink = blink
         self._completer = Completer(self.area, lambda: self.looks.names)
         self.area.completer = self._completer.rest_of_line
@@ -99,7 +85,6 @@ class EditorPane(Pane):
         self._checked = ""
         self._asking = False
         self._mask: tuple[MaskedRow, ...] = ()
-        self._records: tuple[SectionRecord, ...] = ()
         self._drawer = Drawer()
         self._find_bar = FindBar(id="find-bar")
         self._place_line = Block(id="problem-line")
@@ -314,11 +299,6 @@ class EditorPane(Pane):
         if not put_right(self.area, self.area.diagnostics_at(self.area.cursor_location[0])):
             self.notify("There is nothing here that could be put right by itself.")
 
-    def go_to(self, line: int, column: int = 0) -> None:
-        """Move to a line and column, from 0, into view and with the focus."""
-        self.area.move_cursor(within(self.area, line, column), center=True)
-        give_keys(self.area)
-
     # Sections
 
     def show_records(self, records: tuple[SectionRecord, ...]) -> None:
@@ -327,16 +307,6 @@ class EditorPane(Pane):
         if self._drawer.content == "outline":
             self._fill_drawer("outline")
 
-    @property
-    def sections(self) -> tuple[SectionState, ...]:
-        """The sections as they stand, then those that are gone, each with its state since the last run."""
-        return section_states(self.document.sections if self.document is not None else (), self._records)
-
-    def go_to_remedy(self, adapter: str) -> None:
-        """Go to the end, open a section for `adapter` there, and say so."""
-        self.go_to(append_section(self.area, adapter))
-        self.notify(f"A section for {adapter} begins here: write a question, then its answer.", markup=False)
-
     async def take_edit(self, edit: Edit) -> bool:
         """Make an edit, select it, and save. False where it could not be saved; then it is unsaved work.
 
@@ -344,20 +314,6 @@ class EditorPane(Pane):
         """
         put_edit(self.area, edit)
         return await self.save()
-
-    def action_new_id(self) -> None:
-        """Give the document an id of its own, as one undoable edit: the way out for a copied file."""
-        done = "The document has a new id: save it, and train it. Nothing is trained under it yet."
-        self.notify(done if renew_id(self.area) else "There is no dlm_id in the document.")
-
-    def action_insert_section(self) -> None:
-        """Choose kind and adapter of a new section at the cursor."""
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                self.go_to(insert_section(self.area, *answer.split(" ", 1)))
-
-        self.app.push_screen(ChoiceScreen("Insert which section?", section_choices(self.looks)), chosen)
 
     # The drawer: outline and problems
 

@@ -2,15 +2,15 @@
 
 from typing import ClassVar
 
-from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from dlm_core.safetext import visible, visible_line
+from dlm_core.safetext import visible_line
 from dlm_core.teaching import Edit
+from dlm_tui.screens.section_diff import difference_text
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
 from dlm_tui.widgets.looks import Looks
@@ -52,7 +52,9 @@ class EditChoice(ClosedOnce[Edit | None]):
     def _show(self) -> None:
         looks: Looks = self.app.looks  # type: ignore[attr-defined]
         self.query_one("#edit-title", Static).update(Text(f"Teach {visible_line(self._edit.sentence)}"))
-        self.query_one("#edit-difference", Static).update(difference_text(self._edit, looks))
+        self.query_one("#edit-difference", Static).update(
+            difference_text(self._edit.difference()[2:], looks.theme)
+        )
         self.query_one(DialogKeys).tell({"swap": f"makes it {visible_line(self._other.sentence)}"})
 
     def action_swap(self) -> None:
@@ -63,17 +65,3 @@ class EditChoice(ClosedOnce[Edit | None]):
     def action_take(self) -> None:
         """Answer the one that is shown."""
         self.dismiss(self._edit)
-
-
-def difference_text(edit: Edit, looks: Looks) -> Text:
-    """An edit's unified diff, without the file's name."""
-    colors = looks.theme.spec.colors
-    text = Text(end="", overflow="fold")
-    for number, row in enumerate(edit.difference()[2:]):
-        style = Style(dim=True)
-        if row.startswith("+"):
-            style = Style(color=colors.success)
-        elif row.startswith("-"):
-            style = Style(color=colors.error)
-        text.append(("\n" if number else "") + visible(row), style)
-    return text

@@ -29,6 +29,7 @@ from dlm_tui.screens.evaluating import EvaluateScreen, Wish
 from dlm_tui.screens.help import HelpScreen
 from dlm_tui.screens.importing import Importing, first_change, is_on_hub
 from dlm_tui.screens.reply_detail import ReplyDetail
+from dlm_tui.screens.section_work import SectionWork
 from dlm_tui.screens.training_control import TrainingControl
 from dlm_tui.screens.unsaved import offer_draft, unless_unsaved
 from dlm_tui.screens.versions import VersionsScreen
@@ -102,6 +103,7 @@ class Workbench(BenchTasks, Screen[None]):
         self.training = TrainingControl(
             self.session, self.editor, self.dashboard, lambda: self.title_bar, watch=watch
         )
+        self.section_work = SectionWork(self, self.editor, state)
         self.session.attach(
             BenchFront(
                 self, self.frame, self.editor, self.dashboard, self.chat, self.training, self.action_quit
@@ -276,6 +278,14 @@ class Workbench(BenchTasks, Screen[None]):
             self.editor.show_mask(await self.session.engine.mask())
         except DlmError as error:
             self.editor.show_mask(None, error.message)
+
+    @on(EditorPane.RewordWanted)
+    def _reword(self, message: EditorPane.RewordWanted) -> None:
+        self.section_work.reword(message.line)
+
+    @on(EditorPane.ComparisonWanted)
+    def _compare_section(self, message: EditorPane.ComparisonWanted) -> None:
+        self.session.spawn(self.section_work.compare(message.state, self._dlm_id), "command")
 
     @on(DashboardPane.Remedy)
     def _go_to_remedy(self, message: DashboardPane.Remedy) -> None:

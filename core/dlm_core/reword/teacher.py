@@ -24,6 +24,8 @@ import msgspec
 from dlm_core.errors import NOT_JSON, TeacherError, UsageError
 from dlm_core.safetext import visible_line
 
+KEY = "DLM_TEACHER_KEY"
+"""The environment variable with the teacher's key."""
 MAX_BYTES = 1_000_000
 """Bytes of an answer that are read."""
 _EXCERPT = 200  # characters of an error's body that are shown

@@ -12,6 +12,7 @@ from typing import Literal
 from dlm_core.bases.load import BaseOutline
 from dlm_core.document.model import Document
 from dlm_core.events import RecipeEntry, RunPlanned
+from dlm_core.kept_texts import load_kept
 from dlm_core.requests import TrainOptions
 from dlm_core.store.manifest import Snapshot
 from dlm_core.store.store import Store
@@ -21,7 +22,6 @@ from dlm_core.training.gate_phase import gate_key, has_gate
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, make_plan
 from dlm_core.training.preference import AUTO_EPOCHS
 from dlm_core.training.recipe import Recipe, resolve
-from dlm_core.training.replay import load_kept
 from dlm_core.training.settings import settings_of
 
 

@@ -1,5 +1,4 @@
-"""Which earlier sections a revision goes through again, and where the texts of those lie that are gone from
-the document.
+"""Which earlier sections a revision goes through again; their texts are those of `kept_texts`.
 
 A sample has two halves. One is drawn at random, a section the likelier the more recently it was learned: what
 is new is held least firmly. The other takes those whose last turn is the longest ago, so that every section
@@ -8,22 +7,13 @@ comes up again however many runs there are.
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 
-import msgspec
-
-from dlm_core.document.model import Section
-from dlm_core.errors import StoreError
-from dlm_core.store import atomic, envelope
 from dlm_core.store.manifest import SectionRecord
 
 FLOOR = 12  # sections an adapter goes through again at least, where it has them …
 SHARE = 0.1  # … this share of those it has …
 FACTOR = 2  # … or so many for each that is new or changed
-_FORMAT = 1
-_FILE = "sections.json"
 
 
 def sample(
@@ -48,22 +38,3 @@ def sample(
             break
         chosen.add(i)
     return tuple(candidates[i] for i in sorted(chosen))
-
-
-def load_kept(folder: Path) -> dict[str, Section]:
-    """The sections kept in the store by content hash; empty where none were, or where they cannot be read."""
-    try:
-        content, form = envelope.read(folder / _FILE)
-        kept = msgspec.convert(content, list[Section], strict=False) if form == _FORMAT else []
-    except (StoreError, msgspec.ValidationError):
-        return {}
-    return {section.content_hash: section for section in kept}
-
-
-def save_kept(folder: Path, sections: Iterable[Section], known: Mapping[str, Section]) -> None:
-    """Keep these sections, and no others; `known` is what `load_kept` gave. Raises StoreError."""
-    wanted = {section.content_hash: replace(section, source=None) for section in sections}
-    if wanted.keys() == known.keys():
-        return
-    atomic.make_folder(folder)
-    envelope.write(folder / _FILE, list(wanted.values()), _FORMAT)

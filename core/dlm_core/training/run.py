@@ -5,6 +5,7 @@ is recorded.
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from dlm_core.adapters.spec import AdapterSpec, spec_from_config
 from dlm_core.adapters.targets import resolve_targets
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import Document
-from dlm_core.errors import TrainingError, UsageError
+from dlm_core.errors import StoreError, TrainingError, UsageError
 from dlm_core.events import (
     Event,
     Log,
     RunEnded,
     RunStatus,
 )
+from dlm_core.kept_texts import save_earlier, save_kept
 from dlm_core.requests import TrainOptions
 from dlm_core.store import origin
 from dlm_core.store.history import keep_runs
@@ -37,7 +39,6 @@ from dlm_core.training.planner import Planner
 from dlm_core.training.processes import accelerator_for, require_same
 from dlm_core.training.progress import Learned
 from dlm_core.training.records import kept_records, libraries, section_records
-from dlm_core.training.replay import save_kept
 from dlm_core.training.settings import hash_of
 from dlm_core.training.step import Tools
 from dlm_core.training.workshop import Workshop
@@ -303,6 +304,11 @@ class Run:
             )
         texts = [*self.document.sections, *(past.texts[r.content_hash] for r in kept)]
         save_kept(shop.store.paths.replay, texts, past.texts)
+        with suppress(
+            StoreError
+        ):  # a convenience: versions are compared by their sections' titles without it
+            named = {r.content_hash for v in shop.store.versions() for r in (*v.sections, *v.kept)}
+            save_earlier(shop.store.paths.replay, past.texts, named)
         origin.remember(shop.store.paths, self.document.path)
         return committed
 

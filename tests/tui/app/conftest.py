@@ -126,6 +126,14 @@ class Stage:
         chat = self.bench.chat
         await self.until(lambda: len(chat.conversation.turns) == turns and not chat.busy, f"reply {turns}")
 
+    async def click(self, words: str) -> None:
+        """Click where some words stand on the screen."""
+        for row, line in enumerate(self.screen_text().split("\n")):
+            if (column := line.find(words)) >= 0:
+                await self.pilot.click(offset=(column + 1, row))
+                return
+        raise AssertionError(f"{words} is not on screen")
+
     def screen_text(self) -> str:
         """Everything on screen, line by line, without colours; nothing yet of a screen pushed just now."""
         strips = self.app.screen._compositor.render_strips()

@@ -38,7 +38,7 @@ def test_every_default_with_alt_ctrl_or_shift_is_told_apart_by_plain_terminals()
 async def test_alt_and_a_letter_is_a_key_and_no_text(open_workbench: Open) -> None:
     async with open_workbench() as stage:
         before = stage.bench.editor.area.text
-        for letter in "pj":  # the list of problems, and a letter without an action
+        for letter in "pb":  # the list of problems, and a letter without an action
             stage.app.post_message(events.Key(f"alt+{letter}", letter))
         await stage.until(lambda: stage.bench.editor._drawer.content == "problems", "the list of problems")
         assert stage.bench.editor.area.text == before

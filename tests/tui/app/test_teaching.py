@@ -166,18 +166,9 @@ async def test_a_follow_up_is_shown_with_its_turns_and_a_key_leaves_them_out(
         if key == "keys":
             await stage.pilot.press("t", "enter")
         else:
-            await click_on(stage, "t makes")
+            await stage.click("t makes")
             await stage.until(lambda: "!before" not in stage.screen_text(), "the other edit")
-            await click_on(stage, "teaches this")
+            await stage.click("teaches this")
         await taught(stage, 4)
         text = stage.path.read_text("utf-8")
         assert "!before" not in text and "### Q\nand for them\n" in text
-
-
-async def click_on(stage: Stage, words: str) -> None:
-    """Click where some words stand on the screen."""
-    for row, line in enumerate(stage.screen_text().split("\n")):
-        if (column := line.find(words)) >= 0:
-            await stage.pilot.click(offset=(column + 1, row))
-            return
-    raise AssertionError(f"{words} is not on screen")

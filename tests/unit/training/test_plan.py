@@ -6,13 +6,14 @@ import pytest
 from msgspec import structs
 
 from dlm_core.document.model import Document, Section
+from dlm_core.kept_texts import load_kept, save_kept
 from dlm_core.store.manifest import SectionRecord, Snapshot
 from dlm_core.store.paths import StorePaths
 from dlm_core.training import replay
 from dlm_core.training.examples import learners
 from dlm_core.training.plan import NOTHING, Past, RunPlan, make_plan
 from dlm_core.training.recipe import resolve
-from dlm_core.training.replay import load_kept, sample, save_kept
+from dlm_core.training.replay import sample
 from dlm_core.training.settings import settings_of
 from tests.tiny import BODY, DLM_ID, make_document
 

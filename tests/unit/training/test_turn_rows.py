@@ -9,11 +9,11 @@ from dlm_core.document.schema import GateConfig
 from dlm_core.evaluation.measure import trained_questions
 from dlm_core.evaluation.probes import all_probes
 from dlm_core.evaluation.search import DocumentSearch
+from dlm_core.kept_texts import load_kept, save_kept
 from dlm_core.requests import RoutingChoice
 from dlm_core.retrieval.passages import passages_of
 from dlm_core.routing.train import collect
 from dlm_core.training.examples import build_rows
-from dlm_core.training.replay import load_kept, save_kept
 from tests.tiny import Desk, make_document
 from tests.unit.training.test_wording_rows import Letters, texts
 

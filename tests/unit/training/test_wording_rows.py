@@ -8,9 +8,9 @@ import pytest
 from dlm_core.document import load
 from dlm_core.document.model import Turn
 from dlm_core.events import RunPlanned
+from dlm_core.kept_texts import load_kept, save_kept
 from dlm_core.training.examples import build_rows
 from dlm_core.training.gate_phase import gate_key
-from dlm_core.training.replay import load_kept, save_kept
 from tests.tiny import BODY, Desk, make_document
 
 ASKED = """\
