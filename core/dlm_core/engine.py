@@ -33,6 +33,7 @@ from dlm_core.engine_protocol import (
 from dlm_core.errors import AdapterError, DlmError, StoreError
 from dlm_core.evaluation.compare import compare
 from dlm_core.evaluation.examine import evaluate
+from dlm_core.evaluation.probes import all_probes
 from dlm_core.events import (
     Embedded,
     Evaluated,
@@ -70,6 +71,7 @@ from dlm_core.taught import Library, knowledge_of
 from dlm_core.training.examples import build_rows
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.planner import Planner
+from dlm_core.training.probing import Watched
 from dlm_core.training.run import Run, Workshop
 
 
@@ -312,7 +314,8 @@ class Engine:
         assert self._workshop is not None and self._base is not None
         store = Store.open(document.dlm_id, self.home, create=True)
         self._workshop = replace(self._workshop, store=store)
-        run = Run(document, self._workshop, options, emit, stop, between_steps)
+        probes = _watched(document)
+        run = Run(document, self._workshop, options, emit, stop, between_steps, probes=probes)
         try:
             self._run = 0
             return run.execute(on_started=self._note_run)
@@ -405,3 +408,12 @@ class Engine:
 def sentence_encoder(home: Path, emit: Emit) -> Encoder | None:
     """The sentence encoder; None, with a warning, where it cannot be had."""
     return Library(home, emit).encoder()
+
+
+def _watched(document: Document) -> list[Watched]:
+    """The probes of a document, to be asked while it trains; none where the list beside it cannot be read."""
+    try:
+        probes = all_probes(document, None)
+    except DlmError:
+        return []
+    return [Watched(probe.question, probe.answer, probe.adapter, probe.before) for probe in probes]

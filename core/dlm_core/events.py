@@ -150,6 +150,28 @@ class TrainEpoch(Event, frozen=True, kw_only=True, tag="train_epoch"):
     validation_loss: float | None = None
 
 
+class ProbeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How near an adapter is to an answer: `probability` is what it gives the `expected` one, per token (the
+    geometric mean, 0..1); `said` is what it says at every place, each after the right words before it.
+    """
+
+    question: str
+    adapter: str
+    expected: str
+    said: str
+    probability: float
+
+
+class ProbesAsked(Event, frozen=True, kw_only=True, tag="probes_asked"):
+    """A few questions, asked again while the adapters train; epoch 0 is before the first step of a phase."""
+
+    run_id: int
+    phase: Literal["sft", "revision"]
+    epoch: int
+    epochs: int
+    probes: tuple[ProbeAnswer, ...]
+
+
 class GateStep(Event, frozen=True, kw_only=True, tag="gate_step"):
     """A step of the adapter gate's training; entropy in nats."""
 
@@ -432,9 +454,9 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 
 AnyEvent = (
-    Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | GateStep | GateTrained
-    | RunEnded | Routed | Token | Reply | Why | Embedded | Working | Evaluated | ExportDone | Compared
-    | Examined | Masked | Failure | Done
+    Log | BaseProgress | Ready | RunPlanned | TrainStep | OpennessMap | TrainEpoch | ProbesAsked | GateStep
+    | GateTrained | RunEnded | Routed | Token | Reply | Why | Embedded | Working | Evaluated | ExportDone
+    | Compared | Examined | Masked | Failure | Done
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -1,5 +1,6 @@
 """`dlm show`: what a document holds, what was trained of it, and how its gate stands."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,13 @@ from dlm_core.store.metrics_reader import EvaluationRecord, MetricsReader, RunRe
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session.output import local_time, megabytes, utc_time
+from dlm_tui.session.run_view import Forming, RunView
 from dlm_tui.session.section_states import SectionState, State, section_states
+from dlm_tui.session.signs import can_show_unicode
+from dlm_tui.session.sparks import spark
 from dlm_tui.session.wording import duration, evaluation_line, lines
 
+SPARKS = 20  # characters of a sparkline
 LISTED = 20  # changes named one by one
 CHANGES: tuple[State, ...] = ("new", "changed", "gone")
 
@@ -35,6 +40,7 @@ class Overview:
     runs: tuple[RunRecord, ...]
     gate: GateTrained | None
     evaluation: EvaluationRecord | None
+    forming: Mapping[str, Forming]
     states: tuple[SectionState, ...]
     cold_starts: tuple[Diagnostic, ...]
     sizes: Mapping[str, int]
@@ -62,12 +68,16 @@ def _gather(document: Document) -> Overview:
         gates = (metrics.gate(run_id) for run_id in reversed(committed))
         gate = next((found for found in gates if found is not None), None)
         evaluation = metrics.evaluation()
+        watched = RunView(runs[-1].run_id if runs else 0)
+        for event in metrics.probes(watched.run_id):
+            watched.take(event)
     return Overview(
         document=document,
         current=current,
         runs=runs,
         gate=gate,
         evaluation=evaluation,
+        forming=watched.forming,
         states=section_states(document.sections, current.sections),
         cold_starts=cold_start_diagnostics(document),
         sizes=store.sizes(),
@@ -99,6 +109,7 @@ def _as_document(seen: Overview) -> dict[str, Any]:
         "gate": _gate_as_document(seen),
         "gate_warning": _gate_warning(seen.gate),
         "evaluation": _evaluation_as_document(seen),
+        "watched": [_watched_as_document(known) for known in seen.forming.values()],
         "cold_start": [{"message": d.message, "hint": d.hint} for d in seen.cold_starts],
         "sizes": seen.sizes,
         "notices": seen.notices,
@@ -116,6 +127,11 @@ def _run_as_document(run: RunRecord) -> dict[str, Any]:
         "recall": run.recall,
         "base": run.base,
     }
+
+
+def _watched_as_document(known: Forming) -> dict[str, Any]:
+    """A question that was asked again while the last run trained; one probability for each time."""
+    return {**structs.asdict(known.latest), "probabilities": known.probabilities}
 
 
 def _section_as_document(state: SectionState) -> dict[str, Any]:
@@ -179,6 +195,14 @@ def _print(seen: Overview) -> None:
     if seen.runs:
         click.echo("")
         print_table(("run#", "started", "status", "time#", "recall#", "reason"), map(_run_row, seen.runs))
+    if seen.forming:
+        click.echo("\nasked again while the last run trained, with the probability of the right answer:")
+        for known in seen.forming.values():
+            unicode = can_show_unicode(sys.stdout)
+            row = spark(known.probabilities, SPARKS, unicode=unicode)
+            click.echo(
+                visible_line(f"  {row:<{SPARKS}} {known.latest.probability:4.0%}  {known.latest.question}")
+            )
     sizes = ", ".join(f"{name} {megabytes(size)}" for name, size in seen.sizes.items() if size)
     if sizes:
         click.echo(f"\nin the store: {sizes}")

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from dlm_core.events import Log
 from dlm_core.store.metrics_reader import EvaluationRecord
 from dlm_tui.panes import dashboard_text as words
+from dlm_tui.panes.dashboard_forming import forming_text
 from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.heatmap import HeatMap
@@ -66,6 +67,8 @@ class RunPanel(VerticalScroll):
         yield Block(id="run-status", classes="block")
         yield Block(id="versions", classes="block")
         yield Block(id="concerns", classes="block")
+        yield Block("Answers forming", id="forming-title", classes="section-title")
+        yield Block(id="forming", classes="block")
         yield Block("Loss", id="loss-title", classes="section-title")
         yield Block(id="loss-legend", classes="legend")
         yield Plot("no loss yet", id="loss-plot")
@@ -96,6 +99,7 @@ class RunPanel(VerticalScroll):
         """What there is to paint, each a few milliseconds."""
         return (
             self._paint_status,
+            self._paint_forming,
             self._paint_loss,
             self._paint_map,
             self._paint_openness,
@@ -131,6 +135,11 @@ class RunPanel(VerticalScroll):
         self._block("#versions").show(words.versions_text(shown.versions, looks, width))
         self._show_only_if(bool(shown.concerns), "#concerns")
         self._block("#concerns").show(words.concerns_text(shown.concerns, looks))
+
+    def _paint_forming(self) -> None:
+        run = self.shown.run
+        self._show_only_if(bool(run and run.forming), "#forming-title", "#forming")
+        self._block("#forming").show(forming_text(run, self.looks, self._width))
 
     def _paint_loss(self) -> None:
         shown, looks = self.shown, self.looks

@@ -13,6 +13,8 @@ from dlm_core.events import (
     GateTrained,
     Log,
     OpennessMap,
+    ProbeAnswer,
+    ProbesAsked,
     RunEnded,
     RunPlanned,
     TrainEpoch,
@@ -93,6 +95,14 @@ class Concern:
 
 
 @dataclass
+class Forming:
+    """A question asked again while a run trains: the newest answer, and its probability over the epochs."""
+
+    latest: ProbeAnswer
+    probabilities: list[float] = field(default_factory=list)
+
+
+@dataclass
 class RunView:
     """Everything known of one run. `take` folds one event in."""
 
@@ -111,6 +121,7 @@ class RunView:
     preferred: TrainEpoch | None = None
     maps: dict[tuple[str, str], OpennessMap] = field(default_factory=dict)
     log: list[Log] = field(default_factory=list)
+    forming: dict[str, Forming] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:
@@ -156,6 +167,8 @@ class RunView:
             case TrainEpoch():
                 if not self.epochs or event.epoch > self.epochs[-1].epoch:
                     self.epochs.append(event)
+            case ProbesAsked():
+                self._take_probes(event)
             case GateStep():
                 self.gate_last = event
                 self.gate_entropy.add(event.step, event.entropy)
@@ -174,6 +187,13 @@ class RunView:
             self.losses.setdefault(name, Series()).add(event.step, value)
         for name, value in event.openness.items():
             self.openness.setdefault(name, Series()).add(event.step, value)
+
+    def _take_probes(self, event: ProbesAsked) -> None:
+        for probe in event.probes:
+            known = self.forming.setdefault(probe.question, Forming(probe))
+            known.latest = probe
+            known.probabilities.append(probe.probability)
+            del known.probabilities[:-MAX_POINTS]
 
     def concerns(self) -> list[Concern]:
         """What the warnings panel has to say about this run."""

@@ -36,6 +36,8 @@ from dlm_core.events import (
     Neighbour,
     OpennessMap,
     Place,
+    ProbeAnswer,
+    ProbesAsked,
     Ready,
     RecipeEntry,
     Reply,
@@ -77,6 +79,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """The sections that search finds for every prompt."""
     taught_reply: str = ""
     """The reply once something was trained; empty: as before."""
+    watched: tuple[str, ...] = ()
+    """Questions that are asked again after every epoch; each is answered right at the last."""
     steps: int = 6
     epochs: int = 2
     open_delay: float = 0.0
@@ -331,6 +335,20 @@ class FakeEngine:
         weights = {name: score / sum(scores) for name, score in zip(names, scores, strict=True)}
         return Routing(mode=mode, weights=weights, reason="the gate decides")
 
+    def _asked_again(self, run: int, epoch: int, epochs: int) -> ProbesAsked:
+        names, expected = self.script.adapters, "Forty-two."
+        probes = tuple(
+            ProbeAnswer(
+                question=question,
+                adapter=names[n % len(names)],
+                expected=expected,
+                said=expected if epoch == epochs else expected[: 3 * epoch],
+                probability=epoch / (epochs + 1),
+            )
+            for n, question in enumerate(self.script.watched)
+        )
+        return ProbesAsked(run_id=run, phase="sft", epoch=epoch, epochs=epochs, probes=probes)
+
     def _steps(
         self, run: int, epochs: int, emit: Emit, stop: ShouldStop, between_steps: Callable[[], None]
     ) -> RunEnded:
@@ -379,6 +397,8 @@ class FakeEngine:
                         kl=0.01,
                     )
                 )
+                if self.script.watched:
+                    emit(self._asked_again(run, epoch, epochs))
             between_steps()
         for step in range(1, 4):
             emit(GateStep(run_id=run, step=step, steps=3, loss=1.0 / step, entropy=0.5, accuracy=step / 3))

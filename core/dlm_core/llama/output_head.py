@@ -83,6 +83,15 @@ class OutputHead:
                 hits.append(leads(logits, these, margin))
         return torch.cat(losses), torch.cat(hits)
 
+    def foresee(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses of `targets` [n] in nats, and the likeliest token [n] at each place."""
+        losses, likeliest = [], []
+        for part, wanted in _in_parts(_PLACES, hidden, targets):
+            logits = self._logits(part).float()
+            losses.append(functional.cross_entropy(logits, wanted, reduction="none"))
+            likeliest.append(logits.argmax(-1))
+        return torch.cat(losses), torch.cat(likeliest)
+
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Log-probabilities [n, vocabulary] at hidden states [n, hidden], in float16."""
         return torch.cat(

@@ -145,7 +145,7 @@ class LeanForward:
         self._active: tuple[int, ...] = ()
         self._lowest, self._halves = len(self.layers), 2 * len(self.layers)
         self._fresh = False
-        self._remembered = _Remembered()
+        self._remembered, self._aside = _Remembered(), _Remembered()
         self._expected: deque[tuple[int, ...]] = deque()
         self._cos = self._sin = torch.empty(0)
 
@@ -177,15 +177,18 @@ class LeanForward:
         self._expected = deque(texts)
 
     @torch.no_grad()
-    def forward(self, packed: Packed, *, keep: bool, record: Record | None = None) -> Tape:
+    def forward(
+        self, packed: Packed, *, keep: bool, record: Record | None = None, aside: bool = False
+    ) -> Tape:
         """Run all layers. With `keep`, the tape can go `backward`; `record` gets all rank gates' values.
+        What goes through `aside` changes nothing about which texts later forwards read together.
 
         What lies under the lowest adapter, half layers included, needs no backward and keeps nothing on the
         tape; what it makes of a text is worked out when that first comes up.
         """
         places = self._places(packed)
         weights = self._column_weights(packed)
-        h = self._lower(packed)
+        h = self._lower(packed, aside)
         kept: list[tuple[_AttendKept | None, _FeedKept]] = []
         for number in range(self._lowest, len(self.layers)):
             layer, attended = self.layers[number], None
@@ -197,14 +200,15 @@ class LeanForward:
         hidden, rstd = norm(h, self._norm, self._shape.eps, self.dtype)
         return Tape(hidden, h, rstd, places, weights, tuple(kept))
 
-    def _lower(self, packed: Packed) -> Tensor:
+    def _lower(self, packed: Packed, aside: bool) -> Tensor:
         """The residual stream [T, hidden] of a pack before the lowest half layer with an adapter."""
         if not self._halves:
             return functional.embedding(packed.ids, self._embedding).float()
-        known = self._remembered.find(self._halves, packed.texts)
+        remembered = self._aside if aside else self._remembered
+        known = remembered.find(self._halves, packed.texts)
         new = [text for text in dict.fromkeys(packed.texts) if text not in known]
         if new:
-            new = self._and_expected(new)
+            new = new if aside else self._and_expected(new)
             kinds: dict[tuple[int, ...], int] = {}  # of beginnings: those alike are read once
             owners = [-1 - kinds.setdefault(text[:WORTH_SHARING], len(kinds)) for text in new]
             alone = pack(new, owners, packed.ids.device)
@@ -218,7 +222,7 @@ class LeanForward:
                     h, _ = self._attend(layer, heads, h, places, weights, False, None)
             for i, text in enumerate(new):
                 known[text] = h.index_select(0, alone.row(i, len(text)))
-                self._remembered.keep(self._halves, text, known[text])
+                remembered.keep(self._halves, text, known[text])
         whole = torch.zeros(packed.ids.shape[0], self._embedding.shape[1], device=packed.ids.device)
         ends = (*packed.starts[1:], packed.real)
         for start, end, shared, text in zip(packed.starts, ends, packed.shared, packed.texts, strict=True):

@@ -18,6 +18,7 @@ from dlm_core.events import (
     GateTrained,
     Log,
     OpennessMap,
+    ProbesAsked,
     RunEnded,
     RunPlanned,
     TrainEpoch,
@@ -170,6 +171,10 @@ class MetricsReader:
         return Followed(
             tuple(event for _, event in found), cursor, run is not None and run.status != "running"
         )
+
+    def probes(self, run_id: int) -> list[ProbesAsked]:
+        """What a few questions came to while a run trained, in order; none in a run of an older dlm."""
+        return self._events(ProbesAsked, "probes", run_id)
 
     def _run_events(self, run_id: int) -> list[Event]:
         return self._events(Event, "run_events", run_id)

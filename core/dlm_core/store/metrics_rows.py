@@ -17,6 +17,7 @@ from dlm_core.events import (
     GateTrained,
     Log,
     OpennessMap,
+    ProbesAsked,
     RunEnded,
     RunPlanned,
     TrainEpoch,
@@ -91,6 +92,8 @@ def to_row(event: Event) -> tuple[str, Row] | None:
             finite = {name: w for name, w in event.mean_weights.items() if math.isfinite(w)}
             kept = structs.replace(event, mean_weights=finite)
             return "gates", {"run_id": event.run_id, "event": _json(kept)}
+        case ProbesAsked():
+            return "probes", {"run_id": event.run_id, "event": _json(event)}
         case RunPlanned() | RunEnded():
             return "run_events", {"run_id": event.run_id, "event": _json(event)}
         case _:
@@ -187,6 +190,7 @@ _FROM_ROW: dict[str, Callable[[Row], Event]] = {
     "evals": _eval,
     "openness": _openness,
     "gates": _reading_json(GateTrained),
+    "probes": _reading_json(ProbesAsked),
     "run_events": _reading_json(RunPlanned | RunEnded),
 }
 EVENT_TABLES = tuple(_FROM_ROW)

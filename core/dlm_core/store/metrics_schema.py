@@ -71,9 +71,19 @@ def _room_for_more(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} ADD COLUMN more TEXT NOT NULL DEFAULT '{{}}'")
 
 
+def _probes(db: sqlite3.Connection) -> None:
+    """What a few questions came to while a run trained."""
+    db.execute(
+        """CREATE TABLE probes (
+            seq INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, event TEXT NOT NULL, at REAL NOT NULL)"""
+    )
+    db.execute("CREATE INDEX probes_of_run ON probes (run_id)")
+
+
 MIGRATIONS: Sequence[Migration] = (
     _first_tables,
     _room_for_more,
+    _probes,
 )  # Append only; `PRAGMA user_version` counts those applied.
 
 _CHECKED_UP_TO = 64 * 2**20  # bytes; a larger file is not read through at every start

@@ -16,6 +16,7 @@ from dlm_core.training.loop import Loop, Policy
 from dlm_core.training.outcome import Preferred
 from dlm_core.training.phases import measure
 from dlm_core.training.preference import Preference
+from dlm_core.training.probing import Probing
 from dlm_core.training.progress import Learned
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.records import merged
@@ -56,6 +57,7 @@ class Course:
         key: what its checkpoints belong to.
         tokens: those that carry loss, per section.
         system: the document's system prompt, under which the forgetting meter asks.
+        probing: asks a few questions between epochs; None where nobody does.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class Course:
         tokens: Mapping[str, int],
         system: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        probing: Probing | None = None,
     ) -> None:
+        self._probing = probing
         self._shop, self._recipe, self._tools, self._clock = shop, recipe, tools, clock
         self._adapters, self._key, self._tokens, self._system = adapters, key, tokens, system
         self._learned = Learned()
@@ -100,7 +104,12 @@ class Course:
             if at is not None and resume is not None and phase == at.phase:
                 self._take_up(policy, resume, at.learned)
             before = self._learned
-            ended = Loop(self._tools, policy).run(stop, between_steps, self._at_epoch(policy, before))
+            at_epoch = self._at_epoch(policy, before)
+            if self._probing is None:
+                ended = Loop(self._tools, policy).run(stop, between_steps, at_epoch)
+            else:
+                look = self._probing.look(policy)
+                ended = Loop(self._tools, policy).run(stop, between_steps, at_epoch, look)
             self._learned = self._with(before, policy)
             if ended == "stopped":
                 return Trained(self._learned, {}, stopped=True, kept=self._keep(policy, self._learned))

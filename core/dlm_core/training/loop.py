@@ -90,15 +90,18 @@ class Loop:
         stop: Callable[[], bool],
         between_steps: Callable[[], None],
         at_epoch: Callable[[int], Mapping[str, float]] = lambda epoch: {},
+        look: Callable[[bool], None] = lambda last: None,
     ) -> str:
         """Train until the policy has enough, its last epoch, or `stop`. Returns why: what the policy says,
         `epochs` or `stopped`.
 
         `between_steps` may use the bank (it serves requests); the plan is set again after it. `at_epoch`
-        measures forgetting; its figures (perplexity, perplexity_base, kl) go into the epoch's event.
+        measures forgetting; its figures (perplexity, perplexity_base, kl) go into the epoch's event. `look`
+        is called before the first step and after every epoch, and told whether that was the last.
         """
         policy, progress = self.policy, self.policy.progress
         policy.begin()
+        look(False)
         while progress.epoch < policy.epochs and not policy.finished:
             batches = policy.begin_epoch()
             while progress.batch < len(batches):
@@ -108,6 +111,7 @@ class Loop:
                 self._step(group, progress, last=progress.batch + len(group) >= len(batches))
                 between_steps()
             self.tools.emit(policy.end_epoch(at_epoch))
+            look(bool(policy.finished) or progress.epoch >= policy.epochs)
         policy.end()
         return policy.finished or "epochs"
 

@@ -83,6 +83,13 @@ class Passes(Protocol):
         """
         ...
 
+    def foresee(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Losses in nats [n] of the batch's answer tokens, and the likeliest token [n] in place of each.
+
+        No later step comes out otherwise for having been asked, by not a bit.
+        """
+        ...
+
     def changed(self) -> None:
         """The adapters' numbers have changed."""
         ...
@@ -152,6 +159,14 @@ class PlanPasses:
         self._plan.dropping = True
         self._plan.forget()
         return outcome
+
+    def foresee(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        self._plan.dropping = False
+        with torch.no_grad():
+            each, logits = self._forward(batch, None)
+        self._plan.dropping = True
+        self._plan.forget()
+        return each, logits.argmax(-1)
 
     def changed(self) -> None:
         self._plan.forget()
@@ -234,6 +249,11 @@ class LeanPasses:
         tape = self._forward.forward(packed, keep=False)
         places = self._places(batch, packed)
         return Outcome(*self._head.check(tape.hidden.index_select(0, places), batch.targets, LEAD))
+
+    def foresee(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        packed = self._pack(*self._rows(batch))
+        tape = self._forward.forward(packed, keep=False, aside=True)
+        return self._head.foresee(tape.hidden.index_select(0, self._places(batch, packed)), batch.targets)
 
     def changed(self) -> None:
         self._forward.forget()

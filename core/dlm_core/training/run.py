@@ -36,6 +36,7 @@ from dlm_core.training.gate_phase import GatePhase, has_gate
 from dlm_core.training.phases import PolicyMaker, measure_routed, rehearsal_of
 from dlm_core.training.plan import Past, PlannedRows, RunPlan, trains
 from dlm_core.training.planner import Planner
+from dlm_core.training.probing import Probing, Watched, chosen
 from dlm_core.training.processes import accelerator_for, require_same
 from dlm_core.training.progress import Learned
 from dlm_core.training.records import kept_records, libraries, section_records
@@ -51,6 +52,7 @@ class Run:
         emit: receives every event; they are recorded in the store as well.
         stop: asked on every step.
         between_steps: called between steps; may use the bank for serving.
+        probes: questions that are never trained, some of which are asked again while it trains.
     """
 
     def __init__(
@@ -62,10 +64,13 @@ class Run:
         stop: Callable[[], bool],
         between_steps: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        probes: Sequence[Watched] = (),
     ) -> None:
         if options.fresh and options.resume:
             raise UsageError("`--fresh` and `--resume` exclude each other", "leave one out")
         self.document, self.shop, self.options = document, workshop, options
+        self._probes = probes
         self._tell, self._stop, self._between, self._clock = emit, stop, between_steps, clock
         self.planner = Planner(document, workshop.base, workshop.store, options)
         self.recipe, self.settings = self.planner.recipe, self.planner.settings
@@ -200,7 +205,15 @@ class Run:
         self._breathe()
         phases = PolicyMaker(self.document, shop, self.recipe, tools).phases(rows, adapters, plan.fresh)
         course = Course(
-            shop, self.recipe, tools, adapters, key, rows.loss_tokens(), self._system, self._clock
+            shop,
+            self.recipe,
+            tools,
+            adapters,
+            key,
+            rows.loss_tokens(),
+            self._system,
+            self._clock,
+            self._probing(plan) if self.accelerator.is_main_process else None,
         )
 
         def begun(steps: int) -> None:
@@ -215,6 +228,21 @@ class Run:
         committed = self._commit(adapters, plan, past)
         shop.store.checkpoints.clear()
         return committed
+
+    def _probing(self, plan: RunPlan) -> Probing:
+        """Asks what is worth watching of this run."""
+        base = self.shop.base
+        watched = chosen(self.document, plan, self._probes, self.recipe.seed)
+        return Probing(
+            watched,
+            base.chat,
+            base.chat.encoding.decode,
+            self._system,
+            base.context_length,
+            self.run_id,
+            self._emit,
+            self._clock,
+        )
 
     def _adapters(self, plan: RunPlan, snapshot: Snapshot) -> list[AdapterWeights]:
         """The adapters that train: new ones, or copies of the committed ones."""

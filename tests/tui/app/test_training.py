@@ -8,11 +8,12 @@ from dlm_core.requests import Reload, Stop, Train
 from dlm_core.store.metrics import Metrics
 from dlm_core.store.paths import StorePaths
 from dlm_tui.panes.dashboard import DashboardPane
+from dlm_tui.session.run_view import RunView
 from dlm_tui.widgets.heatmap import HeatMap
 from dlm_tui.widgets.plot import Plot
 from tests.fakes.client import Turnstile
 from tests.fakes.engine import Script
-from tests.tui.app.conftest import DOCUMENT, Open
+from tests.tui.app.conftest import DOCUMENT, Open, Stage
 
 DLM_ID = "01HZX3V5J8K2M4N6P7Q8R9S0TA"
 TWO = ("knowledge", "tone")
@@ -199,3 +200,24 @@ async def test_a_damaged_record_of_runs_is_said_once_and_the_rest_goes_on(
         await stage.ask("What is the limit?")
         await stage.answered(1)
     assert sqlite3.sqlite_version
+
+
+async def test_answers_are_seen_forming_while_it_trains(open_workbench: Open) -> None:
+    watched = ("What is the limit?", "How do we greet people who come in the morning, and whom do we greet?")
+    script = Script(adapters=("knowledge", "tone"), steps=8, epochs=4, watched=watched)
+    async with open_workbench(script, size=(80, 24)) as stage:
+        await stage.pilot.press("f5")
+        run = await ended(stage)
+        assert run.forming["What is the limit?"].probabilities == [0.2, 0.4, 0.6, 0.8]
+        stage.bench.frame.bring_up("dashboard")
+        await stage.until(lambda: "Answers forming" in stage.screen_text(), "the questions")
+        shown = stage.screen_text()
+        assert "● What is the limit?" in shown and "▂▄▅▇" in shown and " 80%" in shown
+        assert "✔ Forty-two." in shown and "▲ How do we greet people" in shown
+
+
+async def ended(stage: Stage) -> RunView:
+    dashboard = stage.bench.dashboard
+    await stage.until(lambda: dashboard.run_view is not None and dashboard.run_view.ended, "the run")
+    assert dashboard.run_view is not None
+    return dashboard.run_view

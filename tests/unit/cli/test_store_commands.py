@@ -8,7 +8,7 @@ import pytest
 from dlm_core import gate_health
 from dlm_core.document import load
 from dlm_core.document.diff import title
-from dlm_core.events import GateTrained, RunEnded
+from dlm_core.events import GateTrained, ProbeAnswer, ProbesAsked, RunEnded
 from dlm_core.store import SectionRecord, Store
 from dlm_core.store.manifest import RunRecord
 from dlm_tui.session.document_state import Warned, look
@@ -180,3 +180,25 @@ def test_rollback_to_nowhere_says_what_is_kept(run: Run, trained: Path) -> None:
     assert result.exit_code == 1
     assert "there is no generation 99" in result.stderr
     assert "1, 2, 3, 4" in result.stderr
+
+
+def test_show_has_what_was_asked_again_while_the_last_run_trained(run: Run, trained: Path) -> None:
+    assert json.loads(run("show", trained, "--json").stdout)["watched"] == []
+    store = Store.open(load(trained).dlm_id, create=False)
+    with store.metrics() as metrics:
+        run_id = metrics.start_run("hash", "recipe", "smollm2-135m")
+        for epoch, probability in enumerate((0.0, 0.5, 0.99)):
+            answer = ProbeAnswer(
+                question="Which port?",
+                adapter="knowledge",
+                expected="8443.",
+                said="8",
+                probability=probability,
+            )
+            told = ProbesAsked(run_id=run_id, phase="sft", epoch=epoch, epochs=2, probes=(answer,))
+            metrics.record(told)
+        metrics.end_run(run_id)
+    (watched,) = json.loads(run("show", trained, "--json").stdout)["watched"]
+    assert watched["question"] == "Which port?" and watched["said"] == "8"
+    assert watched["probabilities"] == [0.0, 0.5, 0.99]
+    assert " 99%  Which port?" in run("show", trained).stdout
