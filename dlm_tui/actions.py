@@ -210,6 +210,18 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "dashboard.toggle_smoothing", "Smooth the loss", "Smoothed curves, raw ones, or both.", "s", "Smooth"
     ),
+    Action(
+        "dashboard.toggle_log", "Loss: linear or log", "Heights of the loss, or their logarithms.", "l", "Log"
+    ),
+    Action(
+        "dashboard.cursor_left", "Read the loss, earlier", "Move the cursor that reads values back.", "comma"
+    ),
+    Action(
+        "dashboard.cursor_right",
+        "Read the loss, later",
+        "Move the cursor that reads values on; behind the last step it goes.",
+        "full_stop",
+    ),
     Action("dashboard.choose_run", "Choose a run", "Open a run of the past.", "r", "Runs"),
     Action(
         "dashboard.overlay_run", "Lay a run over", "Draw the loss of a second run beneath.", "o", "Overlay"

@@ -165,7 +165,8 @@ class OffTopic(msgspec.Struct, frozen=True, kw_only=True):
 
 class ProbeReply(msgspec.Struct, frozen=True, kw_only=True):
     """The reply to one probe, `expected` beside it. `adapter` is the one that should answer, `routing` the
-    weights that did.
+    weights that did. `outside`: the probe was taken for one about nothing in the document. `before` are the
+    turns it followed on, question and answer (older stores lack both).
     """
 
     question: str
@@ -176,6 +177,8 @@ class ProbeReply(msgspec.Struct, frozen=True, kw_only=True):
     f1: float
     routing: dict[str, float]
     support: float | None = None
+    outside: bool = False
+    before: tuple[tuple[str, str], ...] = ()
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -12,17 +11,18 @@ from dlm_core.document import load
 from dlm_core.document.wordings import Wordings, count_wordings
 from dlm_core.engine_protocol import EvalOptions
 from dlm_core.errors import UsageError
-from dlm_core.reports import Evaluation, ProbeReply, TextRetention
+from dlm_core.reports import Evaluation, ProbeReply
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.cli.asked import print_asked
 from dlm_tui.cli.progress import open_view
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.flags import document_argument, json_option
+from dlm_tui.session import evaluation_sheets as sheets
 from dlm_tui.session.bars import bar
+from dlm_tui.session.evaluation_sheets import Sheet
 from dlm_tui.session.signs import can_show_unicode
 from dlm_tui.session.wording import duration, percent
 
-ALL = "all"
 _CHART = 20  # cells of a bar of the reliability chart
 _LONGEST = 160  # characters of a reply in a list
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -133,75 +133,22 @@ def _answers(found: Evaluation, wordings: Wordings) -> Iterator[str]:
 
 
 def _print(found: Evaluation, adapters: Sequence[str]) -> None:
-    recall, routing = found.recall, found.routing
-    print_table(
-        ("adapter", "verbatim#", "base#", "paraphrase#", "base#", "routed#", "open inside#", "outside#"),
-        [
-            *(_adapter_row(name, found) for name in adapters if name in recall.per_adapter),
-            (
-                ALL,
-                percent(recall.verbatim),
-                percent(recall.verbatim_base),
-                _f1(recall.paraphrase_f1),
-                _f1(recall.paraphrase_f1_base),
-                percent(routing.accuracy),
-                "",
-                "",
-            ),
-        ],
-    )
-    if found.answers is not None:
+    _print_sheet(sheets.adapters_sheet(found, adapters))
+    if (answers := sheets.answers_sheet(found)) is not None:
         click.echo("")
-        print_table(
-            (f"{found.probes} probes", "right#", "word F1#", "verbatim#", "false facts#"),
-            [
-                (
-                    name,
-                    percent(scores.right),
-                    _f1(scores.f1),
-                    percent(scores.verbatim),
-                    percent(scores.false_facts),
-                )
-                for name, scores in (
-                    ("the base", found.answers.base),
-                    ("search in the document alone", found.answers.search),
-                    ("the weights alone", found.answers.weights),
-                    ("grounded: both together", found.answers.grounded),
-                )
-                if scores is not None
-            ],
-        )
+        _print_sheet(answers)
     _print_trust(found)
-    if found.offtopic is not None:
-        strange = found.offtopic
-        click.echo(
-            f"\n{strange.prompts} off-topic prompts: {strange.same_as_base:.0%} of the replies are the "
-            f"base's, {strange.leaked:.0%} hold words of the document; strongest adapter {strange.weight:.2f}"
-            + ("" if strange.outside is None else f"; {strange.outside:.0%} were told apart")
-        )
+    _print_line(sheets.offtopic_line(found), before="\n")
     click.echo("")
-    _print_retention("neutral text", found.retention, adapters)
-    if found.retention.served is not None:
-        rise = found.retention.served.perplexity / found.retention.perplexity_base - 1
-        click.echo(f"as a chat reads it, with what is outside left to the base: {rise:+.1%}\n")
-    if found.retention.chat is not None:
-        chat = found.retention.chat
-        click.echo(
-            f"{chat.questions} bundled chat questions: replies begin {chat.kl:.2f} nats from the base's, and "
-            f"{chat.same_as_base:.0%} of them are the base's\n"
-        )
+    _print_sheet(sheets.retention_sheet("neutral text", found.retention, adapters))
+    _print_line(sheets.served_line(found), after="\n")
+    _print_line(sheets.chat_line(found), after="\n")
     if found.retention.own is not None:
-        _print_retention("your text", found.retention.own, adapters)
-    wrong = sum(n for asked, row in routing.confusion.items() for to, n in row.items() if to != asked)
-    if wrong:
+        _print_sheet(sheets.retention_sheet("your text", found.retention.own, adapters))
+    if sheets.went_wrong(found):
         click.echo("\nprobes of (rows) that went to (columns)")
-        print_table(
-            ("", *(f"{name}#" for name in adapters)),
-            [
-                (name, *(str(routing.confusion.get(name, {}).get(to, 0)) for to in adapters))
-                for name in adapters
-            ],
-        )
+        _print_sheet(sheets.confusion_sheet(found, adapters))
+    routing = found.routing
     loo = "" if routing.loo_accuracy is None else f"; gate, leave-one-out {routing.loo_accuracy:.0%}"
     click.echo(
         f"\n{found.questions} questions and {found.probes} probes, version {found.version}{loo}; "
@@ -209,64 +156,26 @@ def _print(found: Evaluation, adapters: Sequence[str]) -> None:
     )
 
 
+def _print_sheet(sheet: Sheet) -> None:
+    print_table(sheet.headings, sheet.rows)
+
+
+def _print_line(line: str, *, before: str = "", after: str = "") -> None:
+    if line:
+        click.echo(f"{before}{line}{after}")
+
+
 def _print_trust(found: Evaluation) -> None:
     """How far what replies say of themselves can be trusted."""
-    if found.missed is not None:
-        click.echo(f"\n{found.missed:.0%} of the probes were taken for outside the document")
+    _print_line(sheets.missed_line(found), before="\n")
+    _print_line(sheets.support_line(found))
     if found.support is not None:
-        sure = found.support
-        click.echo(
-            f"support of {sure.count} replies: off by {sure.ece:.2f} on average (Brier {sure.brier:.2f})"
-        )
         unicode = can_show_unicode(sys.stdout)
         print_table(
             ("", "support#", "right#", "replies#"),
             [
                 (bar(b.right, _CHART, unicode=unicode), f"{b.mean:.2f}", percent(b.right), str(b.count))
-                for b in sure.table
+                for b in found.support.table
             ],
         )
-    if found.near_miss is not None:
-        close = found.near_miss
-        kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in close.kinds.items())
-        click.echo(
-            f"{close.count} near misses: {close.recited:.0%} got an answer of the document with support of "
-            f"0.5 or more ({kinds})"
-        )
-
-
-def _adapter_row(name: str, found: Evaluation) -> tuple[str, ...]:
-    own, opened = found.recall.per_adapter[name], found.openness.get(name)
-    return (
-        name,
-        percent(own.verbatim),
-        percent(own.verbatim_base),
-        _f1(own.paraphrase_f1),
-        _f1(own.paraphrase_f1_base),
-        percent(found.routing.per_adapter.get(name)),
-        _f1(opened.inside) if opened else "-",
-        _f1(opened.outside) if opened else "-",
-    )
-
-
-def _print_retention(what: str, kept: TextRetention, adapters: Sequence[str]) -> None:
-    rows: list[tuple[str, Any, Any]] = [("gate auto", kept.perplexity, kept.kl)]
-    rows += [
-        (f"{name} pinned", kept.per_adapter[name].perplexity, kept.per_adapter[name].kl)
-        for name in adapters
-        if name in kept.per_adapter
-    ]
-    print_table(
-        (f"{what} ({kept.tokens:,} tokens)", "perplexity#", "change#", "KL to base#"),
-        [
-            ("base", f"{kept.perplexity_base:.2f}", "", ""),
-            *(
-                (visible_line(who), f"{p:.2f}", f"{p / kept.perplexity_base - 1:+.1%}", f"{kl:.4f}")
-                for who, p, kl in rows
-            ),
-        ],
-    )
-
-
-def _f1(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    _print_line(sheets.near_line(found))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
@@ -22,8 +22,10 @@ from dlm_tui.session.store_feed import News, StoreFeed
 from dlm_tui.session.wording import duration
 from dlm_tui.widgets.brush import Brush, typed_at
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen
-from dlm_tui.widgets.plot import load_plotting
+from dlm_tui.widgets.plot import Plot, load_plotting
 
+CURSOR_STOPS = 60
+"""Places at which the cursor stops on its way along a curve."""
 PREPARE_S = 1.0
 """After the start, when the plotting library is imported: once the person can type already."""
 
@@ -283,6 +285,41 @@ class DashboardPane(Pane):
             (order.index((self.shown.raw, self.shown.smooth)) + 1) % len(order)
         ]
         self.repaint()
+
+    def action_toggle_log(self) -> None:
+        """Heights of the loss as they are, or as logarithms."""
+        self.shown.logarithmic = not self.shown.logarithmic
+        self.repaint()
+
+    def action_cursor_left(self) -> None:
+        """Read the loss a little earlier; the first time, at the last step."""
+        self._move_cursor(-1)
+
+    def action_cursor_right(self) -> None:
+        """Read the loss a little later; behind the last step the cursor goes."""
+        self._move_cursor(1)
+
+    def _move_cursor(self, by: int) -> None:
+        run = self.run_view
+        if run is None or not len(run.loss):
+            self.notify("There is no loss to read yet.")
+            return
+        xs, last = run.loss.xs, len(run.loss) - 1
+        stride = max(1, len(xs) // CURSOR_STOPS)
+        if self.shown.cursor is None:
+            place = last if by < 0 else 0
+        else:
+            place = run.loss.place(self.shown.cursor) + by * stride
+        self.shown.cursor = xs[max(0, place)] if place <= last else None
+        self.repaint()
+
+    @on(Plot.Pointed, "#loss-plot")
+    def _loss_pointed(self, message: Plot.Pointed) -> None:
+        run = self.run_view
+        if run is not None and len(run.loss):
+            at = run.loss.xs[run.loss.place(message.x)]
+            self.shown.cursor = None if at == self.shown.cursor else at
+            self.repaint()
 
     def action_jump_to_remedy(self) -> None:
         """Go where the first adapter with a cold start needs its section."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rich.style import Style
 from rich.text import Text
@@ -19,6 +20,9 @@ from dlm_tui.widgets.plot import Curve, Guide, Scene
 
 LEVEL_SIGNS: Mapping[str, str] = {"info": "·", "warning": "⚠", "error": "✖"}
 OVERLAY_SIGN = "○"
+_LEARNED = 0.99
+"""Recall and right share from which they are good."""
+_RIGHT = 0.9
 FORGETTING_FULL = 0.05
 """A rise of perplexity that fills the forgetting meter: 5 %."""
 
@@ -77,9 +81,52 @@ def _state_word(run: RunView, theme: WorkbenchTheme) -> tuple[str, str]:
     return words.get(run.ended.status, ("✖ failed", colors.error))
 
 
-def loss_scene(
-    run: RunView | None, looks: Looks, *, raw: bool, smooth: bool, overlay: RunView | None = None
-) -> Scene:
+@dataclass(frozen=True)
+class LossView:
+    """How the loss is shown: raw, smoothed or both, heights as logarithms, and the step at the cursor."""
+
+    raw: bool = True
+    smooth: bool = True
+    log: bool = False
+    cursor: float | None = None
+
+
+def figures_text(
+    run: RunView | None, record: EvaluationRecord | None, theme: WorkbenchTheme, width: int
+) -> Text:
+    """What a look should tell first: recall, the share of probes that are right, and what was forgotten."""
+    colors = theme.spec.colors
+    muted = Style(color=colors.secondary)
+    pieces: list[Text] = []
+
+    def figure(name: str, value: str, style: str, note: str = "") -> None:
+        piece = Text(end="").append(f"{name} ", muted).append(value, Style(color=style, bold=True))
+        pieces.append(piece.append(f" {note}", muted) if note else piece)
+
+    epoch = run.epochs[-1] if run is not None and run.epochs else None
+    if epoch is not None:
+        learned = epoch.recall >= _LEARNED
+        figure("recall", f"{epoch.recall:.0%}", colors.success if learned else colors.accent)
+    answers = record.evaluated.evaluation.answers if record is not None else None
+    if answers is not None and record is not None:
+        right = (answers.grounded or answers.weights).right
+        ran = record.evaluated.run_id
+        older = "" if run is None or ran == run.run_id else f"(run {ran})"
+        figure("right", f"{right:.0%}", colors.success if right >= _RIGHT else colors.warning, older)
+    epochs = run.epochs[::-1] if run is not None else ()
+    measured = next((e for e in epochs if e.perplexity and e.perplexity_base), None)
+    if measured is not None and measured.perplexity and measured.perplexity_base:
+        rise = measured.perplexity / measured.perplexity_base - 1
+        figure("forgetting", f"{rise:+.1%}", _forgotten(rise, theme))
+    return flowed(pieces, width)
+
+
+def _forgotten(rise: float, theme: WorkbenchTheme) -> str:
+    colors = theme.spec.colors
+    return colors.success if rise < 0.0105 else colors.warning if rise <= 0.02 else colors.error
+
+
+def loss_scene(run: RunView | None, looks: Looks, view: LossView, overlay: RunView | None = None) -> Scene:
     """The loss curves of `run`: all together and each adapter's, raw or smoothed, over another run's."""
     if run is None or not len(run.loss):
         return Scene(message="no loss yet")
@@ -87,13 +134,14 @@ def loss_scene(
     curves: list[Curve] = []
     if overlay is not None and len(overlay.loss):
         curves.append(_curve(overlay.loss, spec.plot_axis, OVERLAY_SIGN, smooth=True))
-    if raw and smooth:
+    smooth = view.smooth
+    if view.raw and smooth:
         curves.append(_curve(run.loss, spec.plot_axis))
     if len(run.losses) != 1:
         curves.append(_curve(run.loss, spec.plot_all, "∗", smooth=smooth))
     for name in looks.ordered(tuple(run.losses)):
         curves.append(_curve(run.losses[name], looks.color(name), looks.sign(name), smooth=smooth))
-    return Scene(tuple(curves), y_floor=0.0)
+    return Scene(tuple(curves), y_floor=0.0, log=view.log, cursor=view.cursor)
 
 
 def _curve(series: Series, color: str, sign: str = "", *, smooth: bool = False) -> Curve:
@@ -101,28 +149,33 @@ def _curve(series: Series, color: str, sign: str = "", *, smooth: bool = False) 
 
 
 def loss_legend(
-    run: RunView | None, looks: Looks, width: int, *, raw: bool, smooth: bool, overlay: RunView | None = None
+    run: RunView | None, looks: Looks, width: int, view: LossView, overlay: RunView | None = None
 ) -> Text:
-    """What the curves are, each with its latest value."""
+    """What the curves are, each with its latest value, or that at the cursor."""
     if run is None or not len(run.loss):
         return Text(end="")
     spec = looks.theme.spec
     pieces = []
+    if view.cursor is not None:
+        step = run.loss.xs[run.loss.place(view.cursor)]
+        pieces.append(Text(end="").append(f"step {step:.0f}", Style(color=spec.colors.accent, bold=True)))
     for name in looks.ordered(tuple(run.losses)):
-        pieces.append(looks.label(name).append(f" {_latest(run.losses[name], smooth):.3f}", style="bold"))
+        pieces.append(looks.label(name).append(f" {_read(run.losses[name], view):.3f}", style="bold"))
     if len(run.losses) != 1:
         both = Text(end="").append("∗ all", style=spec.plot_all)
-        pieces.append(both.append(f" {_latest(run.loss, smooth):.3f}", style="bold"))
+        pieces.append(both.append(f" {_read(run.loss, view):.3f}", style="bold"))
     if overlay is not None and len(overlay.loss):
         other = Text(end="").append(f"{OVERLAY_SIGN} run {overlay.run_id}", style=spec.plot_axis)
-        pieces.append(other.append(f" {_latest(overlay.loss, True):.3f}", style="bold"))
-    words = "smoothed, raw behind" if raw and smooth else "smoothed" if smooth else "raw"
+        pieces.append(other.append(f" {_read(overlay.loss, replace(view, smooth=True)):.3f}", style="bold"))
+    words = "smoothed, raw behind" if view.raw and view.smooth else "smoothed" if view.smooth else "raw"
+    words += ", logarithmic" if view.log else ""
     pieces.append(Text(end="").append(words, style=Style(color=spec.plot_axis)))
     return flowed(pieces, width)
 
 
-def _latest(series: Series, smooth: bool) -> float:
-    return series.smooth[-1] if smooth else series.ys[-1]
+def _read(series: Series, view: LossView) -> float:
+    place = -1 if view.cursor is None else series.place(view.cursor)
+    return (series.smooth if view.smooth else series.ys)[place]
 
 
 def flowed(pieces: Sequence[Text], width: int) -> Text:
@@ -241,7 +294,7 @@ def forgetting_text(
     if perplexity is None or not base:
         return Text("forgetting is not measured yet", style=theme.spec.plot_axis, end="")
     rise = perplexity / base - 1
-    color = colors.success if rise < 0.0105 else colors.warning if rise <= 0.02 else colors.error
+    color = _forgotten(rise, theme)
     text = Text("forgetting".ljust(14) + " ", end="", no_wrap=True, overflow="ellipsis")
     text.append(bar(rise / FORGETTING_FULL, max(3, width - 22)), style=color)
     text.append(f" {rise:+.1%}", style=Style(color=color, bold=True))

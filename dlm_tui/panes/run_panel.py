@@ -13,6 +13,7 @@ from dlm_core.events import Log
 from dlm_core.store.metrics_reader import EvaluationRecord
 from dlm_tui.panes import dashboard_text as words
 from dlm_tui.panes.dashboard_forming import forming_text
+from dlm_tui.panes.dashboard_text import LossView
 from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.heatmap import HeatMap
@@ -29,7 +30,8 @@ class Shown:
     Args:
         source: where the run is trained, in words; "" for the workbench's own engine.
         overlay: the run whose loss is drawn beneath.
-        raw, smooth: which curves of the loss.
+        raw, smooth: which curves of the loss; logarithmic: whether their heights are logarithms.
+        cursor: the step whose values are read; None: the last.
         adapter, module: whose openness the heat map shows.
         concerns: the document's cold starts and what the run found beside them.
         evaluation: the last one of the document, whatever the run.
@@ -41,6 +43,8 @@ class Shown:
     overlay: RunView | None = None
     raw: bool = True
     smooth: bool = True
+    logarithmic: bool = False
+    cursor: float | None = None
     adapter: str = ""
     module: str = ""
     concerns: list[Concern] = field(default_factory=list)
@@ -65,6 +69,7 @@ class RunPanel(VerticalScroll):
 
     def compose(self) -> ComposeResult:
         yield Block(id="run-status", classes="block")
+        yield Block(id="figures", classes="block")
         yield Block(id="versions", classes="block")
         yield Block(id="concerns", classes="block")
         yield Block("Answers forming", id="forming-title", classes="section-title")
@@ -132,6 +137,9 @@ class RunPanel(VerticalScroll):
         shown, looks, width = self.shown, self.looks, self._width
         status = words.status_text(shown.run, looks.theme, width, shown.source, shown.memory)
         self._block("#run-status").show(status)
+        figures = words.figures_text(shown.run, shown.evaluation, looks.theme, width)
+        self._show_only_if(bool(figures.plain), "#figures")
+        self._block("#figures").show(figures)
         self._block("#versions").show(words.versions_text(shown.versions, looks, width))
         self._show_only_if(bool(shown.concerns), "#concerns")
         self._block("#concerns").show(words.concerns_text(shown.concerns, looks))
@@ -144,10 +152,10 @@ class RunPanel(VerticalScroll):
     def _paint_loss(self) -> None:
         shown, looks = self.shown, self.looks
         self._show_only_if(shown.run is not None, "#loss-title", "#loss-legend", "#loss-plot")
-        modes = {"raw": shown.raw, "smooth": shown.smooth}
-        legend = words.loss_legend(shown.run, looks, self._width, overlay=shown.overlay, **modes)
+        view = LossView(shown.raw, shown.smooth, shown.logarithmic, shown.cursor)
+        legend = words.loss_legend(shown.run, looks, self._width, view, shown.overlay)
         self._block("#loss-legend").show(legend)
-        scene = words.loss_scene(shown.run, looks, overlay=shown.overlay, **modes)
+        scene = words.loss_scene(shown.run, looks, view, shown.overlay)
         self._plot("#loss-plot").show_scene(scene)
 
     def _paint_map(self) -> None:

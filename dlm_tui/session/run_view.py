@@ -1,6 +1,7 @@
 """One run as the dashboard shows it: events folded into series, epochs, maps and warnings. No widgets."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -65,6 +66,12 @@ class Series:
         self.xs = [self.xs[i] for i in order]
         self.ys = [self.ys[i] for i in order]
         self.smooth = [self.smooth[i] for i in order]
+
+    def place(self, x: float) -> int:
+        """The place of the point that is nearest to a step; there has to be one."""
+        after = bisect_left(self.xs, x)
+        near = [place for place in (after - 1, after) if 0 <= place < len(self.xs)]
+        return min(near, key=lambda place: abs(self.xs[place] - x))
 
     def __len__(self) -> int:
         return len(self.xs)

@@ -29,20 +29,33 @@ class DialogKeys(Static):
         self._offered, self._labels = bindings, labels or {}
 
     def on_mount(self) -> None:
-        self.tell({})
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        self._lay_out()
 
     def tell(self, labels: dict[str, str]) -> None:
         """Say these actions otherwise from now on."""
         self._labels |= labels
-        text = Text(overflow="fold", end="")
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """The keys side by side; what a key does stays on its row."""
+        text, room, column = Text(end=""), self.size.width or 80, 0
         for binding in self._offered:
             label = self._labels.get(binding.action, binding.description)
             if not binding.show or not label:
                 continue
             link = Style(meta={"@click": f"screen.{binding.action}"})
             key = readable(binding.key.split(",")[0])
-            key = key.lower() if len(key) == 1 else key
-            text.append(key, link + Style(bold=True)).append(f" {label}", link)
-            text.append(GAP)
-        text.rstrip()
+            piece = Text(key.lower() if len(key) == 1 else key, link + Style(bold=True), end="")
+            piece = Text(end="").append_text(piece).append(f" {label}", link)
+            if column and column + len(GAP) + piece.cell_len > room:
+                text.append("\n")
+                column = 0
+            elif column:
+                text.append(GAP)
+                column += len(GAP)
+            text.append_text(piece)
+            column += piece.cell_len
         self.update(text)

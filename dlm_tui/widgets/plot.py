@@ -12,6 +12,8 @@ from typing import Any
 
 from rich.style import Style
 from rich.text import Span, Text
+from textual import events
+from textual.message import Message
 from textual.widget import Widget
 
 from dlm_tui.session.run_view import downsampled
@@ -47,12 +49,17 @@ class Guide:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a plot shows. `y_floor` is a value always in view; `message` stands there while no curve does."""
+    """What a plot shows. `y_floor` is a value always in view; `message` stands there while no curve does.
+
+    With `log` heights are logarithms, and what is not above 0 is left out. At `cursor` stands a line upright.
+    """
 
     curves: tuple[Curve, ...] = ()
     guides: tuple[Guide, ...] = ()
     y_floor: float | None = None
     message: str = ""
+    log: bool = False
+    cursor: float | None = None
 
 
 def load_plotting() -> None:
@@ -72,6 +79,19 @@ def ticks(low: float, high: float, wanted: int) -> list[float]:
     return [round(n * step, 10) for n in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float, wanted: int) -> list[float]:
+    """About `wanted` numbers (1, 2 and 5 times powers of ten, or powers alone) within [low, high] above 0."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    powers = range(first, last + 1)
+    for digits in ((1, 2, 5), (1,)):
+        found = [d * 10.0**power for power in powers for d in digits]
+        found = [tick for tick in found if low <= tick <= high]
+        if len(found) <= wanted + 1:
+            break
+    every = -(-len(found) // max(1, wanted))
+    return found[::every]
+
+
 def tick_label(value: float) -> str:
     """A tick's number as short as it can be said."""
     if value == 0:
@@ -88,7 +108,7 @@ def draw(scene: Scene, theme: WorkbenchTheme, width: int, height: int) -> Text:
 
     Points that are not finite are left out. Below the size at which a plot says anything, the message stands.
     """
-    curves = [_finite(curve) for curve in scene.curves]
+    curves = [_finite(_logarithms(curve) if scene.log else curve) for curve in scene.curves]
     curves = [curve for curve in curves if curve.xs]
     if not curves or width < MIN_WIDTH or height < MIN_HEIGHT:
         return _blank(scene.message, width, height)
@@ -102,20 +122,28 @@ def draw(scene: Scene, theme: WorkbenchTheme, width: int, height: int) -> Text:
     x_low, x_high = min(c.xs[0] for c in curves), max(c.xs[-1] for c in curves)
     if x_high <= x_low:
         x_low, x_high = x_low - 0.5, x_high + 0.5
-    levels = [y for c in curves for y in c.ys] + [g.y for g in scene.guides]
-    y_low, y_high = _room(levels, scene.y_floor)
+    guides = () if scene.log else scene.guides
+    levels = [y for c in curves for y in c.ys] + [g.y for g in guides]
+    y_low, y_high = _room(levels, None if scene.log else scene.y_floor)
     figure.axes(pixel=axis)
     figure.axes(active=False, axis="x", side="upper")
     figure.axes(active=False, axis="y", side="right")
     x_ruler, y_ruler = figure.ruler("x", "lower"), figure.ruler("y", "left")
     x_ruler.lim(x_low, x_high)
     y_ruler.lim(y_low, y_high)
-    x_ticks, y_ticks = ticks(x_low, x_high, max(3, width // 12)), ticks(y_low, y_high, max(2, height // 3))
+    x_ticks, wanted = ticks(x_low, x_high, max(3, width // 12)), max(2, height // 3)
     x_ruler.ticks(x_ticks, [tick_label(t) for t in x_ticks])
-    y_ruler.ticks(y_ticks, [tick_label(t) for t in y_ticks])
+    if scene.log:
+        powers = log_ticks(10**y_low, 10**y_high, wanted)
+        y_ruler.ticks([math.log10(t) for t in powers], [tick_label(t) for t in powers])
+    else:
+        y_ticks = ticks(y_low, y_high, wanted)
+        y_ruler.ticks(y_ticks, [tick_label(t) for t in y_ticks])
     x_ruler.pixel(axis)
     y_ruler.pixel(axis)
-    for guide in scene.guides:
+    if scene.cursor is not None and x_low <= scene.cursor <= x_high:
+        figure.line(scene.cursor, "vertical", pixel=_pixel(plotext, theme.spec.colors.accent))
+    for guide in guides:
         figure.line(guide.y, "horizontal", pixel=axis, style="dotted")
     for curve in curves:
         xs, ys = downsampled(curve.xs, curve.ys, width)
@@ -134,6 +162,11 @@ def _without_ground(span: Span) -> Span:
     """The frame comes with a ground of plotext's own, whatever it is asked for; the pane's shines through."""
     style = span.style if isinstance(span.style, Style) else Style.parse(span.style)
     return Span(span.start, span.end, Style(color=style.color))
+
+
+def _logarithms(curve: Curve) -> Curve:
+    ys = [math.log10(y) if y > 0 else math.nan for y in curve.ys]
+    return Curve(curve.xs, ys, curve.color, curve.sign)
 
 
 def _finite(curve: Curve) -> Curve:
@@ -161,6 +194,16 @@ def _blank(message: str, width: int, height: int) -> Text:
     return Text("\n".join(lines), style="dim", no_wrap=True, end="")
 
 
+def across(drawn: str, column: int) -> float | None:
+    """How far across the frame of a drawn plot a column is, 0..1; None outside of it."""
+    for row in drawn.split("\n"):
+        left = next((place for place, sign in enumerate(row) if sign in "┤│"), None)
+        if left is not None:
+            last = len(row) - 1
+            return (column - left - 1) / (last - left - 1) if left < column <= last > left + 1 else None
+    return None
+
+
 class Plot(Widget):
     """Shows a scene. Setting the same scene again costs nothing; it draws only while it is on screen."""
 
@@ -174,6 +217,25 @@ class Plot(Widget):
         self._drawn: tuple[object, ...] = ()
         self._text = Text("")
         self.draws = 0
+
+    class Pointed(Message):
+        """A place across the plot was clicked: `x` in the curves' unit."""
+
+        def __init__(self, plot: "Plot", x: float) -> None:
+            super().__init__()
+            self.plot, self.x = plot, x
+
+        @property
+        def control(self) -> "Plot":
+            """The plot, for handlers that ask which."""
+            return self.plot
+
+    def on_click(self, event: events.Click) -> None:
+        share = across(self._text.plain, event.x)
+        xs = [(curve.xs[0], curve.xs[-1]) for curve in self.scene.curves if curve.xs]
+        if share is not None and xs:
+            low, high = min(x for x, _ in xs), max(x for _, x in xs)
+            self.post_message(self.Pointed(self, low + share * (high - low)))
 
     def show_scene(self, scene: Scene) -> None:
         """Show `scene` from the next paint on."""

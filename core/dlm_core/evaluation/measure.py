@@ -402,6 +402,8 @@ def _replies(document: Document, probes: Sequence[Probe], replies: Sequence[Repl
                 f1=judged.f1,
                 routing=reply.routing.weights,
                 support=reply.citation.support if reply.citation is not None else None,
+                outside=_is_outside(reply),
+                before=tuple((turn.question, turn.answer) for turn in probe.before),
             )
         )
     return tuple(found)

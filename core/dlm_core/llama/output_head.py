@@ -87,9 +87,10 @@ class OutputHead:
         """Losses of `targets` [n] in nats, and the likeliest token [n] at each place."""
         losses, likeliest = [], []
         for part, wanted in _in_parts(_PLACES, hidden, targets):
-            logits = self._logits(part).float()
-            losses.append(functional.cross_entropy(logits, wanted, reduction="none"))
-            likeliest.append(logits.argmax(-1))
+            for some, these in _in_parts(_AT_HAND, self._logits(part), wanted):
+                logits = some.float()
+                losses.append(functional.cross_entropy(logits, these, reduction="none"))
+                likeliest.append(logits.argmax(-1))
         return torch.cat(losses), torch.cat(likeliest)
 
     def log_probs(self, hidden: Tensor) -> Tensor:

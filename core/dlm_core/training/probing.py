@@ -25,10 +25,11 @@ WATCHED = 3
 _EDITED = 2  # of them that an edit teaches, where there are probes too
 LONGEST = 256
 """Tokens of a question with its answer, from which on it is not one of them."""
-SHARE = 0.02
-"""Of the time that a run trains, what asking may take; before the first step and after the last it is done
-whatever it takes.
-"""
+SHARE, LAST_SHARE = 0.02, 0.03
+"""Of the time that was trained so far, what asking may have taken: between epochs, and with the last time."""
+FIRST_FROM = 30
+"""Steps of a training in full from which on its questions are asked before the first one too."""
+_OF_A_STEP = 0.4  # what asking is taken to cost before it was done once
 
 
 @dataclass(frozen=True)
@@ -114,26 +115,34 @@ class Probing:
             if len(ids) <= limit and any(loss[1:]):
                 row = Row(tuple(ids), tuple(loss), one.adapter, "", "", SectionKind.INSTRUCTION)
                 self._rows.append((one, row))
-        self._begun = self._clock()
-        self._spent = self._last = 0.0
+        self._trained = self._spent = 0.0  # seconds, of the phases before and of all asking
+        self._cost: float | None = None
 
     def look(self, policy: Policy[Any]) -> Callable[[bool], None]:
         """What a training by `policy` calls before its first step and after every epoch."""
         if not isinstance(policy.learner, AnswerLearner):
             return lambda last: None
-        learner = policy.learner
+        learner, progress, before = policy.learner, policy.progress, self._trained
         mine = [(one, row) for one, row in self._rows if row.adapter in learner.names]
 
         def look(last: bool) -> None:
-            begun = self._clock()
-            free = SHARE * (begun - self._begun) >= self._spent + self._last
-            if not mine or not (free or last or not policy.progress.step):
+            self._trained = before + progress.elapsed_s
+            if not mine or not self._may_ask(policy, last):
                 return
+            begun = self._clock()
             self._ask(learner, mine, policy)
-            self._last = self._clock() - begun
-            self._spent += self._last
+            self._cost = self._clock() - begun
+            self._spent += self._cost
 
         return look
+
+    def _may_ask(self, policy: Policy[Any], last: bool) -> bool:
+        """Whether asking once more stays within its share."""
+        steps = policy.progress.step
+        if not steps:
+            return policy.phase == "sft" and policy.total_steps >= FIRST_FROM
+        cost = _OF_A_STEP * policy.progress.elapsed_s / steps if self._cost is None else self._cost
+        return self._spent + cost <= (LAST_SHARE if last else SHARE) * self._trained
 
     def _ask(self, learner: AnswerLearner, mine: Sequence[tuple[Watched, Row]], policy: Policy[Any]) -> None:
         batch = learner.batch([row for _, row in mine])

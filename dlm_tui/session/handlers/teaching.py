@@ -1,5 +1,7 @@
 """Replies corrected in the document: a wording, an answer, a preference, a line of the off-topic list."""
 
+from typing import Literal
+
 import msgspec
 
 from dlm_core import teaching
@@ -24,6 +26,8 @@ from dlm_tui.session.live_routing import choice_of
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Told
 from dlm_tui.session.turns_kept import Offer, offered
+
+_ROLES: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
 
 
 async def teach(session: Session, argument: str) -> None:
@@ -66,7 +70,8 @@ def reply_of(reply: ProbeReply) -> tuple[tuple[Message, ...], Answer]:
     """What a probe asked, and its reply as one of the chat."""
     routing = Routing(mode="auto", weights=reply.routing, reason="evaluated")
     answer = Answer(text=reply.reply, finish_reason="stop", routing=routing)
-    return (Message("user", reply.question),), answer
+    turns = [Message(role, text) for turn in reply.before for role, text in zip(_ROLES, turn, strict=True)]
+    return (*turns, Message("user", reply.question)), answer
 
 
 def choose_between(

@@ -20,7 +20,7 @@ from dlm_tui.widgets.find_bar import find_matches
 from dlm_tui.widgets.line_states import LineStates
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.pane_layout import PANES, arrange, resized
-from dlm_tui.widgets.plot import Curve, Guide, Scene, draw, tick_label, ticks
+from dlm_tui.widgets.plot import Curve, Guide, Scene, across, draw, log_ticks, tick_label, ticks
 
 LIBRARY = load_library(theme_folders()[:1])
 INK = LIBRARY.get("ink")
@@ -130,6 +130,31 @@ def test_a_plot_has_its_size_its_colours_and_the_signs_at_the_ends() -> None:
     assert "●" in text.plain and "┈" in text.plain
     assert any("#5cc8ff" in str(span.style) for span in text.spans)
     assert not any(span.style.bgcolor for span in text.spans)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"),
+    [(0.01, 1.0, [0.01, 0.1, 1.0]), (0.3, 4.0, [0.5, 1.0, 2.0]), (1e-6, 1.0, [1e-6, 1e-4, 1e-2, 1.0])],
+)
+def test_ticks_of_logarithms_are_round_and_few(low: float, high: float, found: list[float]) -> None:
+    assert log_ticks(low, high, 4) == pytest.approx(found)
+
+
+def test_in_logarithms_a_fall_by_tens_is_a_straight_line_and_zeros_are_left_out() -> None:
+    xs = tuple(range(9))
+    curve = Curve(xs, (*(10.0**-x for x in range(8)), 0.0), "#ff0000", "●")
+    text = draw(Scene((curve,), log=True), INK, 60, 12)
+    rows = text.plain.split("\n")
+    assert rows[-3].rstrip().endswith("●") and "1e-7" in text.plain
+    upright = draw(Scene((curve,), log=True, cursor=4.0), INK, 60, 12).plain.split("\n")
+    column = next(n for n, sign in enumerate(upright[1][10:-1], 10) if sign == "│")
+    assert abs(across("\n".join(upright), column) - 4 / 7) < 0.03  # type: ignore[operator]
+
+
+def test_a_column_of_a_plot_is_a_share_of_its_frame() -> None:
+    drawn = "1┤     \n0┤     \n └────┘"
+    assert across(drawn, 2) == 0.0 and across(drawn, 6) == 1.0 and across(drawn, 1) is None
+    assert across("no plot", 3) is None
 
 
 def test_points_that_are_no_numbers_are_left_out_of_a_plot() -> None:

@@ -3,9 +3,10 @@
 import sqlite3
 from pathlib import Path
 
-from dlm_core.events import GateTrained, OpennessMap, RunEnded, RunPlanned, TrainStep
+from dlm_core.events import Evaluated, GateTrained, OpennessMap, RunEnded, RunPlanned, TrainStep
 from dlm_core.requests import Reload, Stop, Train
 from dlm_core.store.metrics import Metrics
+from dlm_core.store.metrics_reader import EvaluationRecord
 from dlm_core.store.paths import StorePaths
 from dlm_tui.panes.dashboard import DashboardPane
 from dlm_tui.session.run_view import RunView
@@ -13,6 +14,7 @@ from dlm_tui.widgets.heatmap import HeatMap
 from dlm_tui.widgets.plot import Plot
 from tests.fakes.client import Turnstile
 from tests.fakes.engine import Script
+from tests.fakes.reports import EVALUATION
 from tests.tui.app.conftest import DOCUMENT, Open, Stage
 
 DLM_ID = "01HZX3V5J8K2M4N6P7Q8R9S0TA"
@@ -221,3 +223,40 @@ async def ended(stage: Stage) -> RunView:
     await stage.until(lambda: dashboard.run_view is not None and dashboard.run_view.ended, "the run")
     assert dashboard.run_view is not None
     return dashboard.run_view
+
+
+async def test_what_a_look_should_tell_first_stands_above_the_curves(open_workbench: Open) -> None:
+    script = Script(adapters=TWO, steps=8, epochs=4)
+    async with open_workbench(script, size=(80, 24)) as stage:
+        await stage.pilot.press("f5")
+        await ended(stage)
+        dashboard = stage.bench.dashboard
+        dashboard.shown.evaluation = EvaluationRecord(
+            evaluated=Evaluated(run_id=7, document_hash="x", evaluation=EVALUATION), at=0.0
+        )
+        stage.bench.frame.bring_up("dashboard")
+        dashboard.repaint()
+        first = "recall 100%  right 50% (run 7)  forgetting +1.0%"
+        await stage.until(lambda: first in stage.screen_text(), "the figures")
+        assert stage.screen_text().index(first) < stage.screen_text().index("smoothed, raw behind")
+
+
+async def test_the_loss_is_read_at_a_cursor_and_shown_in_logarithms(open_workbench: Open) -> None:
+    script = Script(adapters=TWO, steps=8, epochs=4)
+    async with open_workbench(script, size=(80, 24)) as stage:
+        await stage.pilot.press("f5")
+        run = await ended(stage)
+        stage.bench.frame.bring_up("dashboard")
+        plot = stage.bench.query_one("#loss-plot", Plot)
+        await stage.pilot.press("s", "comma", "comma")
+        await stage.until(lambda: "step 7" in stage.screen_text(), "the value at the cursor")
+        assert f"∗ all {run.loss.smooth[6]:.3f}" in stage.screen_text() and plot.scene.cursor == 7
+        await stage.pilot.press("full_stop", "full_stop")
+        await stage.until(lambda: plot.scene.cursor is None, "the cursor's end")
+        await stage.pilot.press("l")
+        await stage.until(lambda: "smoothed, logarithmic" in stage.screen_text(), "logarithms")
+        assert plot.scene.log
+        await stage.pilot.click(plot, offset=(plot.size.width - 1, 3))
+        await stage.until(lambda: plot.scene.cursor == 8, "the cursor where it was clicked")
+        await stage.pilot.click(plot, offset=(plot.size.width - 1, 3))
+        await stage.until(lambda: plot.scene.cursor is None, "the second click takes it away")

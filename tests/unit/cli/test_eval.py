@@ -117,7 +117,18 @@ def test_the_json_has_the_keys_that_are_promised(run: Run, document: Path, evalu
     assert all(set(scores) == promised for scores in found["answers"].values() if scores is not None)
     assert {"missed", "support", "near_miss"} <= set(found)
     assert {"same_as_base", "leaked", "weight"} <= set(found["offtopic"])
-    keys = {"question", "expected", "reply", "adapter", "right", "f1", "routing", "support"}
+    keys = {
+        "question",
+        "expected",
+        "reply",
+        "adapter",
+        "right",
+        "f1",
+        "routing",
+        "support",
+        "outside",
+        "before",
+    }
     assert [set(reply) for reply in found["replies"]] == [keys, keys]
 
 

@@ -1,6 +1,8 @@
 """Questions asked again while adapters train: which they are, what is told, and that nothing else changes."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +12,7 @@ from dlm_core.store.metrics_reader import MetricsReader
 from dlm_core.store.paths import StorePaths
 from dlm_core.training import course, probing
 from dlm_core.training.plan import RunPlan, Share
-from dlm_core.training.probing import Watched, chosen
+from dlm_core.training.probing import Probing, Watched, chosen
 from tests.tiny import BODY, DLM_ID, Desk, make_document
 
 PROBE = "\n::instruction#facts::\n### Q !probe\nWhich port?\n### A\n8443.\n"
@@ -51,7 +53,11 @@ def asked(desk: Desk) -> list[ProbesAsked]:
 
 
 @pytest.mark.slow
-def test_a_run_tells_how_near_each_answer_is_from_before_the_first_step_to_the_end(desk: Desk) -> None:
+def test_a_run_tells_how_near_each_answer_is_from_before_the_first_step_to_the_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "FIRST_FROM", 1)
+    monkeypatch.setattr(probing, "LAST_SHARE", 10.0)
     desk.open(BODY + PROBE, num_epochs=24)
     ended = desk.train()
     told = asked(desk)
@@ -73,6 +79,7 @@ def test_the_adapters_are_the_same_bits_as_without_being_asked(
     body = BODY + PROBE.replace(
         "Which port?", "Which port would that be, of all the ports that there are? " * 4
     )
+    monkeypatch.setattr(probing, "FIRST_FROM", 1)
     monkeypatch.setattr(probing, "SHARE", 10.0)  # after every epoch, whatever it takes
     edited = body.replace("Ahoy!", "Ahoy there!")
     settings = {"num_epochs": 6, "rehearsal": {"enabled": True}}
@@ -94,13 +101,48 @@ def _without(run):  # type: ignore[no-untyped-def]
     return lambda loop, stop, between, at_epoch, look=None: run(loop, stop, between, at_epoch)
 
 
-@pytest.mark.slow
-def test_asking_takes_no_more_than_its_share(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "SHARE", 0.0)
-    desk.open(BODY, num_epochs=8)
-    desk.train()
-    epochs = [event.epoch for event in asked(desk)]
-    assert len(epochs) == 2 and epochs[0] == 0, "before the first step and after the last, and no more"
+class Seconds:
+    """A clock by which every asking takes so long."""
+
+    def __init__(self, each: float) -> None:
+        self.each, self.now = each, 0.0
+
+    def __call__(self) -> float:
+        self.now += self.each
+        return self.now
+
+
+@dataclass
+class Steps:
+    """A training that stands at a step, after so many seconds."""
+
+    step: int
+    elapsed_s: float
+
+
+def times_asked(each: float, *, epochs: int, seconds: float, phase: str = "sft") -> list[int]:
+    """The epochs after which it is asked, where an epoch has 10 steps of `seconds` each."""
+    probe = Probing([], None, None, None, 100, 1, lambda event: None, Seconds(each))  # type: ignore[arg-type]
+    policy = SimpleNamespace(phase=phase, progress=Steps(0, 0.0), total_steps=10 * epochs)
+    done = []
+    for epoch in range(epochs + 1):
+        policy.progress.step, policy.progress.elapsed_s = 10 * epoch, 10 * epoch * seconds
+        probe._trained = policy.progress.elapsed_s
+        if probe._may_ask(policy, epoch == epochs):  # type: ignore[arg-type]
+            done.append(epoch)
+            probe._cost = each
+            probe._spent += each
+    return done
+
+
+def test_asking_takes_no_more_than_its_share() -> None:
+    assert times_asked(0.1, epochs=8, seconds=1.0) == list(range(9))  # a hundredth of an epoch
+    assert times_asked(0.4, epochs=8, seconds=1.0) == [0, 4, 7, 8]
+    for each in (0.1, 0.5, 1.0, 3.0):
+        asked = times_asked(each, epochs=12, seconds=1.0, phase="revision")
+        assert 0 not in asked and len(asked) * each <= 0.03 * 120
+    assert times_asked(1.0, epochs=12, seconds=1.0, phase="revision") == [2, 10, 12]
+    assert times_asked(0.1, epochs=2, seconds=1.0) == [2]  # too short to be asked before the first step
 
 
 def test_a_store_of_an_older_dlm_has_none(tmp_path: Path) -> None:
