@@ -1,76 +1,294 @@
-"""The versions that runs ended in: what differs from now, and the way back to one."""
+"""The versions that runs ended in: compared by text and by loss, named, pinned, and the way back to one."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from rich.style import Style
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from dlm_core import kept_texts
+from dlm_core.document.model import Section
+from dlm_core.errors import DlmError
 from dlm_core.safetext import visible_line
+from dlm_core.store.paths import StorePaths, dlm_home
+from dlm_tui.panes.dashboard_text import LossView, loss_scene
+from dlm_tui.screens.section_diff import difference_text
+from dlm_tui.session.commands import Invocation, find
+from dlm_tui.session.dispatch import carry_out
 from dlm_tui.session.reports import version_words
-from dlm_tui.session.versions import Version, differences
-from dlm_tui.widgets.dialogs import ClosedOnce
+from dlm_tui.session.run_view import RunView
+from dlm_tui.session.session import Session
+from dlm_tui.session.store_feed import StoreFeed
+from dlm_tui.session.versions import Version, differences, document_difference, mark, versions_of
+from dlm_tui.widgets.dialog_keys import DialogKeys
+from dlm_tui.widgets.dialogs import ClosedOnce, LineScreen
+from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.plot import Plot
+
+Below = Literal["sections", "text", "loss"]
+_BELOW: tuple[Below, ...] = ("sections", "text", "loss")
+_NEXT: Mapping[Below, str] = {"sections": "their text", "text": "their losses", "loss": "their sections"}
+KEYS = (
+    Binding("enter", "go_back", "goes back to it"),
+    Binding("v", "below", "their text"),
+    Binding("c", "against", "compares with it"),
+    Binding("n", "name", "names"),
+    Binding("p", "pin", "pins, or not"),
+    Binding("escape,q", "dismiss(None)", "closes"),
+)
+
+
+@dataclass(frozen=True)
+class VersionsSource:
+    """Where the screen reads and writes. All but `texts` may block: they are called in a thread.
+
+    Args:
+        load: the versions, oldest first.
+        texts: the sections that versions name, by content hash, as far as they are kept.
+        run: a run by its number, whole.
+        mark: names the version of a generation (None: as it was), or pins it, or not.
+    """
+
+    load: Callable[[], Sequence[Version]]
+    texts: Mapping[str, Section]
+    run: Callable[[int], RunView]
+    mark: Callable[[int, str | None, bool | None], object]
+
+
+def versions_source(dlm_id: str) -> tuple[Sequence[Version], VersionsSource]:
+    """The versions of a document's store, and where the screen reads and writes. Raises StoreError."""
+    paths = StorePaths(dlm_home(), dlm_id)
+
+    def read(run_id: int) -> RunView:
+        feed = StoreFeed(dlm_id)
+        try:
+            return feed.view(run_id)
+        finally:
+            feed.close()
+
+    source = VersionsSource(
+        load=lambda: versions_of(dlm_id),
+        texts=kept_texts.load_all(paths.replay),
+        run=read,
+        mark=lambda generation, name, pinned: mark(dlm_id, str(generation), name=name, pinned=pinned),
+    )
+    return source.load(), source
 
 
 class VersionsScreen(ClosedOnce[int | None]):
-    """Versions, newest first, and below them what differs in the chosen one; Enter answers its generation."""
+    """Versions, newest first, and below them how the chosen one differs from another, the current one at
+    first; Enter answers its generation.
+    """
 
     DEFAULT_CSS = """
     VersionsScreen { align: center middle; background: $background 60%; }
-    VersionsScreen > Vertical { width: 104; max-width: 96%; height: 90%; background: $surface; }
+    VersionsScreen > Vertical { width: 112; max-width: 96%; height: 92%; background: $surface; }
     VersionsScreen > Vertical { border: round $border; padding: 0 1; }
     VersionsScreen .dialog-title { text-style: bold; height: auto; margin: 0 0 1 0; }
-    VersionsScreen OptionList { height: auto; max-height: 60%; border: none; background: $surface; }
+    VersionsScreen OptionList { height: auto; max-height: 50%; background: $surface; padding: 0; }
+    VersionsScreen OptionList, VersionsScreen OptionList:focus { border: none; }
     VersionsScreen VerticalScroll { height: 1fr; margin: 1 0 0 0; }
+    VersionsScreen Static { height: auto; }
+    VersionsScreen Plot { height: 1fr; min-height: 6; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
-    def __init__(self, versions: Sequence[Version]) -> None:
+    class Loaded(Message):
+        """The versions were read anew."""
+
+        def __init__(self, versions: Sequence[Version]) -> None:
+            super().__init__()
+            self.versions = versions
+
+    class RunRead(Message):
+        """A run was read."""
+
+        def __init__(self, view: RunView) -> None:
+            super().__init__()
+            self.view = view
+
+    def __init__(self, versions: Sequence[Version], source: VersionsSource) -> None:
         super().__init__()
         self._versions = list(reversed(versions))
+        self._source = source
+        self._against = 0  # the place of the version that others are compared with
+        self._below: Below = "sections"
+        self._runs: dict[int, RunView] = {}
 
     def compose(self) -> ComposeResult:
         title = "Enter makes a version current, Escape leaves all as it is. `dlm versions` lists them too."
         with Vertical():
             yield Static(Text(title if self._versions else "Nothing is trained yet."), classes="dialog-title")
-            yield OptionList(*(Option(self._line(version)) for version in self._versions))
+            yield OptionList()
             with VerticalScroll():
                 yield Static("", id="version-differs")
+                yield Plot("no loss was recorded", id="version-loss")
+            yield DialogKeys(KEYS)
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
+        self._fill(0)
 
-    @staticmethod
-    def _line(version: Version) -> Text:
-        words = Text(
-            version_words(version), style=Style(bold=version.current), no_wrap=True, overflow="ellipsis"
-        )
+    @property
+    def _looks(self) -> Looks:
+        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def _chosen(self) -> Version | None:
+        here = self.query_one(OptionList).highlighted
+        return self._versions[here] if here is not None and here < len(self._versions) else None
+
+    def _fill(self, here: int) -> None:
+        listed = self.query_one(OptionList)
+        listed.clear_options()
+        listed.add_options(Option(self._line(place)) for place in range(len(self._versions)))
+        listed.highlighted = min(here, len(self._versions) - 1) if self._versions else None
+        self._show()
+
+    def _line(self, place: int) -> Text:
+        version = self._versions[place]
+        words = Text(no_wrap=True, overflow="ellipsis", end="")
+        words.append("⚑ " if version.pinned else "  ", Style(bold=True))
+        words.append(version_words(version), Style(bold=version.current))
+        if place == self._against and len(self._versions) > 1:
+            words.append("  ◂ compared with", Style(bold=True))
         adapters = ", ".join(f"{name} {number}" for name, number in version.adapters.items())
         return words.append(f"\n    {visible_line(adapters)}", Style(dim=True, bold=False))
 
     @on(OptionList.OptionHighlighted)
-    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        chosen, current = self._versions[event.option_index], self._versions[0]
-        self.query_one("#version-differs", Static).update(differs_text(chosen, current))
+    def _show(self) -> None:
+        chosen = self._chosen
+        text, plot = self.query_one("#version-differs", Static), self.query_one(Plot)
+        plot.display = self._below == "loss" and chosen is not None
+        self.query_one(DialogKeys).tell({"below": _NEXT[self._below]})
+        if chosen is None:
+            text.update("")
+            return
+        other = self._versions[self._against]
+        match self._below:
+            case "sections":
+                text.update(differs_text(chosen, other))
+            case "text":
+                text.update(self._text(chosen, other))
+            case "loss":
+                self._draw(chosen, other)
+
+    def _text(self, chosen: Version, other: Version) -> Text:
+        head = f"From the document of {chosen.generation} to that of {other.generation}:"
+        rows = document_difference(chosen, other, self._source.texts)
+        if chosen.generation == other.generation:
+            head, rows = "This is what others are compared with.", []
+        elif not rows:
+            head = "Their documents say the same."
+        text = Text(head, Style(dim=True), end="")
+        return text.append("\n").append_text(difference_text(rows, self._looks.theme)) if rows else text
+
+    def _draw(self, chosen: Version, other: Version) -> None:
+        mine, below = self._runs.get(chosen.run_id), self._runs.get(other.run_id)
+        for run_id in {chosen.run_id, other.run_id} - self._runs.keys():
+            self._read_run(run_id)
+        legend = f"Loss of run {chosen.run_id}" + (
+            f", run {other.run_id} beneath (○)" if below is not mine else ""
+        )
+        self.query_one("#version-differs", Static).update(Text(legend, Style(dim=True)))
+        over = below if below is not mine else None
+        self.query_one(Plot).show_scene(loss_scene(mine, self._looks, LossView(raw=False), over))
+
+    @work(thread=True, exit_on_error=False)
+    def _read_run(self, run_id: int) -> None:
+        try:
+            self.post_message(self.RunRead(self._source.run(run_id)))
+        except DlmError as error:
+            self.notify(str(error), severity="warning", markup=False)
+
+    @on(RunRead)
+    def _run_read(self, message: RunRead) -> None:
+        self._runs[message.view.run_id] = message.view
+        if self._below == "loss":
+            self._show()
+
+    @work(thread=True, group="mark", exit_on_error=False)
+    def _mark(self, generation: int, name: str | None, pinned: bool | None) -> None:
+        try:
+            self._source.mark(generation, name, pinned)
+            self.post_message(self.Loaded(self._source.load()))
+        except DlmError as error:
+            self.app.notify(str(error), severity="warning", markup=False)
+
+    @on(Loaded)
+    def _loaded(self, message: Loaded) -> None:
+        here = self.query_one(OptionList).highlighted
+        self._versions = list(reversed(message.versions))
+        self._against = min(self._against, len(self._versions) - 1)
+        self._fill(here or 0)
 
     @on(OptionList.OptionSelected)
-    def _selected(self, event: OptionList.OptionSelected) -> None:
-        chosen = self._versions[event.option_index]
-        self.dismiss(None if chosen.current else chosen.generation)
+    def action_go_back(self) -> None:
+        """Make the chosen version the current one."""
+        if (chosen := self._chosen) is not None:
+            self.dismiss(None if chosen.current else chosen.generation)
+
+    def action_below(self) -> None:
+        """Show below the sections that differ, their text, or the losses of their runs."""
+        self._below = _BELOW[(_BELOW.index(self._below) + 1) % len(_BELOW)]
+        self._show()
+
+    def action_against(self) -> None:
+        """Compare the others with the chosen version."""
+        if (here := self.query_one(OptionList).highlighted) is not None:
+            self._against = here
+            self._fill(here)
+
+    def action_pin(self) -> None:
+        """Keep the chosen version whatever is pruned, or no longer."""
+        if (chosen := self._chosen) is not None:
+            self._mark(chosen.generation, None, not chosen.pinned)
+
+    def action_name(self) -> None:
+        """Give the chosen version a name, which pins it."""
+        if (chosen := self._chosen) is None:
+            return
+
+        def named(name: str | None) -> None:
+            if name is not None:
+                self._mark(chosen.generation, name, None)
+
+        title = f"What is generation {chosen.generation} called? A version with a name is pinned."
+        self.app.push_screen(LineScreen(title, chosen.name), named)
 
 
-def differs_text(chosen: Version, current: Version) -> Text:
-    """What the document had at the chosen version and has not now, and the other way round."""
-    if chosen is current:
-        return Text("This is what answers now.", style=Style(dim=True))
-    lines = differences(current, chosen)
-    text = Text("Its document, against the one that was trained last:", style=Style(dim=True), end="")
+def differs_text(chosen: Version, other: Version) -> Text:
+    """What the document had at the chosen version and not at the other, and the other way round."""
+    if chosen.generation == other.generation:
+        said = "This is what answers now." if chosen.current else "This is what others are compared with."
+        return Text(said, style=Style(dim=True))
+    lines = differences(other, chosen)
+    which = "the one that was trained last" if other.current else f"that of {other.generation}"
+    text = Text(f"Its document, against {which}:", style=Style(dim=True), end="")
     for line in lines or ["no section differs"]:
         text.append(f"\n{visible_line(line)}", Style(dim=False))
     return text
+
+
+async def show_versions(screen: Screen[None], session: Session, dlm_id: str) -> None:
+    """Open the versions of a document over a screen; the one that is chosen becomes the current one."""
+    if not dlm_id:
+        screen.notify("The document has no id yet.")
+        return
+    found, source = await asyncio.to_thread(versions_source, dlm_id)
+
+    def chosen(generation: int | None) -> None:
+        if generation is not None:
+            carry_out(session, Invocation(find("rollback"), str(generation)))
+
+    screen.app.push_screen(VersionsScreen(found, source), chosen)

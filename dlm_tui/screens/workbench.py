@@ -32,7 +32,7 @@ from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.screens.section_work import SectionWork
 from dlm_tui.screens.training_control import TrainingControl
 from dlm_tui.screens.unsaved import offer_draft, unless_unsaved
-from dlm_tui.screens.versions import VersionsScreen
+from dlm_tui.screens.versions import show_versions
 from dlm_tui.session.commands import Invocation, find
 from dlm_tui.session.conversation import Conversation, describe
 from dlm_tui.session.dispatch import carry_out
@@ -45,7 +45,6 @@ from dlm_tui.session.run_view import cold_start_concern
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import WhyShown
 from dlm_tui.session.store_feed import StoreFeed
-from dlm_tui.session.versions import versions_of
 from dlm_tui.settings import Settings, State, save_state, state_home
 from dlm_tui.widgets.dialogs import LineScreen
 from dlm_tui.widgets.key_line import KeyLine
@@ -481,19 +480,7 @@ class Workbench(BenchTasks, Screen[None]):
 
     def action_versions(self) -> None:
         """Show the versions that runs ended in, and go back to one."""
-        self.session.spawn(self._show_versions(), "command")
-
-    async def _show_versions(self) -> None:
-        if not self._dlm_id:
-            self.notify("The document has no id yet.")
-            return
-        found = await asyncio.to_thread(versions_of, self._dlm_id)
-
-        def chosen(generation: int | None) -> None:
-            if generation is not None:
-                carry_out(self.session, Invocation(find("rollback"), str(generation)))
-
-        self.app.push_screen(VersionsScreen(found), chosen)
+        self.session.spawn(show_versions(self, self.session, self._dlm_id), "command")
 
     def action_next_theme(self) -> None:
         """Change to the next theme."""

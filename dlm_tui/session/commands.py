@@ -14,7 +14,19 @@ from dlm_core.requests import RoutingChoice, Sampling, Train
 from dlm_tui.session.routing_flags import choice_from_flags, with_ground
 
 Completes = Literal[
-    "", "gate", "ground", "adapter", "mix", "file", "command", "params", "routing", "train", "teach", "prefer"
+    "",
+    "gate",
+    "ground",
+    "adapter",
+    "mix",
+    "file",
+    "command",
+    "params",
+    "routing",
+    "train",
+    "teach",
+    "prefer",
+    "versions",
 ]
 
 ROUTING_FLAGS = ("--gate", "--adapter", "--mix", "--base", "--ground")
@@ -151,10 +163,17 @@ COMMANDS = (
         "Ctrl-C or /stop ends it at its next step and keeps a checkpoint for --resume.",
         "train",
     ),
-    Command("versions", "", "What runs ended in, oldest first, and how each does."),
+    Command(
+        "versions",
+        "[name GENERATION NAME] [pin|unpin GENERATION]",
+        "What runs ended in, oldest first, and how each does; names and pins.",
+        "A version with a name is pinned: pruning leaves it. `name GENERATION` alone takes the name away. "
+        "Where a generation is asked for, its name will do.",
+        "versions",
+    ),
     Command(
         "rollback",
-        "[GENERATION]",
+        "[GENERATION|NAME]",
         "Make earlier versions the current ones; alone: those of the run before.",
         "Nothing is lost: the way back is another /rollback, and the document stays as it is.",
     ),
@@ -332,14 +351,6 @@ def parse_teach(argument: str, adapters: Sequence[str]) -> Teaching | None:
     return TeachAnswer(name.strip(), answer.strip())
 
 
-def parse_turns(argument: str) -> tuple[bool | None, str]:
-    """Whether the turns before the question are to be kept, and what else is said; None: nothing of it is."""
-    flag, _, rest = argument.partition(" ")
-    if flag not in TURN_FLAGS:
-        return None, argument
-    return flag == TURN_FLAGS[0], rest.strip()
-
-
 def parse_prefer(argument: str) -> bool:
     """True for `now`, False for `before`."""
     if argument not in ("now", "before"):
@@ -474,6 +485,7 @@ _ARGUMENTS: dict[Completes, Callable[[str, Sequence[str]], list[Candidate]]] = {
         argument, [*(f"{name}: " for name in adapters), "none", *TURN_FLAGS]
     ),
     "prefer": lambda argument, adapters: _starting(argument, ("before", "now", *TURN_FLAGS)),
+    "versions": lambda argument, adapters: _starting(argument, ("name ", "pin ", "unpin ")),
     "train": lambda argument, adapters: _starting(_last_word(argument)[1], TRAIN_FLAGS),
 }
 

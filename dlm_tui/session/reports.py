@@ -346,10 +346,16 @@ def versions_report(versions: Sequence[Version], look: Look) -> list[Line]:
 
 def version_words(version: Version, dot: str = " · ") -> str:
     """A version on one line: generation, time, run, recall, perplexity against the base, and a note."""
-    words = [f"{version.generation}", local_time(version.committed_at), f"run {version.run_id}"]
+    words = [
+        f"{version.generation}{' ' + visible_line(version.name) if version.name else ''}",
+        local_time(version.committed_at),
+        f"run {version.run_id}",
+    ]
     words += [] if version.recall is None else [f"recall {version.recall:.1%}"]
     words += [] if version.perplexity is None else [f"perplexity {version.perplexity:+.1%}"]
+    words += [] if version.right is None else [f"right {version.right:.0%}"]
     words += [version.note] if version.note else []
+    words += ["pinned"] if version.pinned else []
     words += ["current"] if version.current else []
     return dot.join(words)
 

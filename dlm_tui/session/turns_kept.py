@@ -9,6 +9,7 @@ from dlm_core.document.model import Turn
 from dlm_core.errors import DlmError
 from dlm_core.requests import Message
 from dlm_core.teaching import Edit
+from dlm_tui.session.commands import TURN_FLAGS
 
 Make = Callable[[tuple[Turn, ...]], Edit]
 """The edit that teaches a question after some turns."""
@@ -20,6 +21,14 @@ class Offer:
 
     edit: Edit
     other: Edit | None = None
+
+
+def parse_turns(argument: str) -> tuple[bool | None, str]:
+    """Whether the turns before the question are to be kept, and what else is said; None: nothing of it is."""
+    flag, _, rest = argument.partition(" ")
+    if flag not in TURN_FLAGS:
+        return None, argument
+    return flag == TURN_FLAGS[0], rest.strip()
 
 
 async def offered(messages: Sequence[Message], turns: bool | None, make: Make) -> Offer:

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import unified_diff
 
+from dlm_core.document.model import Section
 from dlm_core.errors import UsageError
-from dlm_core.store import SectionRecord, Snapshot, Store
+from dlm_core.store import SectionRecord, Snapshot, Store, marks
 from dlm_core.store.history import outcomes
+from dlm_core.store.metrics_reader import MetricsReader
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,8 @@ class Version:
     """What a run or a rollback left current.
 
     `committed_at` in seconds since the epoch; `perplexity` is the change against the base on neutral text,
-    None where it was not measured.
+    None where it was not measured; `right` is the share of probes that were right when it was evaluated.
+    `name` is what the user called it, and `pinned` says that it is kept whatever is pruned.
     """
 
     generation: int
@@ -26,12 +30,82 @@ class Version:
     note: str
     current: bool
     sections: tuple[SectionRecord, ...]
+    right: float | None = None
+    name: str = ""
+    pinned: bool = False
 
 
 def versions_of(dlm_id: str) -> tuple[Version, ...]:
     """All versions that are kept, oldest first. Raises StoreError where the store cannot be read."""
-    commits = outcomes(Store.open(dlm_id, create=False).versions())
-    return tuple(_version(commit, commit is commits[-1]) for commit in commits)
+    store = Store.open(dlm_id, create=False)
+    commits = outcomes(store.versions())
+    noted = marks.load(store.paths.marks)
+    with MetricsReader(store.paths.metrics) as metrics:
+        right = metrics.right_shares()
+    return tuple(
+        replace(
+            _version(commit, commit is commits[-1]),
+            right=right.get(f"g{commit.generation}"),
+            name=noted[commit.generation].name if commit.generation in noted else "",
+            pinned=commit.generation in noted and noted[commit.generation].pinned,
+        )
+        for commit in commits
+    )
+
+
+def mark(dlm_id: str, which: str, *, name: str | None = None, pinned: bool | None = None) -> Version:
+    """Name a version, pin it, or take that back; what is None stays. A version that gets a name is pinned.
+
+    Args:
+        which: its generation, or the name it has.
+        name: "" takes the name away.
+
+    Raises:
+        UsageError: there is no such version, or another one has this name.
+        StoreError: that cannot be kept.
+    """
+    store = Store.open(dlm_id, create=False)
+    there = versions_of(dlm_id)
+    version = found(there, which)
+    wanted = version.name if name is None else marks.checked_name(name) if name else ""
+    if wanted and any(v.name == wanted and v.generation != version.generation for v in there):
+        raise UsageError(f"another version is called {wanted} already", "`/versions` lists them")
+    keeps = (version.pinned or bool(name)) if pinned is None else pinned
+    kept = {v.generation: marks.Mark(generation=v.generation, name=v.name, pinned=v.pinned) for v in there}
+    kept[version.generation] = marks.Mark(generation=version.generation, name=wanted, pinned=keeps)
+    marks.save(store.paths.marks, kept)
+    return replace(version, name=wanted, pinned=keeps)
+
+
+def marked_words(version: Version) -> str:
+    """What a version is called now, and whether it is kept."""
+    called = f"is called {version.name}" if version.name else "has no name"
+    return f"generation {version.generation} {called}, and is {'pinned' if version.pinned else 'not pinned'}"
+
+
+def found(versions: Sequence[Version], which: str) -> Version:
+    """The version of this generation or name. Raises UsageError where there is none."""
+    for version in versions:
+        if which == str(version.generation) or (version.name and which == version.name):
+            return version
+    raise UsageError(f"there is no version `{which}`", "name a generation that `dlm versions FILE` lists")
+
+
+def document_lines(version: Version, texts: Mapping[str, Section]) -> list[str]:
+    """The sections that the document had at a version, line by line; of a text that is not kept its title."""
+    lines: list[str] = []
+    for record in version.sections:
+        tag = f"#{record.adapter}" if record.adapter else ""
+        known = texts.get(record.content_hash)
+        said = known.text.strip("\n") if known is not None else f"(not kept) {record.title}"
+        lines += [f"::{record.kind}{tag}::", *said.split("\n"), ""]
+    return lines
+
+
+def document_difference(one: Version, other: Version, texts: Mapping[str, Section]) -> list[str]:
+    """A unified diff from the document at `one` to that at `other`, without its two lines of names."""
+    before, after = document_lines(one, texts), document_lines(other, texts)
+    return list(unified_diff(before, after, lineterm=""))[2:]
 
 
 def roll_back(dlm_id: str, to: int | None) -> Version:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
+import msgspec
 import psutil
 from msgspec import Struct
 
@@ -24,11 +25,23 @@ from dlm_core.events import (
     TrainEpoch,
     TrainStep,
 )
+from dlm_core.reports import Answers
 from dlm_core.store import atomic
 from dlm_core.store.metrics_rows import EVALUATION_PHASE, EVENT_TABLES, Row, from_row
 
 RunState = Literal["running", "done", "stopped", "failed", "interrupted"]
 E = TypeVar("E", bound=Event)
+
+
+class _Figures(Struct):
+    version: str
+    answers: Answers | None = None
+
+
+class _Told(Struct):
+    """What is read of an evaluation without its replies."""
+
+    evaluation: _Figures
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -123,6 +136,18 @@ class MetricsReader:
             if isinstance(event, Evaluated):
                 return EvaluationRecord(evaluated=event, at=row["at"])
         return None
+
+    def right_shares(self) -> dict[str, float]:
+        """By version (`g3`) the share of probes that were right when it was evaluated last."""
+        found: dict[str, float] = {}
+        for row in self._rows("SELECT more FROM evals WHERE phase = ? ORDER BY seq", EVALUATION_PHASE):
+            try:
+                told = msgspec.json.decode(row["more"], type=_Told).evaluation
+            except msgspec.MsgspecError as error:
+                raise self._unreadable(error) from error
+            if told.answers is not None:
+                found[told.version] = (told.answers.grounded or told.answers.weights).right
+        return found
 
     def gate_steps(self, run_id: int, after: int = 0) -> list[GateStep]:
         """The steps of the adapter gate's training; with `after`, those numbered above it."""

@@ -115,6 +115,11 @@ class StorePaths:
         return self.root / "index"
 
     @property
+    def marks(self) -> Path:
+        """Names of versions, and which are pinned."""
+        return self.root / "named.json"
+
+    @property
     def asked(self) -> Path:
         """The questions that were asked, with what the user said of the replies."""
         return self.root / "asked.json"

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import structs
 
 from dlm_core.errors import StoreError
-from dlm_core.store import atomic, lock, manifest, seal
+from dlm_core.store import atomic, lock, manifest, marks, seal
 from dlm_core.store.checkpoints import Checkpoints
 from dlm_core.store.manifest import NOTHING_NOTED, Committed, RunRecord, Snapshot
 from dlm_core.store.metrics import Metrics
@@ -196,16 +196,19 @@ class Store:
                 raise
 
     def prune(self, keep: int) -> list[Path]:
-        """Forgets all but the last `keep` (at least 1) commits, and removes folders that only they needed.
+        """Forgets all but the last `keep` (at least 1) commits and those that are pinned, and removes folders
+        that only they needed.
 
         Returns the folders removed. Raises StoreError, StoreLockedError.
         """
         with self.writer():
-            kept = self.versions()[-max(keep, 1) :]
+            commits, pinned = self.versions(), marks.pinned(self.paths.marks)
+            last = commits[-max(keep, 1) :]
+            kept = [*(s for s in commits if s.generation in pinned and s not in last), *last]
             needed = {folder for s in kept for folder in s.folders().values()}
-            oldest = kept[0].generation if kept else 0
+            oldest = last[0].generation if last else 0
             for generation in self._generations():
-                if generation < oldest:
+                if generation < oldest and generation not in pinned:
                     atomic.remove_file(self.paths.generation(generation))
             removed = [folder for folder in self._version_folders() if folder not in needed]
             for folder in removed:

@@ -17,7 +17,6 @@ from dlm_tui.session.commands import (
     TeachNone,
     parse_prefer,
     parse_teach,
-    parse_turns,
 )
 from dlm_tui.session.conversation import Answer, Turn
 from dlm_tui.session.corrections import Correction
@@ -25,7 +24,7 @@ from dlm_tui.session.file_watch import stamp_of
 from dlm_tui.session.live_routing import choice_of
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Told
-from dlm_tui.session.turns_kept import Offer, offered
+from dlm_tui.session.turns_kept import Offer, offered, parse_turns
 
 _ROLES: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
 

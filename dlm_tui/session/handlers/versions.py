@@ -5,25 +5,35 @@ import asyncio
 from dlm_core.errors import UsageError
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Told, VersionsShown
-from dlm_tui.session.versions import roll_back, versions_of
+from dlm_tui.session.versions import found, mark, marked_words, roll_back, versions_of
+from dlm_tui.session.versions_command import parse_versions
 
 
-async def versions(session: Session, argument: str) -> VersionsShown:
-    del argument
-    return VersionsShown(await asyncio.to_thread(versions_of, await _dlm_id(session)))
+async def versions(session: Session, argument: str) -> VersionsShown | Told:
+    wanted, dlm_id = parse_versions(argument), await _dlm_id(session)
+    if wanted is None:
+        return VersionsShown(await asyncio.to_thread(versions_of, dlm_id))
+    changed = await asyncio.to_thread(
+        lambda: mark(dlm_id, wanted.which, name=wanted.name, pinned=wanted.pinned)
+    )
+    return Told((marked_words(changed),))
 
 
 async def rollback(session: Session, argument: str) -> Told:
-    if argument and not argument.isdecimal():
-        raise UsageError(f"/rollback cannot be `{argument}`", "it takes a generation that /versions lists")
     if session.runs.under_way:
         raise UsageError("a run is under way", "/stop ends it; then go back")
-    to = int(argument) if argument else None
-    now = await asyncio.to_thread(roll_back, await _dlm_id(session), to)
+    dlm_id = await _dlm_id(session)
+    to = await asyncio.to_thread(_generation, dlm_id, argument) if argument else None
+    now = await asyncio.to_thread(roll_back, dlm_id, to)
     await session.document.look_again()
     session.engine.reopen()
     listed = ", ".join(f"{name} {version}" for name, version in now.adapters.items())
     return Told((f"generation {now.generation} is current, {now.note}: {listed}",))
+
+
+def _generation(dlm_id: str, which: str) -> int:
+    """The generation that a number or a name means; whether there is one, going back says."""
+    return int(which) if which.isdecimal() else found(versions_of(dlm_id), which).generation
 
 
 async def _dlm_id(session: Session) -> str:

@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from dlm_core import gate_health
 from dlm_core.document import load
 from dlm_core.document.diff import title
-from dlm_core.events import GateTrained, ProbeAnswer, ProbesAsked, RunEnded
+from dlm_core.events import Evaluated, GateTrained, ProbeAnswer, ProbesAsked, RunEnded
 from dlm_core.store import SectionRecord, Store
 from dlm_core.store.manifest import RunRecord
 from dlm_tui.session.document_state import Warned, look
 from dlm_tui.session.run_view import RunView
+from tests.fakes.reports import EVALUATION
 from tests.unit.cli.conftest import Run, section
 
 ADAPTERS = ("knowledge", "tone", "procedure")
@@ -202,3 +204,22 @@ def test_show_has_what_was_asked_again_while_the_last_run_trained(run: Run, trai
     assert watched["question"] == "Which port?" and watched["said"] == "8"
     assert watched["probabilities"] == [0.0, 0.5, 0.99]
     assert " 99%  Which port?" in run("show", trained).stdout
+
+
+def test_versions_are_named_pinned_and_shown_with_their_right_share(run: Run, trained: Path) -> None:
+    store = Store.open(load(trained).dlm_id, create=False)
+    first, *_, last = (
+        v["generation"] for v in json.loads(run("versions", trained, "--json").stdout)["versions"]
+    )
+    with store.metrics() as metrics:
+        found = structs.replace(EVALUATION, version=f"g{last}")
+        metrics.record(Evaluated(run_id=1, document_hash="x", evaluation=found))
+    done = run("versions", trained, "--name", first, "the good one", "--json")
+    assert f"generation {first} is called the good one, and is pinned" in done.stderr
+    versions = json.loads(done.stdout)["versions"]
+    assert (versions[0]["name"], versions[0]["pinned"], versions[0]["right"]) == ("the good one", True, None)
+    assert (versions[-1]["name"], versions[-1]["pinned"], versions[-1]["right"]) == ("", False, 0.5)
+    pruned = run("versions", trained, "--prune", "1")
+    assert "the good one (pinned)" in pruned.stdout and "50%" in pruned.stdout
+    assert run("rollback", trained, "--to", "the good one").exit_code == 0
+    assert run("versions", trained, "--pin", "nobody").exit_code != 0
