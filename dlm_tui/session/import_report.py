@@ -1,5 +1,6 @@
 """What an import would do, in words: the difference to the document, what was noticed; and as JSON."""
 
+from collections import Counter
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
@@ -150,13 +151,14 @@ def _changes(done: "Import", flags: bool) -> Iterator[str]:
 
 
 def total(done: "Import") -> str:
-    """What was read and what becomes of it, in one line."""
+    """What was read and what becomes of it, in one line; new sections by adapter."""
     changes = done.changes
+    added = Counter(entry.adapter for entry in changes.added)
     counts = {"new": len(changes.added), "changed": len(changes.updated), "as before": changes.unchanged}
     counts |= {"kept as edited": len(changes.kept), "taken out": len(changes.pruned)}
     parts = [f"{count:,} {what}" for what, count in counts.items() if count] or ["nothing new"]
     sources = _counted(len(done.sources), "source")
-    adapters = ", ".join(f"{name or 'untagged'} {count:,}" for name, count in done.adapters)
+    adapters = ", ".join(f"{name or 'untagged'} {count:,}" for name, count in added.most_common())
     said = f"{_counted(done.rows, 'row')} from {sources}, sections: {', '.join(parts)}"
     return f"{said} ({adapters})" if adapters else said
 
