@@ -127,9 +127,10 @@ class PreferenceHyperparams(Struct, frozen=True, kw_only=True):
         ),
     ] = 0.1
     learning_rate: Annotated[Auto | Rate, Meta(description="Step size of the preference phase.")] = "auto"
-    num_epochs: Annotated[Auto | PositiveInt, Meta(description="Passes over the preference sections.")] = (
-        "auto"
-    )
+    num_epochs: Annotated[
+        Auto | PositiveInt,
+        Meta(description="Passes over the preference sections; auto: four, and no more than num_epochs."),
+    ] = "auto"
 
 
 class PreferenceConfig(Struct, frozen=True, kw_only=True):

@@ -151,6 +151,7 @@ def test_a_run_stopped_among_its_preferences_resumes_too(desk: Desk, after: int)
     settings: dict[str, Any] = {
         "adapters": {"facts": {}, "tone": {"lora_dropout": 0.1}},
         "micro_batch_size": 6,
+        "preference": {"hyperparams": {"num_epochs": 4}},
     }
     desk.open(BODY + PREFERENCE, **settings).train()
     phases = [s.phase for s in desk.of(TrainStep)]
