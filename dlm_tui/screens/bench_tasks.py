@@ -43,7 +43,8 @@ class BenchTasks:
 
     def action_pack(self) -> None:
         """Put the document and its versions into one file."""
-        self._bench.app.push_screen(PackScreen(self._bench.path))
+        bench = self._bench
+        bench.app.push_screen(PackScreen(bench.path, unsaved=bench.editor.unsaved))
 
     def action_compare(self) -> None:
         """Train methods side by side."""

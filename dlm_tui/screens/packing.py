@@ -24,8 +24,9 @@ class PackScreen(TaskScreen):
 
     words = Words("Pack: the document, its adapters and its gate as one file", "pack", "packing")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, unsaved: bool) -> None:
         super().__init__(path)
+        self._unsaved = unsaved
         self._output = ""
         self._told_mb = -1
         self._halted = threading.Event()
@@ -50,7 +51,11 @@ class PackScreen(TaskScreen):
             "r begins. In it are the document as it stands on disk and its current versions, not the base, "
             "nor earlier versions, the record of runs or what was asked. `dlm unpack` takes it in elsewhere."
         )
-        return Text(said, Style(dim=True), end="")
+        text = Text(end="").append(said, Style(dim=True))
+        if self._unsaved:
+            warned = Style(color=self.looks.theme.spec.colors.warning)
+            text.append("\n\n⚠ What is not saved is not in it: F2 saves, in the workbench.", warned)
+        return text
 
     def replaces(self, error: DlmError) -> str:
         return error.message.partition(",")[0] if isinstance(error, PackExistsError) else ""

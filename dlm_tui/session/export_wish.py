@@ -14,7 +14,7 @@ TARGETS: Mapping[str, str] = {
     "hf": "A merged model for transformers, vLLM and whatever reads those folders.",
     "gguf": "For llama.cpp and programs on it: the base, and the adapters beside it or merged into it.",
     "ollama": "As gguf, with a Modelfile; `ollama create` is run where Ollama is installed.",
-    "jsonl": "The sections as rows, for other trainers and `dlm import`; nothing needs to be trained.",
+    "jsonl": "The sections, as saved, as rows for other trainers and `dlm import`; no training is needed.",
 }
 ALL, OWN = "all, as the gate weighs them on average", "as the document or the base says"
 

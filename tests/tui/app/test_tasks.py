@@ -279,6 +279,17 @@ async def test_an_earlier_pack_is_replaced_only_when_that_was_said_and_another_f
         assert "is there already" in flat(stage) and mine.read_text() == "a thesis"
 
 
+async def test_before_packing_it_is_said_that_unsaved_work_is_not_in_it(open_workbench: Open) -> None:
+    async with open_workbench(Script(adapters=TWO)) as stage:
+        await opened(stage, "shift+f7", PackScreen)
+        assert "What is not saved" not in flat(stage)
+        await stage.pilot.press("escape")
+        stage.bench.editor.area.insert("# mine\n", (1, 0))
+        await stage.until(lambda: stage.bench.editor.unsaved, "the change")
+        await opened(stage, "shift+f7", PackScreen)
+        await stage.until(lambda: "What is not saved is not in it" in flat(stage), "the warning")
+
+
 async def test_a_document_that_was_not_trained_is_not_packed(open_workbench: Open) -> None:
     async with open_workbench(Script(adapters=TWO)) as stage:
         await opened(stage, "shift+f7", PackScreen)
