@@ -10,6 +10,7 @@ from dlm_core.bases import load
 from dlm_core.engine import create_engine
 from dlm_core.engine_protocol import TrainOptions
 from dlm_core.events import GateTrained, RunEnded, RunPlanned, TrainStep
+from dlm_core.kept_texts import load_all, load_kept
 from dlm_core.store.history import keep_runs, outcomes
 from dlm_core.store.store import Store
 from dlm_core.training.rehearsal import bundled_lines
@@ -223,3 +224,17 @@ def test_a_further_wording_is_learned_without_learning_the_answer_again(desk: De
     assert (planned.kind, planned.changed, planned.rows) == ("revision", {"tone": 1}, {"tone": 3})
     assert ended.reason == "every answer was learned" and reworded
     assert {question: desk.ask(question)[2].reply for question in asked} == asked
+
+
+@pytest.mark.slow
+def test_the_text_of_an_edited_section_is_kept_as_long_as_a_version_has_it(desk: Desk) -> None:
+    desk.open().train()
+    (old,) = [s for s in store(desk).snapshot().sections if s.title == "Say hello."]
+    desk.write(BODY.replace("Ahoy!", "Ahoy there!"))
+    desk.train()
+    folder = store(desk).paths.replay
+    assert "Ahoy!" in load_all(folder)[old.content_hash].text and old.content_hash not in load_kept(folder)
+    keep_runs(store(desk), 1)
+    desk.write(BODY.replace("Ahoy!", "Ahoy you!"))
+    desk.train()
+    assert old.content_hash not in load_all(folder)
