@@ -1,13 +1,16 @@
 """Questions asked again while adapters train: which they are, what is told, and that nothing else changes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from dlm_core.document.model import Document
 from dlm_core.events import ProbesAsked, RunEnded
+from dlm_core.llama.training_forward import LeanForward
 from dlm_core.store.metrics_reader import MetricsReader
 from dlm_core.store.paths import StorePaths
 from dlm_core.training import course, probing
@@ -82,7 +85,10 @@ def test_the_adapters_are_the_same_bits_as_without_being_asked(
     monkeypatch.setattr(probing, "FIRST_FROM", 1)
     monkeypatch.setattr(probing, "SHARE", 10.0)  # after every epoch, whatever it takes
     edited = body.replace("Ahoy!", "Ahoy there!")
-    settings = {"num_epochs": 6, "rehearsal": {"enabled": True}}
+    feed_forward = {"target_modules": ["down_proj"]}  # what lies below it is remembered, text by text
+    adapters = {"facts": feed_forward, "tone": feed_forward}
+    settings: dict[str, Any] = {"num_epochs": 6, "rehearsal": {"enabled": True}, "adapters": adapters}
+    steady = _read_ahead_only_for_steps(monkeypatch)
     with_it, without = desk.another("with"), desk.another("without")
     with_it.open(body, **settings).train()
     with_it.write(edited, **settings)
@@ -95,6 +101,28 @@ def test_the_adapters_are_the_same_bits_as_without_being_asked(
     assert not asked(without)
     assert with_it.hashes() == without.hashes()
     assert len(with_it.of(RunEnded)) == len(without.of(RunEnded))
+    assert steady, "steps read ahead, so that it was seen that asking does not"
+
+
+def _read_ahead_only_for_steps(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Fail where asking changes which texts are read together; each reading for a step is noted."""
+    seen: list[bool] = []
+    asking: list[bool] = []
+    read, ask = LeanForward._and_expected, Probing._ask
+
+    def reads(forward: LeanForward, new: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        assert not asking, "asking reads beside the steps"
+        seen.append(True)
+        return read(forward, new)
+
+    def asks(self: Probing, *of: Any) -> None:
+        asking.append(True)
+        ask(self, *of)
+        asking.clear()
+
+    monkeypatch.setattr(LeanForward, "_and_expected", reads)
+    monkeypatch.setattr(Probing, "_ask", asks)
+    return seen
 
 
 def _without(run):  # type: ignore[no-untyped-def]
