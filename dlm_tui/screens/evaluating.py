@@ -122,7 +122,8 @@ class EvaluateScreen(ClosedOnce[Wish | None]):
             self._table.add_row(*self._cells(reply))
         self._tell(evaluation_line(found) if found is not None else "Nothing was measured yet: r measures.")
         right, outside = (sum(getattr(r, what) for r in replies) for what in ("right", "outside"))
-        order = f"by {self._sort}{', turned round' if self._turned else ''}"
+        order = "the surest first" if self._sort == "confident" else f"by {self._sort}"
+        order += ", turned round" if self._turned else ""
         counts = f"{len(self._rows)} of {len(replies)}, {right} right, {outside} taken for outside"
         self.query_one("#eval-shown", Static).update(Text(f"{self._show} ({counts}), {order}"))
         self.query_one(EvaluationFigures).show(found, self._looks)
