@@ -22,7 +22,7 @@ KINDS = {
 @pytest.mark.parametrize(
     ("part", "stride", "faults"),
     [
-        ("store", 23, 30),
+        ("store", 41, 16),
         pytest.param("store", 7, 120, marks=pytest.mark.slow),
         pytest.param("pack", 29, 20, marks=pytest.mark.slow),
         pytest.param("host", 9, 2, marks=pytest.mark.slow),

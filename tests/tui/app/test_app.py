@@ -260,7 +260,8 @@ def drafts(home: Path) -> list[str]:
     return [d.read_text() for d in (home / "workbench" / "drafts").glob("*.json")]
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGHUP])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_the_terminal_in_order_and_keeps_unsaved_work(
     number: signal.Signals, tmp_path: Path
 ) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from dlm_core.events import Citation, Place, Unsupported
 from dlm_core.requests import Generate, Route
 from dlm_tui.widgets.chat_input import ChatInput
@@ -224,6 +226,7 @@ async def test_a_question_asked_while_the_base_loads_is_asked_when_it_is_there(o
         await stage.answered(1)
 
 
+@pytest.mark.slow
 async def test_the_engines_death_is_one_sentence_and_a_restart_goes_on(open_workbench: Open) -> None:
     async with open_workbench(size=(160, 40)) as stage:
         await stage.ask("tone please")

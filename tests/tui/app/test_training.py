@@ -3,6 +3,8 @@
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from dlm_core.events import Evaluated, GateTrained, OpennessMap, RunEnded, RunPlanned, TrainStep
 from dlm_core.requests import Reload, Stop, Train
 from dlm_core.store.metrics import Metrics
@@ -119,6 +121,7 @@ async def test_a_past_run_can_be_opened_and_laid_below_another(open_workbench: O
         assert dashboard.overlay is not None and dashboard.overlay.run_id == 2
 
 
+@pytest.mark.slow
 async def test_cold_starts_have_a_panel_and_a_key_that_leads_to_the_remedy(open_workbench: Open) -> None:
     text = DOCUMENT.replace("cold_start_floor: 2", "cold_start_floor: 3")
     async with open_workbench(text=text, size=(160, 40)) as stage:

@@ -76,6 +76,7 @@ def test_training_goes_on_to_the_least_number_of_epochs_and_mends_nothing_before
     assert later.of(TrainStep)[-1].step == each * len(epochs)
 
 
+@pytest.mark.slow
 def test_the_same_document_and_seed_give_bit_identical_adapters(desk: Desk) -> None:
     settings: dict[str, Any] = {"adapters": {"facts": {"lora_dropout": 0.2}, "tone": {"adapter": "lora"}}}
     desk.open(**settings).train()
@@ -221,6 +222,7 @@ def test_one_adapter_alone_has_no_gate_and_nothing_left_to_do(desk: Desk) -> Non
     assert routed.routing.weights == {"default": 1.0}
 
 
+@pytest.mark.slow
 def test_an_edit_trains_its_adapter_alone(desk: Desk) -> None:
     desk.open().train()
     before = desk.hashes()

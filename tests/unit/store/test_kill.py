@@ -32,7 +32,8 @@ with Metrics(store.paths.metrics) as metrics:
 """
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [6, 50])
 def test_kills_lose_nothing(tmp_path: Path, kills: int) -> None:
     home = template(tmp_path)
     moments = random.Random(7)

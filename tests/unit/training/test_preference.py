@@ -85,9 +85,9 @@ def test_orpo_stays_finite_where_an_answer_is_certain() -> None:
     "preference",
     [
         {"loss_type": "sigmoid"},
-        {"loss_type": "hinge"},
-        {"loss_type": "ipo"},
-        {"reference": "base"},
+        pytest.param({"loss_type": "hinge"}, marks=pytest.mark.slow),
+        pytest.param({"loss_type": "ipo"}, marks=pytest.mark.slow),
+        pytest.param({"reference": "base"}, marks=pytest.mark.slow),
         {"method": "orpo"},
     ],
     ids=lambda p: str(next(iter(p.values()))),

@@ -44,6 +44,7 @@ def test_an_edit_is_learned_in_a_few_steps_and_the_rest_is_not_lost(desk: Desk) 
     assert {question: desk.ask(question)[2].reply for question in answers} == answers
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_a_run_then_does_and_writes_nothing(desk: Desk) -> None:
     desk.open().train()
     desk.write(BODY.replace("Ahoy!", "Ahoy there!"))
@@ -212,6 +213,7 @@ def test_edit_after_edit_leaves_the_other_sections_as_they_were(desk: Desk) -> N
     assert right == len(questions)
 
 
+@pytest.mark.slow
 def test_a_further_wording_is_learned_without_learning_the_answer_again(desk: Desk) -> None:
     settings: dict[str, Any] = {"num_epochs": 60, "gate": GATE}
     desk.open(SHORT, **settings).train()
