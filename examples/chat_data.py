@@ -1,7 +1,8 @@
 """What the recipes share: chats of a file or a hub dataset as rows of tokens, with the loss on answers."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ _PAIRS = (
     ("instruction", "output"),  # Alpaca
     ("prompt", "completion"),
 )
+_WANTED = "it needs `messages`, or " + ", ".join(
+    " and ".join(f"`{name}`" for name in pair) for pair in _PAIRS
+)
 
 
 def read_rows(source: str, limit: int = 0) -> list[Messages]:
@@ -23,20 +27,12 @@ def read_rows(source: str, limit: int = 0) -> list[Messages]:
     `org/name:config:split`; the first `limit`, 0 for all.
 
     A row has `messages` (role and content), or a question and an answer under a usual pair of names.
+    What cannot be read ends the program with its place.
     """
-    rows: Iterable[Mapping[str, Any]]
-    if Path(source).is_file():
-        with Path(source).open(encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file if line.strip()]
-    else:
-        rows = _hub_rows(source)
-    found = []
-    for row in rows:
-        found.append(_messages(row))
-        if limit and len(found) == limit:
-            break
+    rows = _file_rows(Path(source)) if Path(source).is_file() else enumerate(_hub_rows(source), 1)
+    found = [_messages(row, f"{source}:{number}") for number, row in islice(rows, limit or None)]
     if not found:
-        raise SystemExit(f"{source} has no rows")
+        raise SystemExit(f"{source} has no rows; give a file with a JSON object a line")
     return found
 
 
@@ -95,27 +91,60 @@ def collate(rows: Sequence[Mapping[str, list[int]]], pad_id: int) -> dict[str, t
 
 def question_and_answer(messages: Messages) -> tuple[Messages, str]:
     """What is asked, and the answer that is expected."""
+    if messages[-1]["role"] != "assistant":
+        raise SystemExit(f"a conversation ends without an answer: {messages[-1]['content'][:60]!r}")
     return messages[:-1], messages[-1]["content"]
 
 
-def _messages(row: Mapping[str, Any]) -> Messages:
+def _messages(row: Any, place: str) -> Messages:
+    """A row as a conversation; `place` is where it stands."""
+    if not isinstance(row, Mapping):
+        raise SystemExit(f"{place}: a row is a JSON object, not {type(row).__name__}; {_WANTED}")
     if "messages" in row:
-        return [{"role": m["role"], "content": m["content"]} for m in row["messages"]]
+        try:
+            turns = [{"role": m["role"], "content": m["content"]} for m in row["messages"]]
+        except (KeyError, TypeError):
+            turns = []
+        if not turns or not all(isinstance(text, str) for turn in turns for text in turn.values()):
+            raise SystemExit(f"{place}: `messages` is a list of turns, each with a role and a content")
+        return turns
     for asked, answered in _PAIRS:
         if asked in row and answered in row:
             return [
                 {"role": "user", "content": str(row[asked])},
                 {"role": "assistant", "content": str(row[answered])},
             ]
-    raise SystemExit(f"a row has neither `messages` nor a question and an answer: it has {', '.join(row)}")
+    raise SystemExit(f"{place}: the row has {', '.join(map(str, row)) or 'nothing'}; {_WANTED}")
+
+
+def _file_rows(file: Path) -> Iterator[tuple[int, Any]]:
+    """Line numbers and rows."""
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, json.loads(line)
+    except json.JSONDecodeError as error:
+        raise SystemExit(
+            f"{file}:{number}: not JSON ({error.msg}); a row is one JSON object a line"
+        ) from None
+    except UnicodeDecodeError:
+        raise SystemExit(f"{file} is not UTF-8; convert it (`iconv -f latin1 -t utf-8`)") from None
+    except OSError as error:
+        raise SystemExit(f"{file} cannot be read: {error.strerror}") from None
 
 
 def _hub_rows(source: str) -> Iterable[Mapping[str, Any]]:
+    if Path(source).is_dir() or Path(source).suffix in (".json", ".jsonl", ".txt", ".csv"):
+        raise SystemExit(f"there is no file {source}; --data is a JSONL file or a hub dataset")
     try:
         from datasets import load_dataset
     except ImportError:
         raise SystemExit(f"{source} is no file here; a hub dataset needs `pip install datasets`") from None
     name, *rest = source.split(":")
     split = rest.pop() if rest else "train"
-    rows: Iterable[Mapping[str, Any]] = load_dataset(name, *rest, split=split)
+    try:
+        rows: Iterable[Mapping[str, Any]] = load_dataset(name, *rest, split=split)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"--data {source} does not load: {str(error).splitlines()[0]}") from None
     return rows

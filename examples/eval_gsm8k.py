@@ -11,15 +11,12 @@ import argparse
 import json
 import re
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from bases import at_least, load_adapter, load_base, load_tokenizer
 from chat_data import Messages, prompt_ids, question_and_answer, read_rows
-from dlm_core.disel import from_pretrained
 
 NUMBER = r"-?\$?\d[\d,]*(?:\.\d+)?"
 _SAID = (
@@ -75,37 +72,30 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     add("--model", required=True)
     add("--adapter", help="a folder that train_metamath.py wrote; without it the base alone is asked")
     add("--data", required=True, help="a JSONL file, or a hub dataset as org/name[:config][:split]")
-    add("--num_problems", type=int, default=0, help="the first so many, 0 for all")
-    add("--batch_size", type=int, default=16)
-    add("--max_tokens", type=int, default=256)
-    add("--show", type=int, default=0, help="put so many replies into the output")
+    add("--num_problems", type=at_least(0), default=0, help="the first so many, 0 for all")
+    add("--batch_size", type=at_least(1), default=16)
+    add("--max_tokens", type=at_least(1), default=256)
+    add("--show", type=at_least(0), default=0, help="put so many replies into the output")
     args = parser.parse_args(words)
-    cuda = torch.cuda.is_available()
-    dtype = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float32
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
-    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=dtype).to("cuda" if cuda else "cpu").eval()
     problems = [question_and_answer(row) for row in read_rows(args.data, args.num_problems)]
     asked, expected = [question for question, _ in problems], [answer for _, answer in problems]
+    if all(extract(answer) is None for answer in expected):
+        raise SystemExit(f"{args.data}: no answer has a number, so nothing can be counted as right")
+    tokenizer = load_tokenizer(args.model)
+    model = load_base(args.model).to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
     found: dict[str, Any] = {"problems": len(problems)}
     for name in ("base", "adapter"):
         if name == "adapter":
             if not args.adapter:
                 break
-            model = load(model, args.adapter)
+            model = load_adapter(model, args.adapter)
         said = replies(model, tokenizer, asked, args.batch_size, args.max_tokens)
         found[name] = {"right": right(said, expected)}
         if args.show:
             found[name]["replies"] = said[: args.show]
     print(json.dumps(found, ensure_ascii=False, indent=2))
     return found
-
-
-def load(model: Any, folder: str) -> Any:
-    """The base with an adapter, gated or plain."""
-    config = json.loads((Path(folder) / "adapter_config.json").read_text("utf-8"))
-    gated = any(key.startswith("disel_gate_") for key in config)
-    return (from_pretrained(model, folder) if gated else PeftModel.from_pretrained(model, folder)).eval()
 
 
 if __name__ == "__main__":

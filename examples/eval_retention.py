@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from bases import at_least, load_adapter, load_base, load_tokenizer
 from chat_data import encode, prompt_ids, read_rows
 from dlm_core.disel import record_openness
-from eval_gsm8k import load
 
 NEUTRAL = Path(__file__).parent / "neutral"
 
@@ -108,20 +107,21 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     add("--adapter", required=True)
     add("--data", help="rows of the task, to see how open the gates are there")
     add("--tasks", nargs="+", default=[], help="tasks of lm-evaluation-harness")
-    add("--limit", type=int, help="so many examples of each task")
+    add("--limit", type=at_least(1), help="so many examples of each task")
     args = parser.parse_args(words)
-    cuda = torch.cuda.is_available()
-    dtype = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float32
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
-    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=dtype).to("cuda" if cuda else "cpu").eval()
-    adapted = load(model, args.adapter)
+    if not args.tasks and not NEUTRAL.is_dir():
+        raise SystemExit(f"there is no {NEUTRAL}; copy it along with this file, or name --tasks")
+    rows = read_rows(args.data, 50) if args.data else []
+    tokenizer = load_tokenizer(args.model)
+    model = load_base(args.model).to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    adapted = load_adapter(model, args.adapter)
     if args.tasks:
         found = on_tasks(model, adapted, tokenizer, args.tasks, args.limit)
     else:
         found = dict(on_neutral_text(adapted, tokenizer))
         if args.data:
-            rows = (encode(tokenizer, each, 1024) for each in read_rows(args.data, 50))
-            found["open_in_task"] = openness(adapted, [row["input_ids"] for row in rows if row])
+            task = (encode(tokenizer, each, 1024) for each in rows)
+            found["open_in_task"] = openness(adapted, [row["input_ids"] for row in task if row])
     print(json.dumps(found, indent=2, default=str))
     return found
 

@@ -5,12 +5,15 @@
     python train_metamath.py --model ./SmolLM2-135M-Instruct --data sums.jsonl --output out
 
 Defaults are the paper's: rank 64, alpha 128, rate 2e-4, gates at 1e-3, three epochs; bf16 where the GPU has
-it. `OUTPUT` gets the adapter and `losses.json`; `OUTPUT/state` is what `--resume` goes on from.
+it. `OUTPUT` gets the adapter and `losses.json`; `OUTPUT/state` is what `--resume` goes on from. Ctrl-C stops
+after the present step and keeps a state, a second one leaves at once.
 """
 
 import argparse
 import json
 import math
+import shutil
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +24,9 @@ from accelerate.utils import set_seed
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
-from transformers import AutoModelForCausalLM, AutoTokenizer, get_scheduler
+from transformers import get_scheduler
 
+from bases import at_least, load_base, load_tokenizer, number_type
 from chat_data import collate, encode, read_rows
 from dlm_core.disel import DiselConfig, build_optimizer, enable_disel, record_openness
 
@@ -36,23 +40,26 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     add("--data", required=True, help="a JSONL file, or a hub dataset as org/name[:config][:split]")
     add("--output", required=True, type=Path, help="a folder for the adapter")
     add("--method", choices=("disel", "lora"), default="disel", help="with rank gates, or without")
-    add("--rank", type=int, default=64)
+    add("--rank", type=at_least(1), default=64)
     add("--alpha", type=float, default=128)
     add("--dropout", type=float, default=0.0)
     add("--target_modules", nargs="+", default=["all-linear"])
     add("--lr", type=float, default=2e-4)
     add("--gate_lr", type=float, default=1e-3)
     add("--gate_bias_init", type=float, default=-3.0)
-    add("--epochs", type=int, default=3)
-    add("--batch_size", type=int, default=8, help="rows of one process in one forward pass")
-    add("--grad_accum", type=int, default=4, help="forward passes a step")
+    add("--epochs", type=at_least(1), default=3)
+    add("--batch_size", type=at_least(1), default=8, help="rows of one process in one forward pass")
+    add("--grad_accum", type=at_least(1), default=4, help="forward passes a step")
     add("--warmup", type=float, default=0.03, help="share of the steps over which the rate rises")
-    add("--max_length", type=int, default=1024)
-    add("--limit", type=int, default=0, help="so many rows, 0 for all")
+    add("--max_length", type=at_least(2), default=1024)
+    add("--limit", type=at_least(0), default=0, help="so many rows, 0 for all")
     add(
-        "--max_steps", type=int, default=0, help="stop after so many steps, with a state to resume; 0 for all"
+        "--max_steps",
+        type=at_least(0),
+        default=0,
+        help="stop after so many steps, with a state to resume; 0 for all",
     )
-    add("--save_every", type=int, default=200, help="steps between two states")
+    add("--save_every", type=at_least(1), default=200, help="steps between two states")
     add("--resume", action="store_true", help="go on from OUTPUT/state")
     add("--report_to", default="", help="a tracker of accelerate: tensorboard, wandb, …")
     add("--gradient_checkpointing", action="store_true")
@@ -62,9 +69,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 def gated_model(args: argparse.Namespace) -> PeftModel:
     """The base with a fresh adapter."""
-    model = AutoModelForCausalLM.from_pretrained(
-        args.model, dtype=torch.float32 if not _bf16() else torch.bfloat16
-    )
+    model = load_base(args.model)
     targets = "all-linear" if args.target_modules == ["all-linear"] else args.target_modules
     shared: dict[str, Any] = {
         "r": args.rank,
@@ -73,19 +78,18 @@ def gated_model(args: argparse.Namespace) -> PeftModel:
         "target_modules": targets,
         "task_type": "CAUSAL_LM",
     }
-    if args.method == "lora":
-        adapted = get_peft_model(model, LoraConfig(**shared))
-    else:
-        config = DiselConfig(**shared, disel_gate_bias_init=args.gate_bias_init)
-        adapted = enable_disel(get_peft_model(model, config), config)
+    try:
+        if args.method == "lora":
+            adapted = get_peft_model(model, LoraConfig(**shared))
+        else:
+            config = DiselConfig(**shared, disel_gate_bias_init=args.gate_bias_init)
+            adapted = enable_disel(get_peft_model(model, config), config)
+    except (TypeError, ValueError) as error:  # a layer that is not there or cannot be gated, a bad setting
+        raise SystemExit(f"no adapter can be put on {args.model}: {error}") from None
     if args.gradient_checkpointing:
         adapted.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         adapted.enable_input_require_grads()
     return adapted
-
-
-def _bf16() -> bool:
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
 class Trainer:
@@ -93,20 +97,21 @@ class Trainer:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.accelerator = Accelerator(
-            # Said outright, for without it processes on a CPU train apart, each alone.
-            cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
-            gradient_accumulation_steps=args.grad_accum,
-            mixed_precision="bf16" if _bf16() else "no",
-            log_with=args.report_to or None,
-            project_dir=str(args.output),
-        )
+        _make_folder(args.output)
+        self.accelerator = accelerator_for(args)
         set_seed(args.seed)
-        tokenizer = AutoTokenizer.from_pretrained(args.model)
-        rows = (encode(tokenizer, each, args.max_length) for each in read_rows(args.data, args.limit))
+        tokenizer = load_tokenizer(args.model)
+        chats = read_rows(args.data, args.limit)
+        rows = [row for each in chats if (row := encode(tokenizer, each, args.max_length)) is not None]
+        if len(rows) < len(chats):
+            lost = len(chats) - len(rows)
+            told = f"{lost} of {len(chats)} rows have no answer within {args.max_length} tokens"
+            if not rows:
+                raise SystemExit(f"{told}: none is left; raise --max_length, or see that rows have answers")
+            self.accelerator.print(f"{told} and are left out")
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         loader = DataLoader(
-            [row for row in rows if row is not None],
+            rows,
             batch_size=args.batch_size,
             shuffle=True,
             collate_fn=partial(collate, pad_id=pad),
@@ -123,8 +128,17 @@ class Trainer:
         )
         self.accelerator.register_save_state_pre_hook(self._save_trained)
         self.accelerator.register_load_state_pre_hook(self._load_trained)
+        self.settings = {
+            name: getattr(args, name) for name in ("method", "rank", "target_modules", "epochs", "seed")
+        } | {
+            "batch_size": args.batch_size,
+            "grad_accum": args.grad_accum,
+            "rows": len(rows),
+            "processes": each,
+        }
         self.step = 0
         self.losses: list[float] = []
+        self.stopping = False
         if args.report_to:
             self.accelerator.init_trackers("disel", config={k: str(v) for k, v in vars(args).items()})
 
@@ -135,7 +149,7 @@ class Trainer:
         total = self.steps_per_epoch * args.epochs
         last = min(total, args.max_steps or total)
         self.model.train()
-        while self.step < last:
+        while self.step < last and not self.stopping:
             self._epoch(last)
         self._save_state()
         if self.step == total:
@@ -170,12 +184,14 @@ class Trainer:
             if self.accelerator.sync_gradients:
                 self._count(torch.stack(losses).mean())
                 losses = []
-                if self.step == last:
+                if self.step == last or self.stopping:
                     return
 
     def _count(self, loss: torch.Tensor) -> None:
         self.step += 1
-        mean = self.accelerator.reduce(loss, "mean").item()
+        asked = loss.new_tensor(_asked_to_stop)  # of any process, so that all stop at the same step
+        mean, stopping = self.accelerator.reduce(torch.stack([loss, asked]), "mean").tolist()
+        self.stopping = stopping > 0
         self.losses.append(mean)
         rate = self.scheduler.get_last_lr()[0]
         self.accelerator.log({"loss": mean, "rate": rate}, step=self.step)
@@ -185,10 +201,19 @@ class Trainer:
             self._save_state()
 
     def _save_state(self) -> None:
-        folder = self.args.output / "state"
-        self.accelerator.save_state(str(folder))
+        """A state is whole or not there: written beside the last one, which then makes way."""
+        folder, new, old = (self.args.output / name for name in ("state", "state.new", "state.old"))
+        self.accelerator.save_state(str(new))
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            (folder / "steps.json").write_text(json.dumps(self.losses))
+            (new / "settings.json").write_text(json.dumps(self.settings))
+            (new / "steps.json").write_text(json.dumps(self.losses))
+            if folder.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                folder.rename(old)
+            new.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
 
     def _save_trained(self, models: list[Any], weights: list[Any], folder: str) -> None:
         """A state holds the adapter, and not the base, which is where it was."""
@@ -210,11 +235,65 @@ class Trainer:
 
     def _resume(self) -> None:
         folder = self.args.output / "state"
+        if not folder.exists():  # killed between the two renamings
+            folder = self.args.output / "state.old"
         if not (folder / "steps.json").is_file():
-            raise SystemExit(f"there is no state to resume in {folder}")
+            raise SystemExit(
+                f"there is no state to resume in {self.args.output / 'state'}; train without --resume"
+            )
+        before = json.loads((folder / "settings.json").read_text())
+        other = [
+            f"{key} {before[key]}, not {now}" for key, now in self.settings.items() if before[key] != now
+        ]
+        if other:
+            raise SystemExit(
+                f"the state in {folder} was trained with {'; '.join(other)}: resume as it began, "
+                "or train without --resume"
+            )
         self.accelerator.load_state(str(folder))
         self.losses = json.loads((folder / "steps.json").read_text())
         self.step = len(self.losses)
+
+
+_asked_to_stop = False
+
+
+def _stop_after_this_step(*_: object) -> None:
+    global _asked_to_stop
+    _asked_to_stop = True
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one leaves at once
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise SystemExit(
+            f"--output {folder} cannot be written: {error.strerror}; name another folder"
+        ) from None
+
+
+def accelerator_for(args: argparse.Namespace) -> Accelerator:
+    """What places model and rows on the devices of every process."""
+    try:
+        accelerator = Accelerator(
+            # Said outright, for without it processes on a CPU train apart, each alone.
+            cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+            gradient_accumulation_steps=args.grad_accum,
+            mixed_precision="bf16" if number_type() == torch.bfloat16 else "no",
+            log_with=args.report_to or None,
+            project_dir=str(args.output),
+        )
+    except ValueError as error:
+        raise SystemExit(f"accelerate does not start: {error}") from None
+    if args.report_to and not accelerator.log_with:
+        raise SystemExit(
+            f"--report_to {args.report_to} is not installed here: `pip install {args.report_to}`"
+        )
+    return accelerator
 
 
 def openness(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> float | None:
@@ -228,7 +307,19 @@ def openness(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> float | 
 def main(words: list[str] | None = None) -> None:
     args = arguments(words)
     trainer = Trainer(args)
-    losses = trainer.run()
+    global _asked_to_stop
+    _asked_to_stop = False
+    before = signal.signal(signal.SIGINT, _stop_after_this_step)
+    try:
+        losses = trainer.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if trainer.stopping:
+        trainer.accelerator.print(
+            f"stopped after step {trainer.step}; the same command with --resume goes on"
+        )
+        trainer.accelerator.end_training()
+        return
     batch = next(iter(trainer.loader))
     opened = openness(trainer.accelerator.unwrap_model(trainer.model), batch)
     shown = "" if opened is None else f", gates {opened:.0%} open"
@@ -237,4 +328,5 @@ def main(words: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is lost before the first step
     main()

@@ -198,6 +198,11 @@ def _environ(rank: int, count: int, port: int) -> dict[str, str]:
     return {**threads, **os.environ, **here, **meeting}
 
 
+def most_processes() -> int:
+    """How many processes this machine can hold: one a core, and two on any, to see that it works."""
+    return max(2, os.cpu_count() or 1)
+
+
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

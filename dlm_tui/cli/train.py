@@ -119,6 +119,11 @@ def _place(processes: int, watch: bool) -> launched.Place:
             "`dlm train FILE --processes N` starts them; for several machines see docs/training.md",
         )
     place = launched.place()
+    if processes > (most := launch.most_processes()):
+        raise UsageError(
+            f"--processes {processes} is more than this machine has cores for, which is {most}",
+            "more would only wait for each other; for several machines see docs/training.md",
+        )
     if not place.alone and processes > 1:
         raise UsageError(
             f"--processes {processes} in one of {place.world} processes that a launcher started",

@@ -45,10 +45,12 @@ from dlm_core.disel.storage import (
     split_gate_key,
 )
 from dlm_core.disel.variant import DiselLinearVariant, UnloadedGatesWarning
+from dlm_core.errors import AdapterError
 
 __all__ = [
     "GATE_FILENAME",
     "GATE_PARAM_KEY",
+    "AdapterError",
     "DiselConfig",
     "DiselLinearVariant",
     "GateKey",

@@ -68,7 +68,10 @@ def build_optimizer(
     ]
     groups = [group for group in groups if group["params"]]
     if not groups:
-        raise ValueError("the model has no parameter to train")
+        raise ValueError(
+            "the model has no parameter to train: give it an adapter by get_peft_model, or load one "
+            "with from_pretrained(…, is_trainable=True)"
+        )
     return torch.optim.AdamW(groups, betas=betas, eps=eps)
 
 

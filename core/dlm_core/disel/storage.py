@@ -160,6 +160,11 @@ def from_pretrained(
     folder = Path(adapter_path)
     if config is not None and not isinstance(config, DiselConfig):
         raise TypeError(f"from_pretrained takes a DiselConfig or None, not a {type(config).__name__}")
+    if not folder.is_dir():
+        raise AdapterError(
+            f"{folder}: there is no such folder",
+            "an adapter on the hub is downloaded first: `hf download NAME`",
+        )
     if not (folder / SAFETENSORS_WEIGHTS_NAME).is_file():
         raise AdapterError(f"{folder}: no {SAFETENSORS_WEIGHTS_NAME}", "pickled adapters are not read")
     if config is None:

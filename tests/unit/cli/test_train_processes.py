@@ -164,6 +164,15 @@ def test_what_a_launcher_cannot_do_is_refused(
     assert result.exit_code == 2 and "launcher" in result.stderr and engine.calls == []
 
 
+def test_more_processes_than_cores_are_refused_before_any_starts(
+    run: Run, document: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    result = run("train", document, "--processes", 5)
+    assert result.exit_code == 2 and "--processes 5" in result.stderr and "which is 4" in result.stderr
+    assert engine.calls == []
+
+
 def test_a_plan_takes_no_processes(run: Run, document: Path, engine: FakeEngine) -> None:
     assert run("train", document, "--plan", "--processes", 2).exit_code == 2
 

@@ -274,6 +274,11 @@ def test_pickles_are_not_read(tmp_path: Path) -> None:
         load_gate_state_dict(make_gated(), tmp_path)
 
 
+def test_a_folder_that_is_not_there_is_not_taken_for_one_without_weights(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"no such folder[\s\S]*hf download"):
+        from_pretrained(make_model(), tmp_path / "org" / "name")
+
+
 def test_a_torn_file_is_an_adapter_error_with_its_place(tmp_path: Path) -> None:
     trained().save_pretrained(tmp_path)
     file = tmp_path / "adapter_model.safetensors"

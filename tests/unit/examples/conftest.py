@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).parents[3] / "examples"
-NAMES = ("chat_data", "make_sums", "eval_gsm8k", "eval_retention", "train_metamath")
+NAMES = ("bases", "chat_data", "make_sums", "eval_gsm8k", "eval_retention", "train_metamath")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+import signal
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
@@ -78,8 +79,82 @@ def test_rows_come_in_the_usual_shapes(recipes: SimpleNamespace, tmp_path: Path)
     assert [[m["content"] for m in row] for row in rows] == [["a", "b"]] * 3
     assert len(recipes.chat_data.read_rows(str(file), 2)) == 2
     file.write_text('{"text": "a"}', "utf-8")
-    with pytest.raises(SystemExit, match="it has text"):
+    with pytest.raises(SystemExit, match=r"rows.jsonl:1: the row has text; it needs `messages`"):
         recipes.chat_data.read_rows(str(file))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "has no rows; give a file"),
+        (b'{"question": "a", "answer": "b"}\nno\n', r"rows.jsonl:2: not JSON .* one JSON object a line"),
+        (b"[1, 2]\n", r"rows.jsonl:1: a row is a JSON object, not list; it needs `messages`"),
+        (b'{"messages": [{"role": "user"}]}', "rows.jsonl:1: `messages` is a list of turns"),
+        (b'{"messages": "hello"}', "rows.jsonl:1: `messages` is a list of turns"),
+        ("ä".encode("latin-1"), "is not UTF-8; convert it"),
+    ],
+)
+def test_a_data_file_that_cannot_be_read_is_told_with_its_place(
+    recipes: SimpleNamespace, tmp_path: Path, content: bytes, told: str
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(SystemExit, match=told):
+        recipes.chat_data.read_rows(str(file))
+
+
+@pytest.mark.parametrize("source", ["nothere.jsonl", "."])
+def test_a_file_that_is_not_there_is_not_taken_for_a_hub_dataset(
+    recipes: SimpleNamespace, source: str
+) -> None:
+    with pytest.raises(SystemExit, match="there is no file"):
+        recipes.chat_data.read_rows(source)
+
+
+def test_a_base_or_an_adapter_that_is_not_there_is_told_with_what_is_wanted(
+    recipes: SimpleNamespace, tmp_path: Path
+) -> None:
+    for load in (recipes.bases.load_tokenizer, recipes.bases.load_base):
+        with pytest.raises(SystemExit, match=r"does not load: .*\n.*config.json"):
+            load(str(tmp_path))
+    with pytest.raises(SystemExit, match=r"there is no .*adapter_config.json; name the OUTPUT folder"):
+        recipes.bases.load_adapter(None, str(tmp_path))
+    (tmp_path / "adapter_config.json").write_text('{"disel_gate_bias_init": -3.0, "peft_type": "LORA"}')
+    with pytest.raises(SystemExit, match=r"does not load: .*no adapter_model.safetensors"):
+        recipes.bases.load_adapter(None, str(tmp_path))
+
+
+def test_problems_without_numbers_are_refused_before_a_base_is_loaded(
+    recipes: SimpleNamespace, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"question": "Who?", "answer": "Ada."}', "utf-8")
+    with pytest.raises(SystemExit, match="no answer has a number"):
+        recipes.eval_gsm8k.main(["--model", "nothere", "--data", str(file)])
+    file.write_text('{"messages": [{"role": "user", "content": "Who?"}]}', "utf-8")
+    with pytest.raises(SystemExit, match="ends without an answer: 'Who\\?'"):
+        recipes.eval_gsm8k.main(["--model", "nothere", "--data", str(file)])
+
+
+def test_settings_out_of_range_are_named(
+    recipes: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--rank", "--epochs", "--batch_size", "--grad_accum"):
+        with pytest.raises(SystemExit):
+            recipes.train_metamath.arguments(["--model", "m", "--data", "d", "--output", "o", option, "0"])
+        assert f"{option}: a whole number from 1 on, not '0'" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_and_an_unknown_tracker_are_told_first(
+    recipes: SimpleNamespace, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    nothing = ("--model", "nothere", "--data", "nothere.jsonl", "--output")
+    with pytest.raises(SystemExit, match=r"cannot be written: .*name another folder"):
+        recipes.train_metamath.main([*nothing, str(file)])
+    with pytest.raises(SystemExit, match=r"accelerate does not start: .*tensorboard"):
+        recipes.train_metamath.main([*nothing, str(tmp_path / "out"), "--report_to", "nope"])
 
 
 def test_recipes_use_the_public_package_alone() -> None:
@@ -117,6 +192,49 @@ def test_training_learns_and_a_stopped_one_goes_on_to_the_same_losses(
     assert json.loads((trained.folder / "again" / "losses.json").read_text()) == pytest.approx(losses)
     state = {file.name for file in (trained.folder / "again" / "state").iterdir()}
     assert "trained.safetensors" in state and "model.safetensors" not in state, "the base is not in it"
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_a_state_that_other_settings_do_not_resume(
+    recipes: SimpleNamespace, trained: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = ["--output", str(trained.folder / "stopped")]
+    counted = recipes.train_metamath.Trainer._count
+
+    def interrupt(trainer: Any, loss: Any) -> None:
+        if trainer.step == 4:
+            signal.raise_signal(signal.SIGINT)
+        counted(trainer, loss)
+
+    monkeypatch.setattr(recipes.train_metamath.Trainer, "_count", interrupt)
+    recipes.train_metamath.main([*trained.shared, *out])
+    monkeypatch.undo()
+    state = trained.folder / "stopped" / "state"
+    assert len(json.loads((state / "steps.json").read_text())) == 5
+    assert not (trained.folder / "stopped" / "adapter_model.safetensors").exists()
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    with pytest.raises(SystemExit, match="rank 4, not 8: resume as it began"):
+        recipes.train_metamath.main([*trained.shared, *out, "--rank", "8", "--resume"])
+    AcceleratorState._reset_state(reset_partial_state=True)
+    state.rename(state.with_name("state.old"))  # as a kill between the two renamings leaves it
+    recipes.train_metamath.main([*trained.shared, *out, "--resume"])
+    losses = json.loads((trained.out / "losses.json").read_text())
+    assert json.loads((trained.folder / "stopped" / "losses.json").read_text()) == pytest.approx(losses)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
+def test_rows_and_layers_that_leave_nothing_to_train_are_told(
+    recipes: SimpleNamespace, trained: SimpleNamespace
+) -> None:
+    out = ("--output", str(trained.folder / "none"))
+    with pytest.raises(SystemExit, match=r"300 of 300 rows have no answer within 4 tokens.*--max_length"):
+        recipes.train_metamath.main([*trained.shared, *out, "--max_length", "4"])
+    for targets, told in (("nope",), "not found"), (("embed_tokens",), "leave it out of target_modules"):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        with pytest.raises(SystemExit, match=f"no adapter can be put on .*{told}"):
+            recipes.train_metamath.main([*trained.shared, *out, "--target_modules", *targets])
 
 
 @pytest.mark.slow
