@@ -12,6 +12,7 @@ after the present step and keeps a state, a second one leaves at once.
 import argparse
 import json
 import math
+import os
 import shutil
 import signal
 from functools import partial
@@ -289,6 +290,12 @@ def accelerator_for(args: argparse.Namespace) -> Accelerator:
         )
     except ValueError as error:
         raise SystemExit(f"accelerate does not start: {error}") from None
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ
+    if accelerator.num_processes == 1 and launched and "RANK" not in os.environ:
+        raise SystemExit(
+            "`accelerate launch` was asked for several processes and started one: on a CPU it starts several "
+            "only through mpirun. `torchrun --nproc-per-node N train_metamath.py …` starts them"
+        )
     if args.report_to and not accelerator.log_with:
         raise SystemExit(
             f"--report_to {args.report_to} is not installed here: `pip install {args.report_to}`"

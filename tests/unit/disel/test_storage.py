@@ -276,7 +276,7 @@ def test_pickles_are_not_read(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_not_taken_for_one_without_weights(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match=r"no such folder[\s\S]*hf download"):
-        from_pretrained(make_model(), tmp_path / "org" / "name")
+        from_pretrained(make_base("llama"), tmp_path / "org" / "name")
 
 
 def test_a_torn_file_is_an_adapter_error_with_its_place(tmp_path: Path) -> None:

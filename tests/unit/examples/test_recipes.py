@@ -157,6 +157,15 @@ def test_an_output_that_cannot_be_written_and_an_unknown_tracker_are_told_first(
         recipes.train_metamath.main([*nothing, str(tmp_path / "out"), "--report_to", "nope"])
 
 
+def test_a_launcher_that_started_one_of_several_is_no_silent_training_on_one_core(
+    recipes: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    with pytest.raises(SystemExit, match=r"asked for several processes and started one.*torchrun"):
+        recipes.train_metamath.main(["--model", "m", "--data", "d", "--output", str(tmp_path)])
+
+
 def test_recipes_use_the_public_package_alone() -> None:
     for file in ROOT.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
