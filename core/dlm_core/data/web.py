@@ -113,12 +113,16 @@ class _Walker:
 
 def _number(soup: BeautifulSoup, html: str) -> None:
     """Give each element the line it begins in. Beautiful Soup does not take that over from lxml, so lxml is
-    asked itself: element by element, as long as both see the same.
+    asked itself: element by element, as long as both see the same. Text without an element has no lines.
     """
     parser = etree.HTMLParser()
-    for start in range(0, len(html), _FED):
-        parser.feed(html[start : start + _FED])
-    elements = (e for e in parser.close().iter() if isinstance(e.tag, str)) if html.strip() else ()
+    try:
+        for start in range(0, len(html), _FED):
+            parser.feed(html[start : start + _FED])
+        root = parser.close()
+    except etree.LxmlError:
+        return
+    elements = (e for e in root.iter() if isinstance(e.tag, str)) if root is not None else ()
     for tag, element in zip(soup.find_all(True), elements, strict=False):
         if tag.name != element.tag:
             return

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dlm_core.data.columns import Columns
@@ -30,6 +30,7 @@ pieces = st.sampled_from([
 
 
 @given(st.lists(st.one_of(pieces, st.binary(max_size=4)), max_size=20), st.sampled_from(NAMED))
+@example([b"</summary>"], "html")
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_file_is_read_or_refused_in_words(tmp_path: Path, content: list[bytes], form: str) -> None:
     path = tmp_path / "x"
