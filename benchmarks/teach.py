@@ -83,7 +83,7 @@ class Silent:
     async def write(self, title: str, text: str) -> str | None:
         return None
 
-    async def take_edit(self, edit: Edit) -> bool:
+    async def take_edit(self, edit: Edit, other: Edit | None = None) -> bool:
         drafts.write_edit(edit)
         return True
 
