@@ -393,7 +393,7 @@ class Engine:
         )
 
     def doctor(self, path: Path) -> Checkup:
-        """What this machine offers and the document at `path` needs; see `dlm_core.bases.doctor`."""
+        """Compare what the document at `path` needs with this machine; see `dlm_core.bases.doctor`."""
         held = self._base.name if self._base is not None else ""
         return examine(load(path), home=self.home, device=self.device, in_memory=held).checkup()
 

@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.pane_layout import PaneName
 
 
@@ -34,7 +34,7 @@ class Pane(Vertical):
     @property
     def looks(self) -> Looks:
         """How the document's adapters look now."""
-        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self)
 
     @property
     def default_focus(self) -> Widget:

@@ -17,7 +17,7 @@ from dlm_tui.panes.dashboard_text import LossView
 from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.heatmap import HeatMap
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.plot import Plot
 
 LEAST_WIDTH = 20
@@ -115,7 +115,7 @@ class RunPanel(VerticalScroll):
 
     @property
     def looks(self) -> Looks:
-        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self)
 
     @property
     def _width(self) -> int:

@@ -23,7 +23,7 @@ from dlm_tui.session import drafts
 from dlm_tui.session.front import Asked, Option
 from dlm_tui.session.shown import EditShown, Failed, Shown, WhyShown
 from dlm_tui.widgets.dialogs import Choice, TextScreen, TwoLineScreen
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.reply_view import ReplyView
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ class BenchFront:
 
     @property
     def _looks(self) -> Looks:
-        return self._screen.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self._screen)
 
     async def edit_document(self) -> bool:
         self._frame.bring_up("editor")

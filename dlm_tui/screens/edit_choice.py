@@ -13,7 +13,7 @@ from dlm_core.teaching import Edit
 from dlm_tui.screens.section_diff import difference_text
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import looks_of
 
 KEYS = (
     Binding("enter", "take", "teaches this", priority=True),
@@ -50,7 +50,7 @@ class EditChoice(ClosedOnce[Edit | None]):
         self._show()
 
     def _show(self) -> None:
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         self.query_one("#edit-title", Static).update(Text(f"Teach {visible_line(self._edit.sentence)}"))
         self.query_one("#edit-difference", Static).update(
             difference_text(self._edit.difference()[2:], looks.theme)

@@ -21,7 +21,7 @@ from dlm_tui.screens.evaluation_figures import EvaluationFigures, View
 from dlm_tui.session.wording import evaluation_line
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 
 Show = Literal["wrong", "all", "right", "outside"]
 Sorting = Literal["confident", "right", "question", "adapter", "routed", "support", "f1"]
@@ -111,7 +111,7 @@ class EvaluateScreen(ClosedOnce[Wish | None]):
 
     @property
     def _looks(self) -> Looks:
-        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self)
 
     def _fill(self) -> None:
         found = self._found

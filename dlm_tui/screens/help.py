@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from dlm_tui.actions import ACTIONS, Action, Scope, readable
 from dlm_tui.widgets.dialogs import ClosedOnce
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.pane_layout import TITLES, PaneName
 
 _SCOPE_TITLES: Mapping[Scope, str] = {
@@ -59,7 +59,7 @@ class HelpScreen(ClosedOnce[None]):
 
     def text(self) -> Table:
         """The whole help: keys on the left, what they do on the right."""
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         order: list[Scope] = [self._pane, "workbench"]
         order += [scope for scope in _SCOPE_TITLES if scope not in order]
         if self._pane == "chat":

@@ -21,6 +21,7 @@ from dlm_core.safetext import visible_line
 from dlm_tui.session.import_options import ImportOption, import_options, toggled
 from dlm_tui.session.meaning import Vectors, meaning_from
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ClosedOnce
+from dlm_tui.widgets.looks import looks_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +74,7 @@ class ImportPreview(ClosedOnce[str | None]):
             if self._options:
                 yield Static(_listed(self._options), classes="options")
             with VerticalScroll():
-                colors = self.app.looks.theme.spec.colors  # type: ignore[attr-defined]
+                colors = looks_of(self).theme.spec.colors
                 yield Static(preview_text(self._done, {"+": colors.success, "-": colors.error}))
 
     def on_mount(self) -> None:

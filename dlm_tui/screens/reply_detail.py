@@ -18,7 +18,7 @@ from dlm_tui.session.conversation import Answer
 from dlm_tui.session.reports import Look, source_report
 from dlm_tui.widgets.dialogs import ClosedOnce
 from dlm_tui.widgets.heatmap import HeatMap
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 from dlm_tui.widgets.styled_lines import adapter_signs, rich_text
 
@@ -74,7 +74,7 @@ class ReplyDetail(ClosedOnce[None]):
 
     @property
     def _looks(self) -> Looks:
-        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self)
 
     def _adapters(self) -> list[str]:
         names = list(self._answer.openness) if self._answer is not None else []

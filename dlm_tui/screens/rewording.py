@@ -25,7 +25,7 @@ from dlm_core.safetext import visible_line
 from dlm_core.teaching import Edit
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import looks_of
 
 MORE = 3
 """Wordings that are asked for, of each question."""
@@ -132,7 +132,7 @@ class RewordScreen(ClosedOnce[tuple[Proposal, ...] | None]):
         self.query_one("#reword-title", Static).update(Text(text))
 
     def _fill(self) -> None:
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         colors = looks.theme.spec.colors
         muted = Style(color=colors.secondary)
         options, self._places = [], []

@@ -17,7 +17,7 @@ from dlm_tui.session.section_states import SectionState
 from dlm_tui.themes import WorkbenchTheme
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import looks_of
 
 KEYS = (Binding("escape,q,enter", "dismiss(None)", "closes"),)
 
@@ -39,7 +39,7 @@ class SectionDiff(ClosedOnce[None]):
         self._state, self._trained = state, trained
 
     def compose(self) -> ComposeResult:
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         with Vertical():
             yield Static(Text(title_of(self._state)), classes="dialog-title")
             with VerticalScroll():

@@ -25,6 +25,7 @@ from dlm_tui.session import drafts
 from dlm_tui.session.dropped import document_beside, dropped_path
 from dlm_tui.session.meaning import vectors_of
 from dlm_tui.widgets.key_line import KeyLine
+from dlm_tui.widgets.looks import looks_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +92,7 @@ class StartScreen(Screen[None]):
         documents.highlighted = 0 if self._tour else first
 
     def _welcome(self) -> Text:
-        colors = self.app.looks.theme.spec.colors  # type: ignore[attr-defined]
+        colors = looks_of(self).theme.spec.colors
         text = Text(end="").append("dlm workbench\n", style=Style(bold=True, color=colors.accent))
         words = "One text file trains adapters on a local model; here you write it, watch it, and talk to it."
         return text.append(words, style=Style(color=colors.secondary))

@@ -24,7 +24,7 @@ from dlm_tui.session.wording import duration
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ClosedOnce, LineScreen
 from dlm_tui.widgets.fields import Field, Fields
 from dlm_tui.widgets.key_line import KeyLine
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 
 _EVERY_S = 0.5
 _BAR = 24
@@ -149,7 +149,7 @@ class TaskScreen(ClosedOnce[None]):
     @property
     def looks(self) -> Looks:
         """Colours and signs."""
-        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self)
 
     @property
     def busy(self) -> bool:

@@ -15,7 +15,7 @@ from dlm_core.errors import UsageError
 from dlm_core.reword.teacher import KEY, Teacher
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import looks_of
 
 KEYS = (
     Binding("enter", "ask", "asks it", priority=True),
@@ -57,7 +57,7 @@ class TeacherScreen(ClosedOnce[Teacher | None]):
     @on(Input.Changed)
     def _say(self) -> None:
         """Who would be asked, or why nobody can be."""
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         colors = looks.theme.spec.colors
         said = self._teacher()
         if isinstance(said, Teacher):

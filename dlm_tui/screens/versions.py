@@ -32,7 +32,7 @@ from dlm_tui.session.store_feed import StoreFeed
 from dlm_tui.session.versions import Version, differences, document_difference, mark, versions_of
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce, LineScreen
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.plot import Plot
 
 Below = Literal["sections", "text", "loss"]
@@ -141,7 +141,7 @@ class VersionsScreen(ClosedOnce[int | None]):
 
     @property
     def _looks(self) -> Looks:
-        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self)
 
     @property
     def _chosen(self) -> Version | None:

@@ -20,7 +20,7 @@ from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, Place, asks_once,
 from dlm_tui.widgets.cluster_area import ClusterArea
 from dlm_tui.widgets.graphemes import ClusterText, shown
 from dlm_tui.widgets.line_states import LineStates
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.loss_marks import Marks, Passage
 from dlm_tui.widgets.rows import Rows
 
@@ -239,7 +239,7 @@ class DocumentArea(ClusterArea):
 
     @property
     def _looks(self) -> Looks:
-        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self)
 
     def get_line(self, line_index: int) -> Text:
         """The line, styled. Called for every line that is painted."""

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from dlm_tui.actions import ACTIONS
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import looks_of
 
 ALWAYS = ("f1",)
 """Keys whose entries are never left out."""
@@ -65,7 +65,7 @@ class KeyLine(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         colors = looks.theme.spec.colors
         text, self._places = Text(" ", no_wrap=True, end=""), []
         for entry in self._fitting(self.size.width - 2):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.style import Style
 from rich.text import Text
+from textual.dom import DOMNode
 
 from dlm_tui.session.signs import SIGNS
 from dlm_tui.themes import WorkbenchTheme
@@ -42,3 +43,9 @@ class Looks:
         """`weights` in declared order, unknown ones after."""
         known = [name for name in self.names if name in weights]
         return known + [name for name in weights if name not in self.names]
+
+
+def looks_of(node: DOMNode) -> Looks:
+    """How adapters look now in the app that shows `node`."""
+    looks: Looks = node.app.looks  # type: ignore[attr-defined]
+    return looks

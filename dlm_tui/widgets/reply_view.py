@@ -26,7 +26,7 @@ from dlm_tui.actions import bindings
 from dlm_tui.session import sources
 from dlm_tui.session.conversation import Answer
 from dlm_tui.widgets.brush import after, typed_at, wait_for
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.markdown_text import MarkdownText
 from dlm_tui.widgets.routing_bars import mode_line, routing_lines
 from dlm_tui.widgets.styled_lines import adapter_signs
@@ -274,7 +274,7 @@ class ReplyView(Widget, can_focus=True):
 
     @property
     def _looks(self) -> Looks:
-        return self.app.looks  # type: ignore[attr-defined,no-any-return]
+        return looks_of(self)
 
     def action_details(self) -> None:
         """Open the reply's detail."""

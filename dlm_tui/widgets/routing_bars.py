@@ -9,7 +9,7 @@ from textual.widgets import Static
 from dlm_core.events import Routing
 from dlm_core.safetext import visible_line
 from dlm_tui.session.bars import bar
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 
 MODE_WORDS: Mapping[str, str] = {
     "auto": "gate auto",
@@ -90,7 +90,7 @@ class RoutingBars(Static):
         if self.routing is None:
             self.update("")
             return
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         width = self.size.width or 28
         self.update(routing_lines(self.routing, looks, width, self._openness))
 

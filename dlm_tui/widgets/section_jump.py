@@ -17,7 +17,7 @@ from dlm_core.document.model import Section
 from dlm_core.safetext import visible_line
 from dlm_tui.session.section_states import SectionState
 from dlm_tui.widgets.dialogs import ClosedOnce
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import looks_of
 
 SHOWN = 60
 """Sections in the list at most."""
@@ -79,7 +79,7 @@ class SectionJump(ClosedOnce[int | None]):
         )
 
     def _line(self, state: SectionState, words: str, matcher: Matcher) -> Text:
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         assert state.section is not None
         adapter = state.adapter or ""
         line = Text(no_wrap=True, overflow="ellipsis", end="")

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from dlm_core.safetext import visible_line
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import looks_of
 from dlm_tui.widgets.pane_layout import PANES, TITLES, Layout, PaneName
 
 
@@ -50,7 +50,7 @@ class TitleBar(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         spec, told = looks.theme.spec, self.situation
         left = Text(no_wrap=True, end="")
         left.append(" dlm ", style=Style(bold=True, color=spec.colors.accent))
@@ -117,7 +117,7 @@ class PaneTabs(Widget):
         self.refresh()
 
     def render(self) -> Text:
-        spec = self.app.looks.theme.spec  # type: ignore[attr-defined]
+        spec = looks_of(self).theme.spec
         text = Text(no_wrap=True, end="")
         for pane in PANES:
             shown = pane in self.layout_shown.visible

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from dlm_tui.actions import BY_ID, readable
 from dlm_tui.session.tour import STEPS, Progress
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import looks_of
 
 if TYPE_CHECKING:
     from dlm_core.client import Subscription
@@ -104,7 +104,7 @@ class TourPanel(Widget):
         return readable((self._keys().get(action) or BY_ID[action].key).split(",")[0])
 
     def _show(self) -> None:
-        looks: Looks = self.app.looks  # type: ignore[attr-defined]
+        looks = looks_of(self)
         colors, step, at = looks.theme.spec.colors, self.progress.now, self.progress.step
         head = Text(no_wrap=True, overflow="ellipsis", end="")
         head.append("Tour  ", Style(color=colors.accent, bold=True))

@@ -48,9 +48,9 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asks for; each field is an option of `dlm import`.
+    """The user's wishes; each field but `known_stay` is an option of `dlm import`.
 
-    But `known_stay`: rows of an earlier import stay with the adapter that has them, and `adapter` is for the
+    `known_stay`: rows of an earlier import stay with the adapter that has them, and `adapter` is for the
     new ones.
     """
 

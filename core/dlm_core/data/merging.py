@@ -274,7 +274,7 @@ def known_adapters(document: Document) -> Iterable[tuple[tuple[object, ...], str
 
 
 def known_by(entry: Entry) -> Iterable[tuple[object, ...]]:
-    """What an entry is known by: its questions, then its answer."""
+    """The words that an entry is known by: its questions, then its answer."""
     for title in entry.texts or (_first(entry.answer),):
         yield entry.source, entry.kind, 0, title
     yield entry.source, entry.kind, 1, entry.answer
@@ -311,8 +311,8 @@ def _matched(
 
 
 def _alike(old: _Known, entry: Entry) -> bool:
-    """Whether a row that stands where another stood may be that one: they share half of the words of either
-    text. A row with a question and an answer of its own is another row.
+    """True where a row may be the one that stood in its place: they share half of the words of either text.
+    A row with a question and an answer of its own is another row.
     """
     title = entry.texts[0] if entry.texts else ""
     pairs = ((old.title if entry.texts else "", title), (old.answer, entry.answer))

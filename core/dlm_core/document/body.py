@@ -95,7 +95,7 @@ def _cut(lines: Lines, first_row: int, adapters: tuple[str, ...] | None, report:
 
 
 def _imported(lines: Lines, cut: _Cut) -> bool:
-    """Whether a program wrote the section, which puts a space before a fence that is to stay text."""
+    """True for a section that a program wrote: that puts a space before a fence that is to stay text."""
     after = lines.rows[cut.first : cut.first + 1] if cut.fence_row is not None else []
     return bool(after) and after[0].startswith(fences.PROVENANCE_OPENING)
 

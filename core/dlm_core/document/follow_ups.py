@@ -14,7 +14,7 @@ _SHORT = 12  # words of a follow-up at most
 
 
 def goes_on(question: str) -> bool:
-    """Whether a question, asked after another, goes on from it: short, and with a word that points back."""
+    """True for a question that goes on from the one before: short, and with a word that points back."""
     return bool(_FOLLOWS.search(question)) and len(question.split()) <= _SHORT
 
 

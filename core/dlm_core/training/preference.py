@@ -24,12 +24,11 @@ from dlm_core.training.batches import Batch, collate, plan_epoch
 from dlm_core.training.checkpoint import Phase
 from dlm_core.training.examples import PreferenceRow, Row
 from dlm_core.training.outcome import Preferred
-from dlm_core.training.passes import choose_passes
 from dlm_core.training.processes import own_part, summed
 from dlm_core.training.progress import Learned
 from dlm_core.training.recipe import Recipe
 from dlm_core.training.schedule import factor
-from dlm_core.training.step import Losses, Tools, next_turn
+from dlm_core.training.step import Losses, Tools, next_turn, passes_of
 
 AUTO_EPOCHS = 4
 _COMPARED = 8  # replies that are looked at before and after
@@ -116,16 +115,7 @@ class PreferenceLearner:
             adapter.requires_grad_(True)
         self.flat = FlatAdapters(adapters)
         self.parameters = self.flat.vectors
-        self._passes = choose_passes(
-            tools.head.model,
-            tools.bank,
-            tools.head,
-            adapters,
-            self.flat,
-            tools.rehearsal,
-            tools.accelerator,
-            longest_row,
-        )
+        self._passes = passes_of(tools, adapters, self.flat, longest_row)
 
     def references(self, pairs: Sequence[PreferenceRow]) -> Tensor:
         """Summed log-probabilities [pairs, 2] of chosen and rejected answers under the reference, float64.

@@ -26,7 +26,7 @@ from dlm_core.training import optimiser as optimisers
 from dlm_core.training.batches import Batch, collate
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
-from dlm_core.training.passes import Outcome, Turn, choose_passes
+from dlm_core.training.passes import Outcome, Passes, Turn, choose_passes
 from dlm_core.training.processes import own_part, sum_gradients, summed
 from dlm_core.training.progress import Counters, Position, Progress
 from dlm_core.training.recipe import Recipe
@@ -126,6 +126,22 @@ def take_step(
     return Step(losses, rate, float(norm) if norm is not None else 0.0)
 
 
+def passes_of(
+    tools: Tools, adapters: Sequence[AdapterWeights], flat: FlatAdapters, longest_row: int
+) -> Passes:
+    """The way in which a learner of these adapters computes its steps."""
+    return choose_passes(
+        tools.head.model,
+        tools.bank,
+        tools.head,
+        adapters,
+        flat,
+        tools.rehearsal,
+        tools.accelerator,
+        longest_row,
+    )
+
+
 def next_turn(tools: Tools, recipe: Recipe, progress: Position, learning: Sequence[int]) -> Turn | None:
     """The text to rehearse in this step, under one of the adapters that learn in it (by index); None in a
     step that rehearses nothing.
@@ -165,16 +181,7 @@ class AnswerLearner:
             adapter.requires_grad_(True)
         self.flat = FlatAdapters(adapters)
         self.parameters = self.flat.vectors
-        self.passes = choose_passes(
-            tools.head.model,
-            tools.bank,
-            tools.head,
-            adapters,
-            self.flat,
-            tools.rehearsal,
-            tools.accelerator,
-            longest_row,
-        )
+        self.passes = passes_of(tools, adapters, self.flat, longest_row)
         self._watch = OpennessWatch(adapters, list(tools.bank.layers), tools.run_id, tools.emit, tools.clock)
 
     def learn(self, group: Sequence[Sequence[Row]], *, watch: bool) -> Losses:
