@@ -82,7 +82,10 @@ def _qwen2() -> nn.Module:
 def _gemma3() -> nn.Module:
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
-    return Gemma3ForCausalLM(Gemma3TextConfig(**_ROPE_SIZES, head_dim=12, sliding_window=8))
+    kinds = ["sliding_attention", "full_attention"]
+    return Gemma3ForCausalLM(
+        Gemma3TextConfig(**_ROPE_SIZES, head_dim=12, sliding_window=8, layer_types=kinds)
+    )
 
 
 def _gpt2() -> nn.Module:

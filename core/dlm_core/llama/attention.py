@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dlm_core.llama.packing import Packed
+from dlm_core.llama.shape import Sight
 
 _KEPT_SCORES = 4_000_000  # a block's attention weights up to this many numbers are kept for the backward
 
@@ -13,7 +14,7 @@ _KEPT_SCORES = 4_000_000  # a block's attention weights up to this many numbers 
 @dataclass(frozen=True)
 class Heads:
     """How a product of q, k and v is divided: numbers of heads, and numbers per head. `norms` [heads +
-    kv_heads, d] are the weights of Qwen3's norms of q and k, or None.
+    kv_heads, d] are what norms of q and k multiply with, or None; scores are multiplied by `scale`.
     """
 
     heads: int
@@ -21,6 +22,8 @@ class Heads:
     d: int
     eps: float
     norms: Tensor | None
+    scale: float
+    sight: Sight
 
     @property
     def turned(self) -> int:
@@ -34,7 +37,9 @@ class Heads:
 
 @dataclass(frozen=True)
 class Places:
-    """What attention needs of a pack: cos and sin [T, 1, d / 2], and the causal mask [g * width, width]."""
+    """What attention of one sight needs of a pack: cos and sin [T, 1, d / 2], and the mask
+    [g * width, width].
+    """
 
     packed: Packed
     cos: Tensor
@@ -56,10 +61,14 @@ class AttentionKept:
     rstd: Tensor | None
 
 
-def causal_mask(width: int, groups: int, device: torch.device) -> Tensor:
-    """[groups * width, width], minus infinity where a key lies after its query."""
-    future = torch.full((width, width), float("-inf"), device=device).triu_(1)
-    return future.repeat(groups, 1)
+def causal_mask(width: int, groups: int, device: torch.device, window: int | None = None) -> Tensor:
+    """[groups * width, width], minus infinity where a key lies after its query, or `window` and more
+    before it.
+    """
+    hidden = torch.full((width, width), float("-inf"), device=device).triu_(1)
+    if window is not None and window < width:
+        hidden += torch.full_like(hidden, float("-inf")).tril_(-window)
+    return hidden.repeat(groups, 1)
 
 
 def turn(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor) -> None:
@@ -95,7 +104,7 @@ def attend(y: Tensor, heads: Heads, places: Places, keep: bool) -> tuple[Tensor,
     """Attention's output [T, heads * d] for the product y [T, (heads + 2 kv) * d], in y's type; its own
     products too are in that type.
 
-    O = P V,  P = softmax(Q Kᵀ / √d + causal)  (arXiv 1706.03762, equation 1), for each row and each of the kv
+    O = P V,  P = softmax(Q Kᵀ / √d + mask)  (arXiv 1706.03762, equation 1), for each row and each of the kv
     heads. The g = heads / kv query heads that share keys and values (arXiv 2305.13245) lie one under the
     other, so Q is [g * width, d] and P [g * width, width]: one product for the group.
     """
@@ -113,7 +122,7 @@ def attend(y: Tensor, heads: Heads, places: Places, keep: bool) -> tuple[Tensor,
     full[:, :turned] = placed
     full[:, turned:] = x[:, turned:]
     q, k, v = _side_by_side(full, heads, packed)
-    weights = _weights(q, k, places.mask, d)
+    weights = _weights(q, k, places.mask, heads.scale)
     out = weights @ v
     back = out.view(packed.rows, kv, -1, packed.width, d).permute(0, 3, 1, 2, 4)
     back = back.reshape(packed.rows * packed.width, heads.heads * d).index_select(0, packed.end_to_end)
@@ -134,14 +143,14 @@ def attend_backward(d_out: Tensor, kept: AttentionKept, heads: Heads, places: Pl
     total, rows, width = d_out.shape[0], packed.rows, packed.width
     weights = kept.weights
     if weights is None:
-        weights = _weights(kept.q, kept.k, places.mask, d)
+        weights = _weights(kept.q, kept.k, places.mask, heads.scale)
     # dO [rows * kv, g * width, d]: a row's copy of a shared beginning was read and thrown away, so it gets 0.
     do = d_out.index_select(0, packed.side_by_side).mul_(packed.own.to(d_out.dtype)[:, None])
     do = do.view(rows, width, kv, -1, d)
     do = do.permute(0, 2, 3, 1, 4).reshape(rows * kv, -1, d)
     side = torch.empty(rows, width, heads.all, d, dtype=d_out.dtype, device=d_out.device)
     side[:, :, turned:] = (weights.mT @ do).view(rows, kv, width, d).transpose(1, 2)
-    ds = torch._softmax_backward_data(do @ kept.v.mT, weights, -1, weights.dtype).mul_(d**-0.5)
+    ds = torch._softmax_backward_data(do @ kept.v.mT, weights, -1, weights.dtype).mul_(heads.scale)
     dq = (ds @ kept.k).view(rows, kv, -1, width, d).permute(0, 3, 1, 2, 4)
     torch.unflatten(side[:, :, : heads.heads], 2, (kv, -1)).copy_(dq)
     side[:, :, heads.heads : turned] = (ds.mT @ kept.q).view(rows, kv, width, d).transpose(1, 2)
@@ -175,5 +184,5 @@ def _side_by_side(full: Tensor, heads: Heads, packed: Packed) -> tuple[Tensor, T
     return q, k, v
 
 
-def _weights(q: Tensor, k: Tensor, mask: Tensor, d: int) -> Tensor:
-    return torch.softmax(torch.baddbmm(mask.to(q.dtype), q, k.mT, alpha=d**-0.5), -1)
+def _weights(q: Tensor, k: Tensor, mask: Tensor, scale: float) -> Tensor:
+    return torch.softmax(torch.baddbmm(mask.to(q.dtype), q, k.mT, alpha=scale), -1)

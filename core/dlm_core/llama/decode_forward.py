@@ -6,7 +6,7 @@ doubling, logits are made for the positions that are asked for, and everything e
 operations per layer.
 
     n = rms_norm(h)          y = [q k v] n  (+ adapters)       h += o( attention(rope(q), rope(k), v) )
-    n = rms_norm(h)          y = [gate up] n  (+ adapters)     h += down( silu(gate) · up )
+    n = rms_norm(h)          y = [gate up] n  (+ adapters)     h += down( act(gate) · up )
 
 It holds for float32 on the CPU. `take_over` compares its logits with transformers' own before anything
 trusts them.
@@ -26,7 +26,7 @@ from dlm_core.bases.pages import let_go, trim_heap
 from dlm_core.llama.keys_values import KeysValues, RowsKeysValues, shared_beginning
 from dlm_core.llama.packed_linear import LEAD, Precision, Product, product
 from dlm_core.llama.prefetch import PackedAhead
-from dlm_core.llama.shape import Block, LlamaShape, find
+from dlm_core.llama.shape import Block, LlamaShape, Sight, find
 
 _PART = 8192  # rows of a head
 _AHEAD = 2  # blocks that transformers may be ahead of the packing
@@ -58,6 +58,9 @@ class Layer:
     mlp_norm: Tensor
     q_norm: Tensor | None
     k_norm: Tensor | None
+    attended_norm: Tensor | None
+    fed_norm: Tensor | None
+    sight: Sight
 
 
 Attend = Callable[[int, Tensor, Tensor], Tensor]
@@ -110,9 +113,7 @@ class LeanBase:
         end = int(lengths.max()) + 1
         memory.reserve(end)
         every = torch.arange(rows)
-        beyond = torch.arange(end) > lengths[:, None]
-        mask = torch.zeros(rows, 1, 1, end).masked_fill_(beyond[:, None, None], float("-inf"))
-        mask = mask.expand(rows, 1, self.shape.heads // heads, end)
+        masks = {s: self._masks_of_rows(lengths, end, s.window) for s in self.shape.sights}
 
         def attend(number: int, asked: Tensor, said: Tensor) -> Tensor:
             past = memory.memory[number, :rows]
@@ -120,7 +121,11 @@ class LeanBase:
             seen = past[:, :, :end]
             q = asked.view(rows, heads, -1, size)
             mixed = functional.scaled_dot_product_attention(
-                q, seen[:, :heads], seen[:, heads:], attn_mask=mask
+                q,
+                seen[:, :heads],
+                seen[:, heads:],
+                attn_mask=masks[self._layers[number].sight],
+                scale=self.shape.scale,
             )
             return mixed.reshape(rows, -1)
 
@@ -128,21 +133,45 @@ class LeanBase:
         memory.grow(rows)
         return self._head(self._norm(h, self.shape.norm))
 
+    def _masks_of_rows(self, lengths: Tensor, end: int, window: int | None) -> Tensor:
+        """For one token of each row, at the places `lengths` [rows]: minus infinity where a key is not its
+        own, or lies further back than `window` [rows, 1, group, end].
+        """
+        rows, group = len(lengths), self.shape.heads // self.shape.kv_heads
+        hidden = torch.arange(end) > lengths[:, None]
+        if window is not None:
+            hidden |= torch.arange(end) <= lengths[:, None] - window
+        mask = torch.zeros(rows, 1, 1, end).masked_fill_(hidden[:, None, None], float("-inf"))
+        return mask.expand(rows, 1, group, end)
+
     def _one(self, ids: Sequence[int], memory: KeysValues, adapters: Additions | None) -> Tensor:
         """The residual stream [len(ids), hidden] of one sequence after all layers."""
         shape, rows, start = self.shape, len(ids), memory.length
         end = start + rows
         memory.reserve(end)
         kv, group, size = shape.kv_heads, shape.heads // shape.kv_heads, shape.head_dim
-        # Heads that share keys and values are so many rows of one head.
-        mask = None if rows == 1 else torch.ones(rows, end, dtype=torch.bool).tril_(start).repeat(group, 1)
+        # From where on the layers of a sight read, and which of it each row does. Heads that share keys and
+        # values are so many rows of one head.
+        reads: dict[Sight, tuple[int, Tensor | None]] = {}
+        for sight in shape.sights:
+            first = 0 if sight.window is None else max(0, start + 1 - sight.window)
+            mask = None
+            if rows > 1:
+                mask = torch.ones(rows, end - first, dtype=torch.bool).tril_(start - first)
+                if sight.window is not None:
+                    mask = mask.triu_(start - first + 1 - sight.window)
+                mask = mask.repeat(group, 1)
+            reads[sight] = first, mask
 
         def attend(number: int, asked: Tensor, said: Tensor) -> Tensor:
             past = memory.memory[number]
             past[:, start:end] = said.transpose(0, 1)
-            seen = past[:, :end].view(2, 1, kv, end, size)
+            first, mask = reads[self._layers[number].sight]
+            seen = past[:, first:end].view(2, 1, kv, end - first, size)
             q = asked.view(rows, kv, group, size).permute(1, 2, 0, 3).reshape(1, kv, group * rows, size)
-            mixed = functional.scaled_dot_product_attention(q, seen[0], seen[1], attn_mask=mask)
+            mixed = functional.scaled_dot_product_attention(
+                q, seen[0], seen[1], attn_mask=mask, scale=shape.scale
+            )
             return mixed.view(kv, group, rows, size).permute(2, 0, 1, 3).reshape(rows, shape.heads * size)
 
         h = self._run(ids, torch.arange(start, end), attend, adapters)
@@ -154,8 +183,8 @@ class LeanBase:
         shape, rows = self.shape, len(ids)
         kv, size = shape.kv_heads, shape.head_dim
         rotated = shape.heads + kv
-        h = functional.embedding(torch.tensor(ids), shape.embedding)
-        cosine, sine = self._rope(h, places)
+        h = shape.embed(torch.tensor(ids))
+        turns = {name: self._rope(h, places, name) for name in {s.rope for s in shape.sights}}
         for number, layer in enumerate(self._layers):
             n = self._norm(h, layer.input_norm)
             y = layer.qkv(n)
@@ -165,6 +194,7 @@ class LeanBase:
             if layer.q_norm is not None and layer.k_norm is not None:
                 heads[:, : shape.heads] = self._norm(heads[:, : shape.heads], layer.q_norm)
                 heads[:, shape.heads : rotated] = self._norm(heads[:, shape.heads : rotated], layer.k_norm)
+            cosine, sine = turns[layer.sight.rope]
             # Queries and keys, [T, heads + kv, 2, d / 2]: x cos + swap(x) (−sin, sin), arXiv 2104.09864.
             halves = heads[:, :rotated].view(rows, rotated, 2, size // 2)
             torch.addcmul(halves * cosine, halves.flip(2), sine, out=halves)
@@ -172,17 +202,18 @@ class LeanBase:
             y = layer.o(mixed)
             if adapters is not None:
                 adapters.o(number, mixed, y)
-            h += y
+            h += y if layer.attended_norm is None else self._norm(y, layer.attended_norm)
             n = self._norm(h, layer.mlp_norm)
             y = layer.gate_up(n)
             if adapters is not None:
                 adapters.gate_up(number, n, y)
             gate, up = y.chunk(2, -1)
-            wide = functional.silu(gate).mul_(up)
+            silu = shape.activation == "silu"
+            wide = (functional.silu(gate) if silu else functional.gelu(gate, approximate="tanh")).mul_(up)
             y = layer.down(wide)
             if adapters is not None:
                 adapters.down(number, wide, y)
-            h += y
+            h += y if layer.fed_norm is None else self._norm(y, layer.fed_norm)
         return h
 
     def _norm(self, h: Tensor, weight: Tensor) -> Tensor:
@@ -193,9 +224,9 @@ class LeanBase:
         length = torch.linalg.vector_norm(h, dim=-1, keepdim=True)
         return (h * weight).mul_(length.square_().div_(h.shape[-1]).add_(self.shape.eps).rsqrt_())
 
-    def _rope(self, h: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    def _rope(self, h: Tensor, places: Tensor, name: str) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines [T, 1, 2, head_dim / 2], so that rope(x) = x · cos + swap(x) · sin."""
-        cosine, sine = self.shape.rope(h, places.unsqueeze(0))
+        cosine, sine = self.shape.rope(h, places.unsqueeze(0), name)
         rows, half = len(places), self.shape.head_dim // 2
         sine = sine.view(rows, 1, 2, half) * torch.tensor([-1.0, 1.0]).view(1, 1, 2, 1)
         return cosine.view(rows, 1, 2, half), sine
@@ -297,6 +328,9 @@ def _layer(block: Block, precision: Precision, ahead: PackedAhead) -> Layer:
         mlp_norm=block.mlp_norm,
         q_norm=block.q_norm,
         k_norm=block.k_norm,
+        attended_norm=block.attended_norm,
+        fed_norm=block.fed_norm,
+        sight=block.sight,
     )
     let_go(p.weight for p in block.projections)
     return layer

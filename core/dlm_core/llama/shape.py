@@ -1,7 +1,11 @@
-"""The shape that Llama, Mistral, Qwen2 and Qwen3 share, for code that runs their blocks without transformers.
+"""The shape that Llama, Mistral, Qwen2, Qwen3 and Gemma 3 share, for code that runs their blocks without
+transformers.
 
     h += o( attention( rope(q(n1)), rope(k(n1)), v(n1) ) )     n1 = rms_norm(h)
-    h += down( silu(gate(n2)) · up(n2) )                       n2 = rms_norm(h)
+    h += down( act(gate(n2)) · up(n2) )                        n2 = rms_norm(h)
+
+What they differ in, a `Block` and a `LlamaShape` say: Qwen3 and Gemma 3 norm q and k; Gemma 3 norms what
+a half adds to h too, scales its embeddings, and opens by gelu; some layers see a window of tokens only.
 
 `find` looks at classes and settings; whoever runs the blocks on his own should also compare his logits with
 the model's once, and leave it to the model where they differ.
@@ -10,14 +14,22 @@ the model's once, and leave it to the model where they differ.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "gemma3_text")
 """What config.json calls the architectures that may have this shape."""
-_CLASSES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+_CLASSES = (
+    "LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma3ForCausalLM",
+)  # fmt: skip
+_ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu"}
+_ROPES = ("default", "linear", "llama3", "yarn")  # those that do not change with the length of what is read
+
+Activation = Literal["silu", "gelu"]
+"""`gelu` is its approximation by tanh (arXiv 1606.08415)."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +53,21 @@ class Projection:
 
 
 @dataclass(frozen=True)
+class Sight:
+    """How a layer's attention sees: the name of the rope that turns q and k, and how many tokens it reads,
+    the last ones with its own; None for all.
+    """
+
+    rope: str = ""
+    window: int | None = None
+
+
+@dataclass(frozen=True)
 class Block:
-    """One decoder layer. `q_norm` and `k_norm` are the weights [head_dim] of Qwen3's norms, else None."""
+    """One decoder layer. Norms are given by what they multiply with: `q_norm` and `k_norm` [head_dim],
+    `attended_norm` and `fed_norm` [hidden] of what attention and the feed-forward half add to h; None where
+    there is no such norm.
+    """
 
     q: Projection
     k: Projection
@@ -55,6 +80,9 @@ class Block:
     mlp_norm: Tensor
     q_norm: Tensor | None
     k_norm: Tensor | None
+    attended_norm: Tensor | None
+    fed_norm: Tensor | None
+    sight: Sight
 
     @property
     def projections(self) -> tuple[Projection, ...]:
@@ -63,10 +91,10 @@ class Block:
 
 @dataclass(frozen=True)
 class LlamaShape:
-    """A llama-shaped causal LM taken apart; tensors are the model's own, not copies.
+    """A llama-shaped causal LM taken apart; large tensors are the model's own, not copies.
 
     `embedding` and `head` are [vocabulary, hidden] (one tensor where they are tied, and then `head_name` is
-    the embedding's). `rope(like, positions)`
+    the embedding's). Scores of attention are multiplied by `scale`. `rope(like, positions, name)`
     with positions [1, tokens] gives (cos, sin), each [1, tokens, head_dim], as `like` in dtype and device.
     """
 
@@ -80,7 +108,22 @@ class LlamaShape:
     head_bias: Tensor | None
     norm: Tensor
     blocks: tuple[Block, ...]
-    rope: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    scale: float
+    embedding_scale: float
+    activation: Activation
+    rope: Callable[[Tensor, Tensor, str], tuple[Tensor, Tensor]]
+
+    @property
+    def sights(self) -> tuple[Sight, ...]:
+        """Every way in which some layer sees."""
+        return tuple(dict.fromkeys(block.sight for block in self.blocks))
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """What stands for tokens `ids` [T] before the first layer [T, hidden], in the embedding's type."""
+        found = functional.embedding(ids, self.embedding)
+        if self.embedding_scale == 1:
+            return found
+        return found * torch.tensor(self.embedding_scale, dtype=found.dtype)
 
 
 def fused_weight(projections: Sequence[Projection]) -> Tensor:
@@ -107,7 +150,7 @@ def fused_weight(projections: Sequence[Projection]) -> Tensor:
 
 def find(model: nn.Module) -> LlamaShape | None:
     """`model` taken apart, or None where it has another shape, or runs anything on its way that this does not
-    describe (sliding windows, other activations, dropout, a rope that changes with the length).
+    describe (other activations, dropout, capped scores, a rope that changes with the length).
     """
     config: Any = getattr(model, "config", None)
     if type(model).__name__ not in _CLASSES or not _plain(config):
@@ -115,7 +158,7 @@ def find(model: nn.Module) -> LlamaShape | None:
     inner: Any = model.model
     head: Any = model.get_output_embeddings()  # type: ignore[operator]
     try:
-        blocks = tuple(_block(inner.layers[i], f"model.layers.{i}") for i in range(len(inner.layers)))
+        blocks = tuple(_block(config, inner.layers[i], i) for i in range(len(inner.layers)))
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return LlamaShape(
             heads=config.num_attention_heads,
@@ -126,34 +169,72 @@ def find(model: nn.Module) -> LlamaShape | None:
             head=head.weight,
             head_name="model.embed_tokens" if head.weight is inner.embed_tokens.weight else "lm_head",
             head_bias=head.bias,
-            norm=inner.norm.weight,
+            norm=_multiplies(inner.norm),
             blocks=blocks,
-            rope=inner.rotary_emb,
+            scale=getattr(config, "query_pre_attn_scalar", head_dim) ** -0.5,
+            embedding_scale=getattr(inner.embed_tokens, "scalar_embed_scale", 1.0),
+            activation=_activation(config),
+            rope=_rope(inner.rotary_emb, _is_gemma(config)),
         )
     except AttributeError:
         return None
 
 
+def _is_gemma(config: Any) -> bool:
+    return bool(config.model_type == "gemma3_text")
+
+
+def _activation(config: Any) -> Any:
+    """The activation; None for one that nothing here knows."""
+    return _ACTIVATIONS.get(getattr(config, "hidden_activation" if _is_gemma(config) else "hidden_act", ""))
+
+
 def _plain(config: Any) -> bool:
-    rope = getattr(config, "rope_parameters", None) or {}
-    windows = "sliding_attention" in (getattr(config, "layer_types", None) or ())
-    mistral_window = config.model_type == "mistral" and getattr(config, "sliding_window", None)
+    ropes = getattr(config, "rope_parameters", None) or {}
+    ropes = list(ropes.values()) if _is_gemma(config) else [ropes]
     return (
-        getattr(config, "hidden_act", "") in ("silu", "swish")
-        and not windows
-        and not mistral_window
+        _activation(config) is not None
         and not getattr(config, "attention_dropout", 0.0)
-        and rope.get("rope_type", "default") in ("default", "linear", "llama3", "yarn")
+        and all(isinstance(rope, dict) and rope.get("rope_type", "default") in _ROPES for rope in ropes)
         and getattr(config, "pretraining_tp", 1) == 1
+        and not getattr(config, "use_bidirectional_attention", False)
+        and getattr(config, "attn_logit_softcapping", None) is None
+        and getattr(config, "final_logit_softcapping", None) is None
     )
 
 
-def _block(layer: Any, name: str) -> Block:
-    attention, mlp = layer.self_attn, layer.mlp
+def _sight(config: Any, number: int) -> Sight:
+    kinds = getattr(config, "layer_types", None)
+    kind = kinds[number] if kinds else "full_attention"
+    windowed = kind == "sliding_attention" or config.model_type == "mistral"
+    window = getattr(config, "sliding_window", None) if windowed else None
+    return Sight(kind if _is_gemma(config) else "", window)
+
+
+def _rope(turned: Any, by_kind: bool) -> Callable[[Tensor, Tensor, str], tuple[Tensor, Tensor]]:
+    def give(like: Tensor, positions: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = turned(like, positions, name) if by_kind else turned(like, positions)
+        return found
+
+    return give
+
+
+def _multiplies(norm: Any) -> Tensor:
+    """What a norm multiplies with: its weight, or 1 + weight where it is Gemma's."""
+    weight: Tensor = norm.weight
+    return 1.0 + weight.detach().float() if type(norm).__name__ == "Gemma3RMSNorm" else weight
+
+
+def _block(config: Any, layer: Any, number: int) -> Block:
+    attention, mlp, name = layer.self_attn, layer.mlp, f"model.layers.{number}"
+    gemma = _is_gemma(config)
 
     def projection(parent: Any, path: str, leaf: str) -> Projection:
         module = getattr(parent, leaf)
         return Projection(f"{name}.{path}.{leaf}", getattr(module, "base", module))
+
+    def norm(parent: Any, leaf: str) -> Tensor | None:
+        return _multiplies(getattr(parent, leaf)) if hasattr(parent, leaf) else None
 
     return Block(
         q=projection(attention, "self_attn", "q_proj"),
@@ -163,8 +244,12 @@ def _block(layer: Any, name: str) -> Block:
         gate=projection(mlp, "mlp", "gate_proj"),
         up=projection(mlp, "mlp", "up_proj"),
         down=projection(mlp, "mlp", "down_proj"),
-        input_norm=layer.input_layernorm.weight,
-        mlp_norm=layer.post_attention_layernorm.weight,
-        q_norm=attention.q_norm.weight if hasattr(attention, "q_norm") else None,
-        k_norm=attention.k_norm.weight if hasattr(attention, "k_norm") else None,
+        input_norm=_multiplies(layer.input_layernorm),
+        # What Llama calls the norm after attention is the feed-forward half's; Gemma's has both.
+        mlp_norm=_multiplies(layer.pre_feedforward_layernorm if gemma else layer.post_attention_layernorm),
+        q_norm=norm(attention, "q_norm"),
+        k_norm=norm(attention, "k_norm"),
+        attended_norm=norm(layer, "post_attention_layernorm") if gemma else None,
+        fed_norm=norm(layer, "post_feedforward_layernorm"),
+        sight=_sight(config, number),
     )

@@ -5,8 +5,8 @@ to end without padding; layers that read the same input share one product; the a
 base's weights are held once in the type that products run in; and the backward is written by hand, straight
 into the adapters' gradients, for the base has none.
 
-      h ─ norm ─ q k v ─ attention ─ o ─ + ─ norm ─ gate up ─ silu · ─ down ─ + ─▶ h
-      └──────────────────────────────────┘ └───────────────────────────────────┘
+      h ─ norm ─ q k v ─ attention ─ o ─ (norm) ─ + ─ norm ─ gate up ─ act · ─ down ─ (norm) ─ + ─▶ h
+      └────────────────────────────────────────────┘ └────────────────────────────────────────────┘
 
 The reference is transformers' forward with a `TrainingPlan`; tests hold the two together.
 """
@@ -31,7 +31,7 @@ from dlm_core.llama.attention import (
     norm_backward,
 )
 from dlm_core.llama.packing import WORTH_SHARING, Packed, pack
-from dlm_core.llama.shape import Block, LlamaShape
+from dlm_core.llama.shape import Activation, Block, LlamaShape, Sight
 from dlm_core.llama.training_groups import Gradients, Group, Kept, Record
 
 LONGEST = 4096
@@ -50,6 +50,8 @@ class _Layer:
         self.down = Group((block.down,), dtype)
         self.input_norm = block.input_norm.detach().float()
         self.mlp_norm = block.mlp_norm.detach().float()
+        self.attended_norm = _plain(block.attended_norm)
+        self.fed_norm = _plain(block.fed_norm)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -58,8 +60,8 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _AttendKept:
-    """What the backward of a layer's attention needs: the residual stream before it, and what its groups
-    kept.
+    """What the backward of a layer's attention needs: the residual stream before it, what its groups
+    kept, and what it added before a norm of that.
     """
 
     h: Tensor
@@ -67,12 +69,14 @@ class _AttendKept:
     qkv: Kept | None
     attention: AttentionKept
     o: Kept | None
+    added: "_Added | None"
 
 
 @dataclass(frozen=True)
 class _FeedKept:
     """What the backward of a layer's feed-forward half needs: the residual stream in the layer's middle, what
-    its groups kept, the product of gate and up [T, 2 * d_ff], and silu of the gate [T, d_ff].
+    its groups kept, the product of gate and up [T, 2 * d_ff], the gate opened by the activation [T, d_ff],
+    and what the half added before a norm of that.
     """
 
     middle: Tensor
@@ -81,6 +85,17 @@ class _FeedKept:
     projected: Tensor
     opened: Tensor
     down: Kept | None
+    added: "_Added | None"
+
+
+@dataclass(frozen=True)
+class _Added:
+    """What a half layer adds to the residual stream [T, hidden] where that is normed first, in float32, with
+    its reciprocal root mean square.
+    """
+
+    y: Tensor
+    rstd: Tensor
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ class Tape:
     hidden: Tensor
     last: Tensor
     last_rstd: Tensor
-    places: Places
+    places: dict[Sight, Places]
     weights: dict[tuple[tuple[int, float], ...], Tensor]
     layers: tuple[tuple[_AttendKept | None, _FeedKept], ...]
 
@@ -139,7 +154,7 @@ class LeanForward:
         self.layers = [_Layer(block, dtype) for block in shape.blocks]
         self.head = shape.head.detach().to(dtype)
         self.head_bias = None if shape.head_bias is None else shape.head_bias.detach().to(dtype)
-        self._embedding = shape.embedding.detach()
+        self._width = shape.embedding.shape[1]
         self._norm = shape.norm.detach().float()
         self._heads = [_heads(shape, block) for block in shape.blocks]
         self._active: tuple[int, ...] = ()
@@ -147,7 +162,7 @@ class LeanForward:
         self._fresh = False
         self._remembered, self._aside = _Remembered(), _Remembered()
         self._expected: deque[tuple[int, ...]] = deque()
-        self._cos = self._sin = torch.empty(0)
+        self._turns = dict.fromkeys((s.rope for s in shape.sights), (torch.empty(0), torch.empty(0)))
 
     def use(self, active: Sequence[int]) -> None:
         """Stack the adapters of the next forward, by their places among the run's."""
@@ -203,7 +218,7 @@ class LeanForward:
     def _lower(self, packed: Packed, aside: bool) -> Tensor:
         """The residual stream [T, hidden] of a pack before the lowest half layer with an adapter."""
         if not self._halves:
-            return functional.embedding(packed.ids, self._embedding).float()
+            return self._shape.embed(packed.ids).float()
         remembered = self._aside if aside else self._remembered
         known = remembered.find(self._halves, packed.texts)
         new = [text for text in dict.fromkeys(packed.texts) if text not in known]
@@ -213,7 +228,7 @@ class LeanForward:
             owners = [-1 - kinds.setdefault(text[:WORTH_SHARING], len(kinds)) for text in new]
             alone = pack(new, owners, packed.ids.device)
             places, weights = self._places(alone), self._column_weights(alone)
-            h = functional.embedding(alone.ids, self._embedding).float()
+            h = self._shape.embed(alone.ids).float()
             for half in range(self._halves):
                 layer, heads = self.layers[half // 2], self._heads[half // 2]
                 if half % 2:
@@ -223,7 +238,7 @@ class LeanForward:
             for i, text in enumerate(new):
                 known[text] = h.index_select(0, alone.row(i, len(text)))
                 remembered.keep(self._halves, text, known[text])
-        whole = torch.zeros(packed.ids.shape[0], self._embedding.shape[1], device=packed.ids.device)
+        whole = torch.zeros(packed.ids.shape[0], self._width, device=packed.ids.device)
         ends = (*packed.starts[1:], packed.real)
         for start, end, shared, text in zip(packed.starts, ends, packed.shared, packed.texts, strict=True):
             whole[start:end] = known[text][shared : shared + end - start]
@@ -247,16 +262,17 @@ class LeanForward:
         layer: _Layer,
         heads: Heads,
         h: Tensor,
-        places: Places,
+        places: dict[Sight, Places],
         weights: dict[tuple[tuple[int, float], ...], Tensor],
         keep: bool,
         record: Record | None,
     ) -> tuple[Tensor, _AttendKept | None]:
         x, rstd = norm(h, layer.input_norm, self._shape.eps, self.dtype)
         y, qkv = layer.qkv.forward(x, weights[layer.qkv.columns], record)
-        attended, attention = attend(y, heads, places, keep)
+        attended, attention = attend(y, heads, places[heads.sight], keep)
         y, o = layer.o.forward(attended, weights[layer.o.columns], record)
-        return h + y, None if attention is None else _AttendKept(h, rstd, qkv, attention, o)
+        y, added = self._added(y, layer.attended_norm)
+        return h + y, None if attention is None else _AttendKept(h, rstd, qkv, attention, o, added)
 
     def _feed(
         self,
@@ -269,9 +285,25 @@ class LeanForward:
         x, rstd = norm(middle, layer.mlp_norm, self._shape.eps, self.dtype)
         projected, gate_up = layer.gate_up.forward(x, weights[layer.gate_up.columns], record)
         gate, up = projected.chunk(2, -1)
-        opened = functional.silu(gate)
+        opened = _open(gate, self._shape.activation)
         y, down = layer.down.forward(opened * up, weights[layer.down.columns], record)
-        return middle + y, _FeedKept(middle, rstd, gate_up, projected, opened, down) if keep else None
+        y, added = self._added(y, layer.fed_norm)
+        kept = _FeedKept(middle, rstd, gate_up, projected, opened, down, added) if keep else None
+        return middle + y, kept
+
+    def _added(self, y: Tensor, weight: Tensor | None) -> tuple[Tensor, _Added | None]:
+        """What a half layer adds, normed where the base norms that, and what the backward needs of it."""
+        if weight is None:
+            return y, None
+        whole = y.float()
+        normed, rstd = norm(whole, weight, self._shape.eps, self.dtype)
+        return normed, _Added(whole, rstd)
+
+    def _added_backward(self, dh: Tensor, added: _Added | None, weight: Tensor | None) -> Tensor:
+        """The gradient of a half layer's own output, in products' type, for that of the stream behind it."""
+        if added is not None and weight is not None:
+            dh = norm_backward(dh, added.y, added.rstd, weight)
+        return dh.to(self.dtype)
 
     @torch.no_grad()
     def backward(self, tape: Tape, d_hidden: Tensor) -> None:
@@ -282,22 +314,25 @@ class LeanForward:
             reversed(range(self._lowest, len(self.layers))), reversed(tape.layers), strict=True
         ):
             layer, lowest = self.layers[number], number == self._lowest
-            d = layer.down.backward(dh.to(self.dtype), fed.down, weights[layer.down.columns], gradients)
-            # d [T, d_ff] is that of w = silu(gate) ⊙ up (SwiGLU, arXiv 2002.05202): dup = d ⊙ silu(gate),
-            # dgate = d ⊙ up ⊙ silu'(gate), silu'(z) = σ(z) (1 + z (1 − σ(z))).
+            d = self._added_backward(dh, fed.added, layer.fed_norm)
+            d = layer.down.backward(d, fed.down, weights[layer.down.columns], gradients)
+            # d [T, d_ff] is that of w = act(gate) ⊙ up (SwiGLU and GeGLU, arXiv 2002.05202):
+            # dup = d ⊙ act(gate), dgate = d ⊙ up ⊙ act'(gate).
             gate, up = fed.projected.chunk(2, -1)
             d_projected = torch.empty_like(fed.projected)
             d_gate, d_up = d_projected.chunk(2, -1)
             torch.mul(d, fed.opened, out=d_up)
-            torch.ops.aten.silu_backward.grad_input(d.mul_(up), gate, grad_input=d_gate)
+            _open_backward(d.mul_(up), gate, self._shape.activation, d_gate)
             columns = weights[layer.gate_up.columns]
             if attended is None:  # nothing under this half learns
                 layer.gate_up.learn(d_projected, fed.gate_up, columns, gradients)
                 break
             d = layer.gate_up.backward(d_projected, fed.gate_up, columns, gradients)
             dh += norm_backward(d, fed.middle, fed.rstd, layer.mlp_norm)
-            d = layer.o.backward(dh.to(self.dtype), attended.o, weights[layer.o.columns], gradients)
-            d = attend_backward(d, attended.attention, self._heads[number], tape.places)
+            d = self._added_backward(dh, attended.added, layer.attended_norm)
+            d = layer.o.backward(d, attended.o, weights[layer.o.columns], gradients)
+            heads = self._heads[number]
+            d = attend_backward(d, attended.attention, heads, tape.places[heads.sight])
             columns = weights[layer.qkv.columns]
             if lowest:
                 layer.qkv.learn(d, attended.qkv, columns, gradients)
@@ -306,15 +341,20 @@ class LeanForward:
             dh += norm_backward(d, attended.h, attended.rstd, layer.input_norm)
         gradients.flush()
 
-    def _places(self, packed: Packed) -> Places:
-        longest = packed.width
-        if self._cos.shape[0] < longest:
-            like = torch.empty(0, device=packed.ids.device)
-            cos, sin = self._shape.rope(like, torch.arange(longest, device=packed.ids.device)[None])
-            half = self._shape.head_dim // 2
-            self._cos, self._sin = cos[0, :, None, :half].clone(), sin[0, :, None, :half].clone()
-        mask = causal_mask(longest, self._shape.heads // self._shape.kv_heads, packed.ids.device)
-        return Places(packed, self._cos[packed.places], self._sin[packed.places], mask)
+    def _places(self, packed: Packed) -> dict[Sight, Places]:
+        longest, device = packed.width, packed.ids.device
+        for name, (cos, _) in self._turns.items():
+            if cos.shape[0] < longest:
+                like, half = torch.empty(0, device=device), self._shape.head_dim // 2
+                cos, sin = self._shape.rope(like, torch.arange(longest, device=device)[None], name)
+                self._turns[name] = cos[0, :, None, :half].clone(), sin[0, :, None, :half].clone()
+        groups = self._shape.heads // self._shape.kv_heads
+        found = {}
+        for sight in self._shape.sights:
+            cos, sin = self._turns[sight.rope]
+            mask = causal_mask(longest, groups, device, sight.window)
+            found[sight] = Places(packed, cos[packed.places], sin[packed.places], mask)
+        return found
 
     def _column_weights(self, packed: Packed) -> dict[tuple[tuple[int, float], ...], Tensor]:
         """Per kind of group the factors [T, R]: alpha / r in the columns of a token's adapter, else 0."""
@@ -335,4 +375,20 @@ def _heads(shape: LlamaShape, block: Block) -> Heads:
     if block.q_norm is not None and block.k_norm is not None:
         q, k = block.q_norm.detach().float(), block.k_norm.detach().float()
         norms = torch.cat([q.expand(shape.heads, -1), k.expand(shape.kv_heads, -1)])
-    return Heads(shape.heads, shape.kv_heads, shape.head_dim, shape.eps, norms)
+    return Heads(shape.heads, shape.kv_heads, shape.head_dim, shape.eps, norms, shape.scale, block.sight)
+
+
+def _plain(weight: Tensor | None) -> Tensor | None:
+    return None if weight is None else weight.detach().float()
+
+
+def _open(gate: Tensor, activation: Activation) -> Tensor:
+    return functional.silu(gate) if activation == "silu" else functional.gelu(gate, approximate="tanh")
+
+
+def _open_backward(d: Tensor, gate: Tensor, activation: Activation, out: Tensor) -> None:
+    """d ⊙ act'(gate) into `out`."""
+    if activation == "silu":
+        torch.ops.aten.silu_backward.grad_input(d, gate, grad_input=out)
+    else:
+        torch.ops.aten.gelu_backward.grad_input(d, gate, approximate="tanh", grad_input=out)

@@ -110,8 +110,16 @@ def test_stopping_gives_what_there_is(chat: Chat) -> None:
 
 
 @pytest.mark.slow
+def test_a_base_whose_layers_see_windows_too(tmp_path: Path) -> None:
+    chat = chat_of(Desk(tmp_path, make_base_folder(tmp_path, "gemma3")))
+    assert chat.lean is not None
+    found = dict(chat.replies(asked(), lambda: False))
+    assert [found[i].reply for i in range(5)] == [alone(chat, one).reply for one in asked()]
+
+
+@pytest.mark.slow
 def test_other_shapes_answer_one_by_one(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, make_base_folder(tmp_path, "gemma3"))
+    desk = Desk(tmp_path, make_base_folder(tmp_path, "opt", template=None))
     chat = chat_of(desk)
     assert chat.lean is None
     found = dict(chat.replies(asked(), lambda: False))

@@ -93,6 +93,7 @@ def test_logits_and_openness_are_those_of_the_bank(kinds: str, routing: str) -> 
         pytest.param("llama_tied", marks=pytest.mark.slow),
         pytest.param("llama_untied", marks=pytest.mark.slow),
         pytest.param("qwen2", marks=pytest.mark.slow),
+        pytest.param("gemma3", marks=pytest.mark.slow),
     ],
 )
 def test_greedy_tokens_are_those_of_transformers(architecture: str) -> None:
@@ -116,7 +117,36 @@ def test_greedy_tokens_are_those_of_transformers(architecture: str) -> None:
     assert said[0] == said[1] and len(said[0]) == 300
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "gemma3", "opt"])
+@pytest.mark.parametrize("at_a_time", [1, 3, 12])
+def test_layers_that_see_a_window_read_no_more_however_a_text_comes(at_a_time: int) -> None:
+    stand = Stand("gemma3", KINDS["disel"])
+    assert {sight.window for sight in stand.lean.shape.sights} == {8, None}
+    ids = (PROMPT * 3)[:24]
+    wanted, _ = stand.reference("mix", ids)
+    decoder = Decoders(stand.model, stand.bank, stand.lean, stand.adapters).under(stand.weights("mix"))
+    parts = [ids[i : i + at_a_time] for i in range(0, len(ids), at_a_time)]
+    found = torch.cat([decoder.forward(part, len(part)).clone() for part in parts])
+    torch.testing.assert_close(found, wanted, atol=TOLERANCE, rtol=0)
+
+
+def test_rows_of_other_lengths_see_their_own_windows() -> None:
+    model: Any = make_model("gemma3")
+    lean = take_over(model)
+    assert lean is not None
+    rows = lean.rows(2)
+    texts = [(PROMPT * 2)[:17], PROMPT[:5]]
+    for text in texts:
+        one = lean.keys_values()
+        lean.logits(text, one, None, 1)
+        rows.join(one)
+    found = lean.next_logits([21, 33], rows, None)
+    for place, (text, last) in enumerate(zip(texts, (21, 33), strict=True)):
+        with torch.no_grad():
+            wanted = model(input_ids=torch.tensor([[*text, last]])).logits[0, -1]
+        torch.testing.assert_close(found[place], wanted, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "opt"])
 def test_other_shapes_are_left_to_transformers(architecture: str) -> None:
     assert take_over(make_model(architecture)) is None
 

@@ -57,6 +57,28 @@ def qwen3() -> nn.Module:
     return Qwen3ForCausalLM(Qwen3Config(**SIZES, head_dim=16))
 
 
+def gemma3() -> nn.Module:
+    """Its first layer sees the last four tokens, its second one all."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    torch.manual_seed(0)
+    kinds = ["sliding_attention", "full_attention"]
+    model = Gemma3ForCausalLM(
+        Gemma3TextConfig(**SIZES, head_dim=12, sliding_window=4, layer_types=kinds, query_pre_attn_scalar=20)
+    )
+    with torch.no_grad():  # its norms multiply with one and these
+        for name, parameter in model.named_parameters():
+            if "norm" in name:
+                parameter.normal_(0, 0.3)
+    return model
+
+
+def mistral() -> nn.Module:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    return MistralForCausalLM(MistralConfig(**SIZES, sliding_window=4))
+
+
 def llama31() -> nn.Module:
     scaling = {
         "rope_type": "llama3",
@@ -153,7 +175,7 @@ class Bench:
         return outcome, self.gradients()
 
 
-@pytest.mark.parametrize("make", [llama, llama31, qwen2, qwen3])
+@pytest.mark.parametrize("make", [llama, llama31, qwen2, qwen3, gemma3, mistral])
 @pytest.mark.parametrize("gate", [{}, {"normalize": True}])
 def test_losses_gradients_and_openness_are_those_of_transformers(
     make: Callable[[], nn.Module], gate: dict[str, Any]
@@ -200,7 +222,7 @@ def test_the_bare_base_is_checked_as_it_is_without_adapters() -> None:
     )
 
 
-@pytest.mark.parametrize("make", [llama, qwen3])
+@pytest.mark.parametrize("make", [llama, qwen3, gemma3])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_products_in_half_precision_go_the_same_way(
     make: Callable[[], nn.Module], dtype: torch.dtype
@@ -222,7 +244,7 @@ def test_products_in_half_precision_go_the_same_way(
         assert (rounded - exact).norm() < 0.06 * exact.norm(), name
 
 
-@pytest.mark.parametrize("make", [llama, qwen3])
+@pytest.mark.parametrize("make", [llama, qwen3, gemma3])
 @pytest.mark.parametrize(("lowest", "feed_forward"), [(0, False), (1, False), (0, True), (1, True)])
 @pytest.mark.parametrize("alike", [6, 9])
 def test_what_rows_of_an_adapter_begin_with_is_read_once(
