@@ -169,17 +169,16 @@ class DashboardPane(Pane):
             evaluation = feed.evaluation()
             snapshot = feed.snapshot() if news is not None or not self.shown.versions else None
         except DlmError as error:
-            self.post_message(_StoreTrouble(error, following=True))
+            self.call_later(self._take_trouble, error, following=True)
             return
         if news is not None:
-            self.post_message(_StoreNews(news))
+            self.call_later(self._take_news, news)
         if evaluation is not None:
-            self.post_message(_StoreEvaluation(evaluation))
+            self.call_later(self._take_evaluation, evaluation)
         if snapshot is not None and snapshot.adapters:
-            self.post_message(_StoreVersions(dict(snapshot.adapters)))
+            self.call_later(self._take_versions, dict(snapshot.adapters))
 
-    def on__store_news(self, message: "_StoreNews") -> None:
-        news = message.news
+    def _take_news(self, news: News) -> None:
         if self._pinned or news.run.run_id in self._own_runs or news.run.pid == self._own_pid():
             return
         if self.run_view is not None and self.run_view.running and self.run_view.run_id in self._own_runs:
@@ -198,19 +197,18 @@ class DashboardPane(Pane):
             self.post_message(self.RunSeen())
         self.repaint_soon()
 
-    def on__store_versions(self, message: "_StoreVersions") -> None:
-        if message.versions != self.shown.versions:
-            self.shown.versions = message.versions
+    def _take_versions(self, versions: dict[str, str]) -> None:
+        if versions != self.shown.versions:
+            self.shown.versions = versions
             self.repaint_soon()
 
-    def on__store_evaluation(self, message: "_StoreEvaluation") -> None:
-        if message.evaluation != self.shown.evaluation:
-            self.shown.evaluation = message.evaluation
+    def _take_evaluation(self, evaluation: EvaluationRecord) -> None:
+        if evaluation != self.shown.evaluation:
+            self.shown.evaluation = evaluation
             self.repaint_soon()
 
-    def on__store_trouble(self, message: "_StoreTrouble") -> None:
-        error = message.error
-        if message.following:
+    def _take_trouble(self, error: DlmError, *, following: bool = False) -> None:
+        if following:
             self.workers.cancel_group(self, "watch")
         self.notify(f"{error.message}\n{error.hint}", severity="warning", markup=False)
 
@@ -220,15 +218,15 @@ class DashboardPane(Pane):
         if self._feed is None:
             return
         try:
-            self.post_message(_PastRun(self._feed.view(run_id), below))
+            self.call_later(self._take_past, self._feed.view(run_id), below)
         except DlmError as error:
-            self.post_message(_StoreTrouble(error))
+            self.call_later(self._take_trouble, error)
 
-    def on__past_run(self, message: "_PastRun") -> None:
-        if message.below:
-            self.shown.overlay = message.view
+    def _take_past(self, view: RunView, below: bool) -> None:
+        if below:
+            self.shown.overlay = view
         else:
-            self.shown.run, self.shown.source, self._pinned = message.view, "", True
+            self.shown.run, self.shown.source, self._pinned = view, "", True
         self.repaint_soon()
 
     # Painting
@@ -346,22 +344,21 @@ class DashboardPane(Pane):
         try:
             runs = self._feed.runs() if self._feed is not None else []
         except DlmError as error:
-            self.post_message(_StoreTrouble(error))
+            self.call_later(self._take_trouble, error)
         else:
-            self.post_message(_RunsListed(runs, below))
+            self.call_later(self._offer_runs, runs, below)
 
-    def on__runs_listed(self, message: "_RunsListed") -> None:
-        if not message.runs:
+    def _offer_runs(self, runs: list[RunRecord], below: bool) -> None:
+        if not runs:
             self.notify("No run is recorded yet.")
             return
-        below = message.below
         title = "Lay which run below?" if below else "Open which run?"
 
         def chosen(answer: str | None) -> None:
             if answer is not None:
                 self.show_past(int(answer), below=below)
 
-        self.app.push_screen(ChoiceScreen(title, [_run_choice(run) for run in message.runs]), chosen)
+        self.app.push_screen(ChoiceScreen(title, [_run_choice(run) for run in runs]), chosen)
 
     def _next(self, current: str, names: list[str]) -> str:
         unique = self.looks.ordered(list(dict.fromkeys(names)))
@@ -374,39 +371,3 @@ def _run_choice(run: RunRecord) -> Choice:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started_at))
     recall = f"  recall {run.recall:.0%}" if run.recall is not None else ""
     return Choice(str(run.run_id), f"run {run.run_id}  {when}  {run.status}{recall}", run.reason)
-
-
-class _PastRun(Message):
-    def __init__(self, view: RunView, below: bool) -> None:
-        super().__init__()
-        self.view, self.below = view, below
-
-
-class _RunsListed(Message):
-    def __init__(self, runs: list[RunRecord], below: bool) -> None:
-        super().__init__()
-        self.runs, self.below = runs, below
-
-
-class _StoreNews(Message):
-    def __init__(self, news: News) -> None:
-        super().__init__()
-        self.news = news
-
-
-class _StoreVersions(Message):
-    def __init__(self, versions: dict[str, str]) -> None:
-        super().__init__()
-        self.versions = versions
-
-
-class _StoreEvaluation(Message):
-    def __init__(self, evaluation: EvaluationRecord) -> None:
-        super().__init__()
-        self.evaluation = evaluation
-
-
-class _StoreTrouble(Message):
-    def __init__(self, error: DlmError, *, following: bool = False) -> None:
-        super().__init__()
-        self.error, self.following = error, following

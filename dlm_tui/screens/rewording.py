@@ -12,7 +12,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -60,20 +59,6 @@ class RewordScreen(ClosedOnce[tuple[Proposal, ...] | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
-    class Proposed(Message):
-        """The teacher has answered a question."""
-
-        def __init__(self, proposal: Proposal) -> None:
-            super().__init__()
-            self.proposal = proposal
-
-    class Ended(Message):
-        """The teacher is asked no more; `error` says why, where it was not for having answered all."""
-
-        def __init__(self, error: DlmError | None) -> None:
-            super().__init__()
-            self.error = error
-
     def __init__(self, document: Document, questions: Sequence[Question], teacher: Teacher) -> None:
         super().__init__()
         self._document, self._questions, self._teacher = document, questions, teacher
@@ -105,28 +90,27 @@ class RewordScreen(ClosedOnce[tuple[Proposal, ...] | None]):
             for proposal in proposals(self._document, self._questions, wanted, self._teacher.ask):
                 if self._stopped.is_set():
                     return
-                self.post_message(self.Proposed(proposal))
+                self.call_later(self._proposed, proposal)
         except DlmError as failed:
             error = failed
         if not self._stopped.is_set():
-            self.post_message(self.Ended(error))
+            self.call_later(self._ended, error)
 
-    @on(Proposed)
-    def _proposed(self, message: Proposed) -> None:
+    def _proposed(self, proposal: Proposal) -> None:
         if not self._asking:
             return
-        self._found.append(message.proposal)
+        self._found.append(proposal)
         self._say(f"Asking {self._teacher.host} … {len(self._found)} of {len(self._questions)}")
         self._fill()
 
-    @on(Ended)
-    def _ended(self, message: Ended) -> None:
+    def _ended(self, error: DlmError | None) -> None:
+        """The teacher is asked no more; `error` says why, where it was not for having answered all."""
         if not self._asking:
             return
         self._asking = False
         count = sum(len(proposal.wordings) for proposal in self._found)
         said = f"{count} wordings from {visible_line(self._teacher.model)} at {self._teacher.host}"
-        self._say(said if message.error is None else f"{message.error.message} ({message.error.hint})")
+        self._say(said if error is None else f"{error.message} ({error.hint})")
 
     def _say(self, text: str) -> None:
         self.query_one("#reword-title", Static).update(Text(text))

@@ -11,7 +11,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -103,20 +102,6 @@ class VersionsScreen(ClosedOnce[int | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
-    class Loaded(Message):
-        """The versions were read anew."""
-
-        def __init__(self, versions: Sequence[Version]) -> None:
-            super().__init__()
-            self.versions = versions
-
-    class RunRead(Message):
-        """A run was read."""
-
-        def __init__(self, view: RunView) -> None:
-            super().__init__()
-            self.view = view
-
     def __init__(self, versions: Sequence[Version], source: VersionsSource) -> None:
         super().__init__()
         self._versions = list(reversed(versions))
@@ -207,13 +192,12 @@ class VersionsScreen(ClosedOnce[int | None]):
     @work(thread=True, exit_on_error=False)
     def _read_run(self, run_id: int) -> None:
         try:
-            self.post_message(self.RunRead(self._source.run(run_id)))
+            self.call_later(self._take_run, self._source.run(run_id))
         except DlmError as error:
             self.notify(str(error), severity="warning", markup=False)
 
-    @on(RunRead)
-    def _run_read(self, message: RunRead) -> None:
-        self._runs[message.view.run_id] = message.view
+    def _take_run(self, view: RunView) -> None:
+        self._runs[view.run_id] = view
         if self._below == "loss":
             self._show()
 
@@ -221,14 +205,13 @@ class VersionsScreen(ClosedOnce[int | None]):
     def _mark(self, generation: int, name: str | None, pinned: bool | None) -> None:
         try:
             self._source.mark(generation, name, pinned)
-            self.post_message(self.Loaded(self._source.load()))
+            self.call_later(self._take_versions, self._source.load())
         except DlmError as error:
             self.app.notify(str(error), severity="warning", markup=False)
 
-    @on(Loaded)
-    def _loaded(self, message: Loaded) -> None:
+    def _take_versions(self, versions: Sequence[Version]) -> None:
         here = self.query_one(OptionList).highlighted
-        self._versions = list(reversed(message.versions))
+        self._versions = list(reversed(versions))
         self._against = min(self._against, len(self._versions) - 1)
         self._fill(here or 0)
 
