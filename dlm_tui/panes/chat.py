@@ -163,7 +163,7 @@ class ChatPane(Pane):
         text.append(describe(self.conversation.choice), style="bold")
         hint = "   F7 gate  Alt+N pin"
         if text.cell_len + len(hint) <= self.size.width - 2:
-            text.append(hint, style=Style(color=self.looks.theme.spec.colors.secondary))
+            text.append(hint, style=Style(color=self.looks.colors.secondary))
         return text
 
     def adapters_changed(self) -> None:

@@ -16,7 +16,7 @@ _UNNAMED = {
 
 def welcome(looks: Looks) -> Text:
     """What stands in a chat in which nothing was said."""
-    muted = Style(color=looks.theme.spec.colors.secondary)
+    muted = Style(color=looks.colors.secondary)
     text = Text(end="").append("Ask the document something.\n", style="bold")
     text.append("The bars above the line show who would answer, while you type.\n", style=muted)
     return text.append("F7 turns the adapter gate off and on, / lists commands, F1 helps.", style=muted)

@@ -19,7 +19,7 @@ def forming_text(run: RunView | None, looks: Looks, width: int) -> Text:
 
 
 def _lines(known: Forming, looks: Looks, width: int) -> Text:
-    probe, colors = known.latest, looks.theme.spec.colors
+    probe, colors = known.latest, looks.colors
     right = probe.said == probe.expected
     room = max(_LEAST, min(_SPARKS, width // 3))
     tail = f" {spark(known.probabilities, room):<{room}} {probe.probability:4.0%}"

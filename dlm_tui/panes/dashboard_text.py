@@ -328,7 +328,7 @@ def evaluation_text(record: EvaluationRecord, looks: Looks, width: int) -> Text:
     figures.append(("perplexity", f"{kept.perplexity / kept.perplexity_base - 1:+.1%}", None, ""))
     if kept.chat is not None:
         figures.append(("chat KL", f"{kept.chat.kl:.2f}", None, ""))
-    muted = Style(color=looks.theme.spec.colors.secondary)
+    muted = Style(color=looks.colors.secondary)
     pieces = [Text(f"evaluated {when}, {visible_line(found.version)}", style=muted, end="")]
     for name, value, base, form in figures:
         piece = Text(end="").append(f"{name} ").append(value, style="bold")
@@ -338,7 +338,7 @@ def evaluation_text(record: EvaluationRecord, looks: Looks, width: int) -> Text:
 
 def concerns_text(concerns: Sequence[Concern], looks: Looks) -> Text:
     """The warnings panel: for each what is the matter, with counts as a bar, and what to do."""
-    colors = looks.theme.spec.colors
+    colors = looks.colors
     blocks = []
     for concern in concerns:
         block = Text(end="").append("⚠ ", style=Style(color=colors.warning, bold=True))

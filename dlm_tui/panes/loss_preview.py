@@ -62,7 +62,7 @@ def _of_answers(
 def place_text(area: DocumentArea, looks: Looks) -> Text:
     """Where the cursor stands: line, column, section, and whether training predicts the line."""
     row, column = area.cursor_location
-    muted = Style(color=looks.theme.spec.colors.secondary)
+    muted = Style(color=looks.colors.secondary)
     text = Text(no_wrap=True, overflow="ellipsis", end="").append(f"{row + 1}:{column + 1}", style=muted)
     place = area.place_of(row)
     if place.section is None:

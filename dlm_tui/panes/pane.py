@@ -43,7 +43,7 @@ class Pane(Vertical):
 
     def tell(self, note: str) -> None:
         """Say `note` in the heading, beside the title."""
-        muted = Style(color=self.looks.theme.spec.colors.secondary, bold=False)
+        muted = Style(color=self.looks.colors.secondary, bold=False)
         text = Text(self.title, no_wrap=True, overflow="ellipsis", end="")
         self.heading.update(text.append(f"  {note}", style=muted) if note else text)
 

@@ -17,7 +17,7 @@ from dlm_tui.panes.dashboard_text import LossView
 from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.widgets.block import Block
 from dlm_tui.widgets.heatmap import HeatMap
-from dlm_tui.widgets.looks import Looks, looks_of
+from dlm_tui.widgets.looks import looks_of
 from dlm_tui.widgets.plot import Plot
 
 LEAST_WIDTH = 20
@@ -114,10 +114,6 @@ class RunPanel(VerticalScroll):
         )
 
     @property
-    def looks(self) -> Looks:
-        return looks_of(self)
-
-    @property
     def _width(self) -> int:
         return max(LEAST_WIDTH, self.size.width - 4)
 
@@ -134,7 +130,7 @@ class RunPanel(VerticalScroll):
     # The parts
 
     def _paint_status(self) -> None:
-        shown, looks, width = self.shown, self.looks, self._width
+        shown, looks, width = self.shown, looks_of(self), self._width
         status = words.status_text(shown.run, looks.theme, width, shown.source, shown.memory)
         self._block("#run-status").show(status)
         figures = words.figures_text(shown.run, shown.evaluation, looks.theme, width)
@@ -147,10 +143,10 @@ class RunPanel(VerticalScroll):
     def _paint_forming(self) -> None:
         run = self.shown.run
         self._show_only_if(bool(run and run.forming), "#forming-title", "#forming")
-        self._block("#forming").show(forming_text(run, self.looks, self._width))
+        self._block("#forming").show(forming_text(run, looks_of(self), self._width))
 
     def _paint_loss(self) -> None:
-        shown, looks = self.shown, self.looks
+        shown, looks = self.shown, looks_of(self)
         self._show_only_if(shown.run is not None, "#loss-title", "#loss-legend", "#loss-plot")
         view = LossView(shown.raw, shown.smooth, shown.logarithmic, shown.cursor)
         legend = words.loss_legend(shown.run, looks, self._width, view, shown.overlay)
@@ -159,7 +155,7 @@ class RunPanel(VerticalScroll):
         self._plot("#loss-plot").show_scene(scene)
 
     def _paint_map(self) -> None:
-        shown, looks = self.shown, self.looks
+        shown, looks = self.shown, looks_of(self)
         heat = self.query_one(HeatMap)
         maps = shown.run.maps if shown.run is not None else {}
         self._show_only_if(bool(maps), "#openness-title", "#heat-map", "#heat-pointed")
@@ -183,19 +179,19 @@ class RunPanel(VerticalScroll):
     def _paint_openness(self) -> None:
         run = self.shown.run
         self._show_only_if(bool(run and run.openness), "#openness-plot")
-        self._plot("#openness-plot").show_scene(words.openness_scene(run, self.looks))
+        self._plot("#openness-plot").show_scene(words.openness_scene(run, looks_of(self)))
 
     def _paint_learned(self) -> None:
         run, evaluation = self.shown.run, self.shown.evaluation
         self._show_only_if(run is not None or evaluation is not None, "#learned-title")
         self._show_only_if(run is not None, "#learned")
-        self._block("#learned").show(words.learned_text(run, self.looks, self._width))
+        self._block("#learned").show(words.learned_text(run, looks_of(self), self._width))
         self._show_only_if(evaluation is not None, "#evaluation")
         if evaluation is not None:
-            self._block("#evaluation").show(words.evaluation_text(evaluation, self.looks, self._width))
+            self._block("#evaluation").show(words.evaluation_text(evaluation, looks_of(self), self._width))
 
     def _paint_gate(self) -> None:
-        run, looks = self.shown.run, self.looks
+        run, looks = self.shown.run, looks_of(self)
         has_steps = run is not None and len(run.gate_entropy) > 0
         has_gate = has_steps or (run is not None and run.gate is not None)
         self._show_only_if(has_gate, "#gate-title", "#gate-legend", "#gate-weights")
@@ -208,7 +204,7 @@ class RunPanel(VerticalScroll):
         shown = self.shown
         log = shown.log or (shown.run.log if shown.run is not None else ())
         self._show_only_if(bool(log), "#log-title", "#run-log")
-        self._block("#run-log").show(words.log_text(log, self.looks.theme))
+        self._block("#run-log").show(words.log_text(log, looks_of(self).theme))
 
     def redraw(self) -> None:
         """The theme or the adapters changed: what keeps its colours itself draws again."""

@@ -23,7 +23,7 @@ from dlm_tui.session import drafts
 from dlm_tui.session.front import Asked, Option
 from dlm_tui.session.shown import EditShown, Failed, Shown, WhyShown
 from dlm_tui.widgets.dialogs import Choice, TextScreen, TwoLineScreen
-from dlm_tui.widgets.looks import Looks, looks_of
+from dlm_tui.widgets.looks import looks_of
 from dlm_tui.widgets.reply_view import ReplyView
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class BenchFront:
         return self._editor.area.text
 
     async def choose(self, title: str, options: Sequence[Option]) -> int | None:
-        looks = self._looks
+        looks = looks_of(self._screen)
         choices = [
             Choice(
                 str(number),
@@ -155,10 +155,6 @@ class BenchFront:
 
         self._screen.app.push_screen(dialog, dismissed)
         return await answered
-
-    @property
-    def _looks(self) -> Looks:
-        return looks_of(self._screen)
 
     async def edit_document(self) -> bool:
         self._frame.bring_up("editor")

@@ -21,7 +21,7 @@ from dlm_tui.screens.evaluation_figures import EvaluationFigures, View
 from dlm_tui.session.wording import evaluation_line
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
-from dlm_tui.widgets.looks import Looks, looks_of
+from dlm_tui.widgets.looks import looks_of
 
 Show = Literal["wrong", "all", "right", "outside"]
 Sorting = Literal["confident", "right", "question", "adapter", "routed", "support", "f1"]
@@ -109,10 +109,6 @@ class EvaluateScreen(ClosedOnce[Wish | None]):
     def _table(self) -> DataTable[Text]:
         return self.query_one(DataTable)
 
-    @property
-    def _looks(self) -> Looks:
-        return looks_of(self)
-
     def _fill(self) -> None:
         found = self._found
         replies = list(found.replies) if found is not None else []
@@ -126,13 +122,13 @@ class EvaluateScreen(ClosedOnce[Wish | None]):
         order += ", turned round" if self._turned else ""
         counts = f"{len(self._rows)} of {len(replies)}, {right} right, {outside} taken for outside"
         self.query_one("#eval-shown", Static).update(Text(f"{self._show} ({counts}), {order}"))
-        self.query_one(EvaluationFigures).show(found, self._looks)
+        self.query_one(EvaluationFigures).show(found, looks_of(self))
         self._detail()
 
     def _cells(self, reply: ProbeReply) -> list[Text]:
-        looks = self._looks
+        looks = looks_of(self)
         routed = routed_to(reply)
-        colors = looks.theme.spec.colors
+        colors = looks.colors
         sign = Text("✔" if reply.right else "✖", Style(color=colors.success if reply.right else colors.error))
         if reply.outside:
             sign.append(" ○", Style(color=colors.warning))

@@ -71,13 +71,13 @@ def figures_view(found: Evaluation, looks: Looks) -> RenderableType:
     said = [sheets.served_line(found), sheets.chat_line(found), sheets.offtopic_line(found)]
     measured = f"{found.questions} questions and {found.probes} probes, version {found.version}"
     said += [f"{measured}; {duration(found.seconds)}"]
-    muted = Style(color=looks.theme.spec.colors.secondary)
+    muted = Style(color=looks.colors.secondary)
     return Group(*parts, "", *(Text(line, muted) for line in said if line))
 
 
 def trust_view(found: Evaluation, looks: Looks) -> RenderableType:
     """Support beside the share that was right, in bins; the chart stands below."""
-    muted = Style(color=looks.theme.spec.colors.secondary)
+    muted = Style(color=looks.colors.secondary)
     said = [sheets.support_line(found), sheets.missed_line(found), sheets.near_line(found)]
     lines = [Text(line) for line in said if line] or [
         Text("No reply says how sure it is: nothing is looked up.")
@@ -102,7 +102,7 @@ def reliability_scene(found: Evaluation | None, looks: Looks) -> Scene:
 
 def routing_view(found: Evaluation, looks: Looks) -> RenderableType:
     """Probes of every adapter by the one they went to; what went astray stands out."""
-    colors = looks.theme.spec.colors
+    colors = looks.colors
     names = looks.ordered(tuple(dict.fromkeys((*found.recall.per_adapter, *found.routing.confusion))))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("")

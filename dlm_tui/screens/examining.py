@@ -12,6 +12,7 @@ from dlm_tui.screens.task import TaskScreen, Words
 from dlm_tui.session.checkup_words import checkup_lines
 from dlm_tui.session.engine_session import EngineSession
 from dlm_tui.widgets.fields import Field
+from dlm_tui.widgets.looks import looks_of
 
 
 class DoctorScreen(TaskScreen):
@@ -36,7 +37,7 @@ class DoctorScreen(TaskScreen):
         return Text(end="")
 
     async def perform(self) -> Text:
-        colors = self.looks.theme.spec.colors
+        colors = looks_of(self).colors
         styles = {
             "that fits": Style(color=colors.success, bold=True),
             "that does not fit": Style(color=colors.error, bold=True),

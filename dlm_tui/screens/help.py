@@ -69,9 +69,7 @@ class HelpScreen(ClosedOnce[None]):
         table.add_column(width=KEY_WIDTH)
         table.add_column()
         for scope in order:
-            table.add_row(
-                Text(_SCOPE_TITLES[scope], style=Style(bold=True, color=looks.theme.spec.colors.accent))
-            )
+            table.add_row(Text(_SCOPE_TITLES[scope], style=Style(bold=True, color=looks.colors.accent)))
             for action in ACTIONS:
                 if action.scope == scope:
                     table.add_row(*self._line(action, looks))
@@ -79,7 +77,7 @@ class HelpScreen(ClosedOnce[None]):
         return table
 
     def _line(self, action: Action, looks: Looks) -> tuple[Text, Text]:
-        colors = looks.theme.spec.colors
+        colors = looks.colors
         keys = self._keys.get(action.id) or [k for k in action.key.split(",") if k]
         shown = ", ".join(readable(key) for key in keys) or "palette"
         dim = action.id in self._keys and action.id not in self._enabled

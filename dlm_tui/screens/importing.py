@@ -74,7 +74,7 @@ class ImportPreview(ClosedOnce[str | None]):
             if self._options:
                 yield Static(_listed(self._options), classes="options")
             with VerticalScroll():
-                colors = looks_of(self).theme.spec.colors
+                colors = looks_of(self).colors
                 yield Static(preview_text(self._done, {"+": colors.success, "-": colors.error}))
 
     def on_mount(self) -> None:

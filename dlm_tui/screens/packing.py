@@ -15,6 +15,7 @@ from dlm_core.events import Working
 from dlm_tui.screens.task import TaskScreen, Words
 from dlm_tui.session.packed_words import packed_lines
 from dlm_tui.widgets.fields import Field
+from dlm_tui.widgets.looks import looks_of
 
 _MB = 1_000_000
 
@@ -53,7 +54,7 @@ class PackScreen(TaskScreen):
         )
         text = Text(end="").append(said, Style(dim=True))
         if self._unsaved:
-            warned = Style(color=self.looks.theme.spec.colors.warning)
+            warned = Style(color=looks_of(self).colors.warning)
             text.append("\n\n⚠ What is not saved is not in it: F2 saves, in the workbench.", warned)
         return text
 

@@ -72,17 +72,13 @@ class ReplyDetail(ClosedOnce[None]):
         self._show()
         self.query_one(HeatMap).focus()
 
-    @property
-    def _looks(self) -> Looks:
-        return looks_of(self)
-
     def _adapters(self) -> list[str]:
         names = list(self._answer.openness) if self._answer is not None else []
         names += [name for _, openness in self._pieces for name in openness if name not in names]
-        return self._looks.ordered(list(dict.fromkeys(names)))
+        return looks_of(self).ordered(list(dict.fromkeys(names)))
 
     def _show(self) -> None:
-        looks, answer = self._looks, self._answer
+        looks, answer = looks_of(self), self._answer
         adapters = self._adapters()
         self._adapter = self._adapter if self._adapter in adapters else (adapters[0] if adapters else "")
         routing = self.query_one("#detail-routing", Static)
@@ -102,7 +98,7 @@ class ReplyDetail(ClosedOnce[None]):
         self.query_one("#detail-tokens", Static).update(self.token_text())
 
     def _show_openness(self) -> None:
-        looks, answer = self._looks, self._answer
+        looks, answer = looks_of(self), self._answer
         heat = self.query_one(HeatMap)
         found = answer.openness.get(self._adapter) if answer is not None else None
         title = Text("Rank openness  ", end="")
@@ -116,7 +112,7 @@ class ReplyDetail(ClosedOnce[None]):
 
     def token_text(self) -> Text:
         """The reply with every token on the colour of the adapter's openness at it."""
-        looks = self._looks
+        looks = looks_of(self)
         values = [openness.get(self._adapter) for _, openness in self._pieces]
         known = [value for value in values if value is not None]
         if not known and self._answer is not None and self._answer.routing.mode == "base":
@@ -129,7 +125,7 @@ class ReplyDetail(ClosedOnce[None]):
             scale.append("  ", style=Style(bgcolor=looks.theme.heat_color(step / 8)))
         self.query_one("#detail-scale", Static).update(scale.append(f" most {high:.3f}"))
         text = Text(end="")
-        colors = looks.theme.spec.colors
+        colors = looks.colors
         for (piece, _), value in zip(self._pieces, values, strict=True):
             share = 0.0 if value is None or high <= low else (value - low) / (high - low)
             ground = looks.theme.heat_color(share)

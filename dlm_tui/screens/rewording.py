@@ -116,8 +116,7 @@ class RewordScreen(ClosedOnce[tuple[Proposal, ...] | None]):
         self.query_one("#reword-title", Static).update(Text(text))
 
     def _fill(self) -> None:
-        looks = looks_of(self)
-        colors = looks.theme.spec.colors
+        colors = looks_of(self).colors
         muted = Style(color=colors.secondary)
         options, self._places = [], []
 

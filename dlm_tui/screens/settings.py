@@ -100,7 +100,7 @@ class SettingsScreen(ClosedOnce[None]):
         number = len(conflicts(self._workbench_app.loaded.settings.keys))
         text = Text(heading, no_wrap=True, overflow="ellipsis", end="")
         if number:
-            colors = self._workbench_app.looks.theme.spec.colors
+            colors = self._workbench_app.looks.colors
             text.append(f"   ⚠ {number} actions share keys", Style(color=colors.warning))
         self.query_one("#settings-heading", Static).update(text)
 
@@ -197,6 +197,6 @@ class SettingsScreen(ClosedOnce[None]):
         self._say(f"{name} is kept" if value is not None else f"{name} is at its default again")
 
     def _say(self, sentence: str, *, bad: bool = False) -> None:
-        colors = self._workbench_app.looks.theme.spec.colors
+        colors = self._workbench_app.looks.colors
         style = Style(color=colors.warning) if bad else Style(bold=True)
         self.query_one("#settings-said", Static).update(Text(visible(sentence), style))

@@ -92,7 +92,7 @@ class StartScreen(Screen[None]):
         documents.highlighted = 0 if self._tour else first
 
     def _welcome(self) -> Text:
-        colors = looks_of(self).theme.spec.colors
+        colors = looks_of(self).colors
         text = Text(end="").append("dlm workbench\n", style=Style(bold=True, color=colors.accent))
         words = "One text file trains adapters on a local model; here you write it, watch it, and talk to it."
         return text.append(words, style=Style(color=colors.secondary))

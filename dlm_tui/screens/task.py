@@ -24,7 +24,7 @@ from dlm_tui.session.wording import duration
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ClosedOnce, LineScreen
 from dlm_tui.widgets.fields import Field, Fields
 from dlm_tui.widgets.key_line import KeyLine
-from dlm_tui.widgets.looks import Looks, looks_of
+from dlm_tui.widgets.looks import looks_of
 
 _EVERY_S = 0.5
 _BAR = 24
@@ -145,11 +145,6 @@ class TaskScreen(ClosedOnce[None]):
             self.query_one(Fields).display = self.query_one("#task-about").display = False
             self.query_one(VerticalScroll).focus()
             self.action_run()
-
-    @property
-    def looks(self) -> Looks:
-        """Colours and signs."""
-        return looks_of(self)
 
     @property
     def busy(self) -> bool:
@@ -280,7 +275,7 @@ class TaskScreen(ClosedOnce[None]):
             self._moved = event if event.done < event.total else None
         elif self.is_attached:
             self._moved = None
-            style = Style(color=self.looks.theme.spec.colors.warning) if event.level != "info" else Style()
+            style = Style(color=looks_of(self).colors.warning) if event.level != "info" else Style()
             lines = Text(visible(event.message), style, end="")
             if event.hint:
                 lines.append(f"\n  {visible(event.hint)}", Style(dim=True))
@@ -298,7 +293,7 @@ class TaskScreen(ClosedOnce[None]):
         if not self.is_attached or not self.busy:
             return
         passed = duration(time.monotonic() - self._begun)
-        colors = self.looks.theme.spec.colors
+        colors = looks_of(self).colors
         if self._stopping:
             text = Text(f"stopping, {passed}; Escape closes this", Style(color=colors.warning))
         elif self._moved is None:
@@ -317,7 +312,7 @@ class TaskScreen(ClosedOnce[None]):
         """Say something in the line of the progress; an error, with its hint, where the outcome stands."""
         if not self.is_attached:
             return
-        colors = self.looks.theme.spec.colors
+        colors = looks_of(self).colors
         line = self.query_one("#task-progress", Static)
         if not bad:
             line.update(Text(visible_line(sentence), Style(bold=True), no_wrap=True, overflow="ellipsis"))

@@ -57,8 +57,7 @@ class TeacherScreen(ClosedOnce[Teacher | None]):
     @on(Input.Changed)
     def _say(self) -> None:
         """Who would be asked, or why nobody can be."""
-        looks = looks_of(self)
-        colors = looks.theme.spec.colors
+        colors = looks_of(self).colors
         said = self._teacher()
         if isinstance(said, Teacher):
             where = ", on this machine" if said.is_here else ""

@@ -31,7 +31,7 @@ from dlm_tui.session.store_feed import StoreFeed
 from dlm_tui.session.versions import Version, differences, document_difference, mark, versions_of
 from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce, LineScreen
-from dlm_tui.widgets.looks import Looks, looks_of
+from dlm_tui.widgets.looks import looks_of
 from dlm_tui.widgets.plot import Plot
 
 Below = Literal["sections", "text", "loss"]
@@ -125,10 +125,6 @@ class VersionsScreen(ClosedOnce[int | None]):
         self._fill(0)
 
     @property
-    def _looks(self) -> Looks:
-        return looks_of(self)
-
-    @property
     def _chosen(self) -> Version | None:
         here = self.query_one(OptionList).highlighted
         return self._versions[here] if here is not None and here < len(self._versions) else None
@@ -176,7 +172,7 @@ class VersionsScreen(ClosedOnce[int | None]):
         elif not rows:
             head = "Their documents say the same."
         text = Text(head, Style(dim=True), end="")
-        return text.append("\n").append_text(difference_text(rows, self._looks.theme)) if rows else text
+        return text.append("\n").append_text(difference_text(rows, looks_of(self).theme)) if rows else text
 
     def _draw(self, chosen: Version, other: Version) -> None:
         mine, below = self._runs.get(chosen.run_id), self._runs.get(other.run_id)
@@ -187,7 +183,7 @@ class VersionsScreen(ClosedOnce[int | None]):
         )
         self.query_one("#version-differs", Static).update(Text(legend, Style(dim=True)))
         over = below if below is not mine else None
-        self.query_one(Plot).show_scene(loss_scene(mine, self._looks, LossView(raw=False), over))
+        self.query_one(Plot).show_scene(loss_scene(mine, looks_of(self), LossView(raw=False), over))
 
     @work(thread=True, exit_on_error=False)
     def _read_run(self, run_id: int) -> None:

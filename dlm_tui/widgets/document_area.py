@@ -20,7 +20,7 @@ from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, Place, asks_once,
 from dlm_tui.widgets.cluster_area import ClusterArea
 from dlm_tui.widgets.graphemes import ClusterText, shown
 from dlm_tui.widgets.line_states import LineStates
-from dlm_tui.widgets.looks import Looks, looks_of
+from dlm_tui.widgets.looks import looks_of
 from dlm_tui.widgets.loss_marks import Marks, Passage
 from dlm_tui.widgets.rows import Rows
 
@@ -134,7 +134,7 @@ class DocumentArea(ClusterArea):
 
     def follow_theme(self) -> None:
         """Take the theme's colours for the cursor's line, which leaves the text's own colours alone."""
-        spec = self._looks.theme.spec
+        spec = looks_of(self).theme.spec
         ground = Style() if spec.ansi else Style(bgcolor=spec.colors.panel)
         self.register_theme(TextAreaTheme(f"dlm-{spec.name}", cursor_line_style=ground))
         self.theme = f"dlm-{spec.name}"
@@ -237,13 +237,9 @@ class DocumentArea(ClusterArea):
             self.call_after_refresh(self.scroll_cursor_visible)
         self._tall = event.size.height
 
-    @property
-    def _looks(self) -> Looks:
-        return looks_of(self)
-
     def get_line(self, line_index: int) -> Text:
         """The line, styled. Called for every line that is painted."""
-        looks = self._looks
+        looks = looks_of(self)
         raw = self.document.get_line(line_index)
         text = (Text if raw.isascii() else ClusterText)(shown(raw), end="", no_wrap=True)
         state = self.state_at(line_index)
@@ -268,7 +264,7 @@ class DocumentArea(ClusterArea):
             if not learned:
                 text.stylize(Style(dim=True))
             return
-        spec = self._looks.theme.spec
+        spec = looks_of(self).theme.spec
         plain = spec.ansi or bool(self.app.no_color)
         every_second = Style(underline=True) if plain else Style(bgcolor=spec.colors.panel)
         place = 0
@@ -404,7 +400,7 @@ class DocumentArea(ClusterArea):
         """A quiet sign at an answer that is asked for in one wording alone."""
         raw = self.document.get_line(max(line, 0))
         once = line >= 0 and asks_once(raw, read_line(raw, self.state_at(line), self._adapters)[0])
-        return Segment("·" if once else " ", Style(color=self._looks.theme.spec.colors.secondary))
+        return Segment("·" if once else " ", Style(color=looks_of(self).colors.secondary))
 
     def _section_mark(self, line: int) -> Segment:
         raw, state = self.document.get_line(line), self.state_at(line)
@@ -412,7 +408,7 @@ class DocumentArea(ClusterArea):
         adapter = after.line.adapter
         if after.line.section is None or adapter is None:
             return Segment(" ")
-        looks = self._looks
+        looks = looks_of(self)
         opens = bool(spans) and spans[0].kind is HighlightKind.FENCE
         if opens:
             return Segment(looks.sign(adapter), looks.style(adapter, bold=True))
@@ -423,7 +419,7 @@ class DocumentArea(ClusterArea):
         return bool(self._tokens.get(line)) if line in self._exact else carries_loss(raw, state, after)
 
     def _severity_color(self, severity: str) -> str:
-        colors = self._looks.theme.spec.colors
+        colors = looks_of(self).colors
         return {"error": colors.error, "warning": colors.warning}.get(severity, colors.secondary)
 
     # Editing

@@ -28,7 +28,7 @@ Content = Literal["", "outline", "problems"]
 
 def problem_text(problem: Diagnostic, looks: Looks, *, place: bool = False) -> Text:
     """A problem in words, with its place if asked, and whether it can be put right by a key."""
-    colors = looks.theme.spec.colors
+    colors = looks.colors
     color = {"error": colors.error, "warning": colors.warning}.get(problem.severity, colors.secondary)
     text = Text(end="")
     text.append(f"{_PROBLEM_SIGNS[problem.severity]} ", style=Style(color=color, bold=True))
@@ -43,7 +43,7 @@ def problem_text(problem: Diagnostic, looks: Looks, *, place: bool = False) -> T
 
 def section_text(state: SectionState, looks: Looks, width: int) -> Text:
     """A section in one line of the outline: state, adapter, how well it was learned, questions, title."""
-    colors = looks.theme.spec.colors
+    colors = looks.colors
     tints = {"trained": colors.success, "changed": colors.warning, "new": colors.accent}
     text = Text(no_wrap=True, overflow="ellipsis", end="")
     text.append(f"{_STATE_SIGNS[state.state]} ", style=tints.get(state.state, colors.secondary))

@@ -65,8 +65,7 @@ class KeyLine(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        looks = looks_of(self)
-        colors = looks.theme.spec.colors
+        colors = looks_of(self).colors
         text, self._places = Text(" ", no_wrap=True, end=""), []
         for entry in self._fitting(self.size.width - 2):
             self._places.append((text.cell_len, text.cell_len + entry.width - 2, entry))

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.dom import DOMNode
 
 from dlm_tui.session.signs import SIGNS
-from dlm_tui.themes import WorkbenchTheme
+from dlm_tui.themes import Palette, WorkbenchTheme
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,11 @@ class Looks:
 
     names: tuple[str, ...]
     theme: WorkbenchTheme
+
+    @property
+    def colors(self) -> Palette:
+        """The colours of the frame."""
+        return self.theme.spec.colors
 
     def sign(self, name: str) -> str:
         """The adapter's sign; after eight adapters signs come again, with another colour beside them."""

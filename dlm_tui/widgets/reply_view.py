@@ -231,7 +231,7 @@ class ReplyView(Widget, can_focus=True):
     def _text_rows(self, width: int) -> Sequence[Strip]:
         beside = width >= SIDE_BY_SIDE_FROM
         cells = width - SIDE_WIDTH if beside else width
-        return self._markdown.rows(self.app.console, cells, self._looks.theme)
+        return self._markdown.rows(self.app.console, cells, looks_of(self).theme)
 
     def _side_rows(self, width: int) -> list[Strip]:
         """Routing and facts as rows."""
@@ -244,8 +244,8 @@ class ReplyView(Widget, can_focus=True):
         return self._side[1]
 
     def _side_texts(self, width: int) -> list[Text]:
-        looks, answer = self._looks, self.answer
-        colors = looks.theme.spec.colors
+        looks, answer = looks_of(self), self.answer
+        colors = looks.colors
         routing = answer.routing if answer is not None else self._routing
         parts = []
         if routing is not None:
@@ -271,10 +271,6 @@ class ReplyView(Widget, can_focus=True):
         """The selected text, and what ends it."""
         rows = self._text_rows(self.size.width)
         return selection.extract("\n".join(strip.text.rstrip() for strip in rows)), "\n"
-
-    @property
-    def _looks(self) -> Looks:
-        return looks_of(self)
 
     def action_details(self) -> None:
         """Open the reply's detail."""
@@ -333,7 +329,7 @@ def unsupported_words(answer: Answer | None) -> list[str]:
 
 def source_text(citation: Citation, looks: Looks) -> Text:
     """Where a reply comes from, and below it what is doubtful about it."""
-    colors, adapter = looks.theme.spec.colors, citation.adapter
+    colors, adapter = looks.colors, citation.adapter
     known = adapter in looks.names
     said = sources.says(citation, looks.sign(adapter) if adapter and known else "")
     style = looks.style(adapter) if adapter and known else Style(color=colors.secondary)
@@ -345,7 +341,7 @@ def source_text(citation: Citation, looks: Looks) -> Text:
 
 def facts_line(answer: Answer, looks: Looks) -> Text:
     """Speed, version, and whatever is out of the ordinary about a reply."""
-    colors = looks.theme.spec.colors
+    colors = looks.colors
     text = Text(end="", overflow="fold")
     facts = []
     if answer.timing is not None and answer.timing.tokens:

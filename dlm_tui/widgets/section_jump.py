@@ -84,11 +84,11 @@ class SectionJump(ClosedOnce[int | None]):
         adapter = state.adapter or ""
         line = Text(no_wrap=True, overflow="ellipsis", end="")
         number = (state.section.fence or state.section.span).line
-        line.append(f"{number:>5} ", Style(color=looks.theme.spec.colors.secondary))
+        line.append(f"{number:>5} ", Style(color=looks.colors.secondary))
         line.append(f"{looks.sign(adapter) if adapter else ' '} ", looks.style(adapter))
         found = Text(visible_line(words))
         if matcher.query:
-            style = Style(color=looks.theme.spec.colors.accent, bold=True)
+            style = Style(color=looks.colors.accent, bold=True)
             for span in matcher.highlight(visible_line(words)).spans:
                 found.stylize(style, span.start, span.end)
         return line.append_text(found)

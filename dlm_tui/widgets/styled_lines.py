@@ -19,7 +19,7 @@ def adapter_signs(looks: Looks) -> dict[str, AdapterSign]:
 
 def rich_text(lines: Iterable[Line], looks: Looks) -> Text:
     """The lines as one text; what wraps again is left to the widget."""
-    colors = looks.theme.spec.colors
+    colors = looks.colors
     known: Mapping[str, Style] = {
         NOTE: Style(color=colors.secondary),
         ERROR: Style(color=colors.error, bold=True),

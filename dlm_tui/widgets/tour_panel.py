@@ -105,7 +105,7 @@ class TourPanel(Widget):
 
     def _show(self) -> None:
         looks = looks_of(self)
-        colors, step, at = looks.theme.spec.colors, self.progress.now, self.progress.step
+        colors, step, at = looks.colors, self.progress.now, self.progress.step
         head = Text(no_wrap=True, overflow="ellipsis", end="")
         head.append("Tour  ", Style(color=colors.accent, bold=True))
         head.append("✔ " * at, Style(color=colors.success)).append("· " * (len(STEPS) - at), Style(dim=True))
