@@ -20,7 +20,7 @@ from dlm_tui.settings import config_home
 
 DEFAULT_THEME = "ink"
 RAMP_STEPS = 96
-_ANSI_NAMES = (
+ANSI_NAMES = (
     "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white",
     "bright_black", "bright_red", "bright_green", "bright_yellow",
     "bright_blue", "bright_magenta", "bright_cyan", "bright_white",
@@ -28,7 +28,7 @@ _ANSI_NAMES = (
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _COLOR_RULE = "a colour is `#rrggbb`, or in a theme with `ansi: true` one of default, " + ", ".join(
-    _ANSI_NAMES
+    ANSI_NAMES
 )
 
 
@@ -237,7 +237,7 @@ def _checked(
 
 def _is_color(value: str, ansi: bool) -> bool:
     if ansi:
-        return value == "default" or value in _ANSI_NAMES
+        return value == "default" or value in ANSI_NAMES
     return _HEX.fullmatch(value) is not None
 
 

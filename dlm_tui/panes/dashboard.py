@@ -1,6 +1,5 @@
 """The training pane: curves, heat map, meters and warnings of a run, live or past."""
 
-import time
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -17,6 +16,7 @@ from dlm_tui.actions import bindings
 from dlm_tui.panes.pane import Pane
 from dlm_tui.panes.run_panel import RunPanel, Shown
 from dlm_tui.session.file_watch import changes
+from dlm_tui.session.output import local_time
 from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.session.store_feed import News, StoreFeed
 from dlm_tui.session.wording import duration
@@ -368,6 +368,7 @@ class DashboardPane(Pane):
 
 
 def _run_choice(run: RunRecord) -> Choice:
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started_at))
     recall = f"  recall {run.recall:.0%}" if run.recall is not None else ""
-    return Choice(str(run.run_id), f"run {run.run_id}  {when}  {run.status}{recall}", run.reason)
+    return Choice(
+        str(run.run_id), f"run {run.run_id}  {local_time(run.started_at)}  {run.status}{recall}", run.reason
+    )

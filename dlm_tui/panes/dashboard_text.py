@@ -1,24 +1,24 @@
 """The dashboard's words and numbers as styled text: pure functions from a run to what stands on screen."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.style import Style
 from rich.text import Text
 
-from dlm_core.events import RunEnded
+from dlm_core.events import Log, RunEnded
 from dlm_core.safetext import visible, visible_line
 from dlm_core.store.metrics_reader import EvaluationRecord
 from dlm_tui.session.bars import bar
+from dlm_tui.session.output import local_time
 from dlm_tui.session.run_view import Concern, RunView, Series
 from dlm_tui.session.wording import duration
 from dlm_tui.themes import WorkbenchTheme
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import SEVERITY_SIGNS, Looks
 from dlm_tui.widgets.plot import Curve, Guide, Scene
 
-LEVEL_SIGNS: Mapping[str, str] = {"info": "·", "warning": "⚠", "error": "✖"}
+LOG_LINES = 12
 OVERLAY_SIGN = "○"
 _LEARNED = 0.99
 """Recall and right share from which they are good."""
@@ -309,7 +309,6 @@ def evaluation_text(record: EvaluationRecord, looks: Looks, width: int) -> Text:
     """The last `dlm eval`: when and of what, then its figures, the bare base's beside them."""
     found = record.evaluated.evaluation
     recall, kept = found.recall, found.retention
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.at))
     figures = []
     if recall.verbatim is not None:
         figures.append(("verbatim", f"{recall.verbatim:.0%}", recall.verbatim_base, "{:.0%}"))
@@ -329,7 +328,7 @@ def evaluation_text(record: EvaluationRecord, looks: Looks, width: int) -> Text:
     if kept.chat is not None:
         figures.append(("chat KL", f"{kept.chat.kl:.2f}", None, ""))
     muted = Style(color=looks.colors.secondary)
-    pieces = [Text(f"evaluated {when}, {visible_line(found.version)}", style=muted, end="")]
+    pieces = [Text(f"evaluated {local_time(record.at)}, {visible_line(found.version)}", style=muted, end="")]
     for name, value, base, form in figures:
         piece = Text(end="").append(f"{name} ").append(value, style="bold")
         pieces.append(piece if base is None else piece.append(f" base {form.format(base)}", style=muted))
@@ -362,18 +361,14 @@ def versions_text(versions: Mapping[str, str], looks: Looks, width: int) -> Text
     return flowed([looks.label(name).append(f" {versions[name]}") for name in names], width)
 
 
-def log_text(run_log: Sequence[object], theme: WorkbenchTheme, lines: int = 12) -> Text:
+def log_text(log: Sequence[Log], looks: Looks) -> Text:
     """The last sentences the engine said."""
-    colors = theme.spec.colors
-    tints = {"info": colors.secondary, "warning": colors.warning, "error": colors.error}
     shown = []
-    for entry in run_log[-lines:]:
-        level, message = getattr(entry, "level", "info"), visible_line(getattr(entry, "message", str(entry)))
-        hint = visible_line(getattr(entry, "hint", ""))
-        line = Text(end="").append(f"{LEVEL_SIGNS.get(level, '·')} ", style=tints.get(level, ""))
-        line.append(message, style=tints.get(level, ""))
-        if hint:
-            line.append(f" {hint}", style=Style(color=colors.secondary))
+    for entry in log[-LOG_LINES:]:
+        said = f"{SEVERITY_SIGNS[entry.level]} {visible_line(entry.message)}"
+        line = Text(end="").append(said, style=looks.severity_color(entry.level))
+        if entry.hint:
+            line.append(f" {visible_line(entry.hint)}", style=Style(color=looks.colors.secondary))
         shown.append(line)
     return Text("\n", end="").join(shown)
 

@@ -204,7 +204,7 @@ class RunPanel(VerticalScroll):
         shown = self.shown
         log = shown.log or (shown.run.log if shown.run is not None else ())
         self._show_only_if(bool(log), "#log-title", "#run-log")
-        self._block("#run-log").show(words.log_text(log, looks_of(self).theme))
+        self._block("#run-log").show(words.log_text(log, looks_of(self)))
 
     def redraw(self) -> None:
         """The theme or the adapters changed: what keeps its colours itself draws again."""

@@ -20,13 +20,11 @@ from dlm_tui.widgets.area_states import LOSS_PARTS, AreaState, Place, asks_once,
 from dlm_tui.widgets.cluster_area import ClusterArea
 from dlm_tui.widgets.graphemes import ClusterText, shown
 from dlm_tui.widgets.line_states import LineStates
-from dlm_tui.widgets.looks import looks_of
+from dlm_tui.widgets.looks import SEVERITY_SIGNS, looks_of
 from dlm_tui.widgets.loss_marks import Marks, Passage
 from dlm_tui.widgets.rows import Rows
 
 _IN_ADAPTER_COLOR = (HighlightKind.FENCE, HighlightKind.FENCE_TAG, HighlightKind.HEADING)
-_PROBLEM_SIGNS = {"error": "✖", "warning": "⚠", "info": "·"}
-_SEVERITY_ORDER = ("error", "warning", "info")
 
 
 class DocumentArea(ClusterArea):
@@ -255,7 +253,7 @@ class DocumentArea(ClusterArea):
             text.stylize(Style(reverse=True), start, end)
         for diagnostic in self._diagnostics.get(line_index, ()):
             start, end = columns(diagnostic, len(raw))
-            text.stylize(Style(underline=True, color=self._severity_color(diagnostic.severity)), start, end)
+            text.stylize(Style(underline=True, color=looks.severity_color(diagnostic.severity)), start, end)
         return text
 
     def _shade(self, text: Text, line: int, learned: bool) -> None:
@@ -393,8 +391,8 @@ class DocumentArea(ClusterArea):
         found = self._diagnostics.get(line)
         if not found:
             return self._wording_mark(line)
-        worst = min((d.severity for d in found), key=_SEVERITY_ORDER.index)
-        return Segment(_PROBLEM_SIGNS[worst], Style(color=self._severity_color(worst), bold=True))
+        worst = min((d.severity for d in found), key=tuple(SEVERITY_SIGNS).index)
+        return Segment(SEVERITY_SIGNS[worst], Style(color=looks_of(self).severity_color(worst), bold=True))
 
     def _wording_mark(self, line: int) -> Segment:
         """A quiet sign at an answer that is asked for in one wording alone."""
@@ -417,10 +415,6 @@ class DocumentArea(ClusterArea):
 
     def _learned(self, line: int, raw: str, state: AreaState, after: AreaState) -> bool:
         return bool(self._tokens.get(line)) if line in self._exact else carries_loss(raw, state, after)
-
-    def _severity_color(self, severity: str) -> str:
-        colors = looks_of(self).colors
-        return {"error": colors.error, "warning": colors.warning}.get(severity, colors.secondary)
 
     # Editing
 

@@ -16,28 +16,26 @@ from textual.widgets.option_list import Option
 from dlm_core.document import Diagnostic
 from dlm_core.safetext import visible_line
 from dlm_tui.session.section_states import SectionState
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import SEVERITY_SIGNS, Looks
 
 REMEDY = re.compile(r"did you mean `([^`]+)`")
 """A hint that says what to put in place of the problem's stretch."""
 _STATE_SIGNS: Mapping[str, str] = {"trained": "✔", "changed": "~", "new": "+", "gone": "−"}
-_PROBLEM_SIGNS: Mapping[str, str] = {"error": "✖", "warning": "⚠", "info": "·"}
 
 Content = Literal["", "outline", "problems"]
 
 
 def problem_text(problem: Diagnostic, looks: Looks, *, place: bool = False) -> Text:
     """A problem in words, with its place if asked, and whether it can be put right by a key."""
-    colors = looks.colors
-    color = {"error": colors.error, "warning": colors.warning}.get(problem.severity, colors.secondary)
-    text = Text(end="")
-    text.append(f"{_PROBLEM_SIGNS[problem.severity]} ", style=Style(color=color, bold=True))
+    muted = Style(color=looks.colors.secondary)
+    sign = Style(color=looks.severity_color(problem.severity), bold=True)
+    text = Text(end="").append(f"{SEVERITY_SIGNS[problem.severity]} ", style=sign)
     if place:
-        text.append(f"{problem.span.line}:{problem.span.column} ", style=Style(color=colors.secondary))
+        text.append(f"{problem.span.line}:{problem.span.column} ", style=muted)
     text.append(visible_line(problem.message))
     if problem.hint:
         fix = " (Alt+R)" if REMEDY.search(problem.hint) else ""
-        text.append(f"  {visible_line(problem.hint)}{fix}", style=Style(color=colors.secondary))
+        text.append(f"  {visible_line(problem.hint)}{fix}", style=muted)
     return text
 
 

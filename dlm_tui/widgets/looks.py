@@ -1,6 +1,6 @@
 """The look of a document's adapters: one colour (of the theme) and one sign each, the same in every pane."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.style import Style
@@ -9,6 +9,9 @@ from textual.dom import DOMNode
 
 from dlm_tui.session.signs import SIGNS
 from dlm_tui.themes import Palette, WorkbenchTheme
+
+SEVERITY_SIGNS: Mapping[str, str] = {"error": "✖", "warning": "⚠", "info": "·"}
+"""How a problem or a message of some severity is marked; `Looks.severity_color` goes with it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,12 @@ class Looks:
     def style(self, name: str, *, bold: bool = False) -> Style:
         """The adapter's colour as a style."""
         return Style(color=self.color(name), bold=bold or None)
+
+    def severity_color(self, severity: str) -> str:
+        """The colour of an error, a warning or whatever is less."""
+        return {"error": self.colors.error, "warning": self.colors.warning}.get(
+            severity, self.colors.secondary
+        )
 
     def label(self, name: str, width: int = 0) -> Text:
         """Sign and name in the adapter's colour, padded to `width` cells."""

@@ -17,17 +17,10 @@ from textual.message import Message
 from textual.widget import Widget
 
 from dlm_tui.session.run_view import downsampled
-from dlm_tui.themes import WorkbenchTheme
+from dlm_tui.themes import ANSI_NAMES, WorkbenchTheme
 
 MIN_WIDTH, MIN_HEIGHT = 16, 4
-_ANSI_CODES = {
-    name: code
-    for code, name in enumerate(
-        prefix + name
-        for prefix in ("", "bright_")
-        for name in ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
-    )
-}
+_ANSI_CODES = {name: code for code, name in enumerate(ANSI_NAMES)}
 
 
 @dataclass(frozen=True)
