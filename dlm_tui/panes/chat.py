@@ -29,7 +29,7 @@ from dlm_tui.session.reports import Look
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Entered, Failed, Shown
 from dlm_tui.widgets.chat_input import ChatInput
-from dlm_tui.widgets.dialogs import ChoiceScreen
+from dlm_tui.widgets.dialogs import ChoiceScreen, ask
 from dlm_tui.widgets.focus import give_keys
 from dlm_tui.widgets.reply_view import Comparison, NoteView, QuestionView, ReplyView
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
@@ -215,13 +215,8 @@ class ChatPane(Pane):
         if self.busy or self.conversation.last is None:
             self.notify("Ask something first." if not self.busy else "A reply is under way: Escape stops it.")
             return
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                self.session.replies.compare(rival(answer), self._open_pair)
-
-        here = describe(self.conversation.choice)
-        self.app.push_screen(ChoiceScreen(f"Compare “{here}” with", rivals(self.looks)), chosen)
+        with_what = ChoiceScreen(f"Compare “{describe(self.conversation.choice)}” with", rivals(self.looks))
+        ask(self, with_what, lambda answer: self.session.replies.compare(rival(answer), self._open_pair))
 
     async def _open_pair(self, asked: Asked, seed: int) -> tuple[ReplyView, ReplyView]:
         left, right = ReplyView(asked.messages), ReplyView(asked.messages)

@@ -21,7 +21,7 @@ from dlm_tui.session.run_view import Concern, RunView
 from dlm_tui.session.store_feed import News, StoreFeed
 from dlm_tui.session.wording import duration
 from dlm_tui.widgets.brush import Brush, typed_at
-from dlm_tui.widgets.dialogs import Choice, ChoiceScreen
+from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ask
 from dlm_tui.widgets.plot import Plot, load_plotting
 
 CURSOR_STOPS = 60
@@ -353,12 +353,8 @@ class DashboardPane(Pane):
             self.notify("No run is recorded yet.")
             return
         title = "Lay which run below?" if below else "Open which run?"
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                self.show_past(int(answer), below=below)
-
-        self.app.push_screen(ChoiceScreen(title, [_run_choice(run) for run in runs]), chosen)
+        which = ChoiceScreen(title, [_run_choice(run) for run in runs])
+        ask(self, which, lambda run_id: self.show_past(int(run_id), below=below))
 
     def _next(self, current: str, names: list[str]) -> str:
         unique = self.looks.ordered(list(dict.fromkeys(names)))

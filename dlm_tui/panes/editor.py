@@ -29,7 +29,7 @@ from dlm_tui.session import drafts
 from dlm_tui.session.copies import with_copies
 from dlm_tui.session.drafts import Draft, Drafts, OnDisk
 from dlm_tui.widgets.block import Block
-from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, LineScreen
+from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, LineScreen, ask
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.drawer import Content, Drawer, problem_text
 from dlm_tui.widgets.find_bar import FindBar
@@ -401,12 +401,7 @@ class EditorPane(SectionsPane):
             self._completer.put(found[0])
             return
         choices = [Choice(str(n), c.text, c.note) for n, c in enumerate(found)]
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                self._completer.put(found[int(answer)])
-
-        self.app.push_screen(ChoiceScreen("Complete with", choices), chosen)
+        ask(self, ChoiceScreen("Complete with", choices), lambda n: self._completer.put(found[int(n)]))
 
     def action_toggle_comment(self) -> None:
         """Comment the selected lines of the frontmatter out, or back in."""
@@ -442,13 +437,8 @@ class EditorPane(SectionsPane):
 
     def action_go_to_line(self) -> None:
         """Jump to a line by its number."""
-
-        def chosen(answer: str | None) -> None:
-            if answer and answer.isdecimal():
-                self.go_to(int(answer) - 1)
-
-        there_are = f"1 to {self.area.document.line_count}"
-        self.app.push_screen(LineScreen("Go to line", placeholder=there_are), chosen)
+        line = LineScreen("Go to line", placeholder=f"1 to {self.area.document.line_count}")
+        ask(self, line, lambda answer: self.go_to(int(answer) - 1) if answer.isdecimal() else None)
 
     def adapters_changed(self) -> None:
         self.area.follow_theme()

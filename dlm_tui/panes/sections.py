@@ -9,7 +9,7 @@ from dlm_core.store import SectionRecord
 from dlm_tui.panes.editing import append_section, insert_section, renew_id, section_choices, within
 from dlm_tui.panes.pane import Pane
 from dlm_tui.session.section_states import SectionState, section_states
-from dlm_tui.widgets.dialogs import ChoiceScreen
+from dlm_tui.widgets.dialogs import ChoiceScreen, ask
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.focus import give_keys
 from dlm_tui.widgets.section_jump import SectionJump
@@ -67,22 +67,13 @@ class SectionsPane(Pane):
 
     def action_insert_section(self) -> None:
         """Choose kind and adapter of a new section at the cursor."""
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                self.go_to(insert_section(self.area, *answer.split(" ", 1)))
-
-        self.app.push_screen(ChoiceScreen("Insert which section?", section_choices(self.looks)), chosen)
+        which = ChoiceScreen("Insert which section?", section_choices(self.looks))
+        ask(self, which, lambda answer: self.go_to(insert_section(self.area, *answer.split(" ", 1))))
 
     def action_jump(self) -> None:
         """Go to a section by some letters of what it says."""
-
-        def chosen(line: int | None) -> None:
-            if line is not None:
-                self.go_to(line - 1)
-
         states = [s for s in self.sections if s.section is not None and s.section.source is None]
-        self.app.push_screen(SectionJump(states, self.section_here()), chosen)
+        ask(self, SectionJump(states, self.section_here()), lambda line: self.go_to(line - 1))
 
     def action_reword(self) -> None:
         """Have further wordings written for the questions of the section at the cursor."""

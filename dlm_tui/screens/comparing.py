@@ -15,7 +15,7 @@ from dlm_core.safetext import visible, visible_line
 from dlm_tui.screens.task import TaskScreen, Words
 from dlm_tui.session import compared
 from dlm_tui.session.session import Session
-from dlm_tui.widgets.dialogs import Choice, ManyScreen
+from dlm_tui.widgets.dialogs import Choice, ManyScreen, ask
 from dlm_tui.widgets.fields import Field
 
 _REHEARSALS = ("both", "off", "on")
@@ -64,12 +64,8 @@ class CompareScreen(TaskScreen):
             super().ask(field)
             return
         choices = [Choice(name, f"{name:<9} {about}") for name, about in _ABOUT.items()]
-
-        def answered(names: list[str] | None) -> None:
-            if names is not None:
-                self.set_field("methods", ",".join(names))
-
-        self.app.push_screen(ManyScreen("Which methods?", choices, self._wish.methods), answered)
+        which = ManyScreen("Which methods?", choices, self._wish.methods)
+        ask(self, which, lambda names: self.set_field("methods", ",".join(names)))
 
     def take(self, key: str, value: str) -> None:
         match key:

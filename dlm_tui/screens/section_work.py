@@ -13,6 +13,7 @@ from dlm_tui.panes.editor import EditorPane
 from dlm_tui.screens.section_diff import SectionDiff
 from dlm_tui.session.section_states import SectionState
 from dlm_tui.settings import State
+from dlm_tui.widgets.dialogs import ask
 
 if TYPE_CHECKING:
     from dlm_core.reword.rewording import Proposal
@@ -40,22 +41,16 @@ class SectionWork:
         count = len(questions)
         what = "The question and its answer go" if count == 1 else f"{count} questions and their answers go"
 
-        def agreed(teacher: "Teacher | None") -> None:
-            if teacher is None:
-                return
+        def agreed(teacher: "Teacher") -> None:
             self._state.teacher_url, self._state.teacher_model = teacher.url, teacher.model
-            self._screen.app.push_screen(
-                RewordScreen(document, questions, teacher), lambda chosen: self._put(chosen, teacher)
-            )
+            proposed = RewordScreen(document, questions, teacher)
+            ask(self._screen, proposed, lambda chosen: self._put(chosen, teacher))
 
-        first = TeacherScreen(what, self._state.teacher_url, self._state.teacher_model)
-        self._screen.app.push_screen(first, agreed)
+        ask(self._screen, TeacherScreen(what, self._state.teacher_url, self._state.teacher_model), agreed)
 
-    def _put(self, chosen: "tuple[Proposal, ...] | None", teacher: "Teacher") -> None:
+    def _put(self, chosen: "tuple[Proposal, ...]", teacher: "Teacher") -> None:
         from dlm_tui.screens.rewording import edit_of
 
-        if chosen is None:
-            return
         area = self._editor.area
         try:
             edit = edit_of(self._editor.path, area.text, chosen, teacher)

@@ -16,7 +16,7 @@ from dlm_core.safetext import visible, visible_line
 from dlm_tui.actions import BY_ID, RESERVED_KEYS, readable
 from dlm_tui.screens.setting_rows import KEYS, conflicts, default_of, key_fields, setting_fields
 from dlm_tui.settings import SETTINGS_FILENAME, change_setting, config_home, load_settings, setting_from
-from dlm_tui.widgets.dialogs import ClosedOnce, Dialog, LineScreen
+from dlm_tui.widgets.dialogs import ClosedOnce, Dialog, LineScreen, ask
 from dlm_tui.widgets.fields import Field, Fields
 from dlm_tui.widgets.key_line import KeyLine
 
@@ -126,16 +126,12 @@ class SettingsScreen(ClosedOnce[None]):
         field = event.field
         if self._of_keys:
             title = f"Another key for “{BY_ID[field.key].title}”"
-            self.app.push_screen(KeyScreen(title), lambda key: self._take_key(field.key, key))
+            ask(self, KeyScreen(title), lambda key: self._take_key(field.key, key))
         elif field.key == KEYS:
             self.action_keys()
         else:
-
-            def typed(line: str | None) -> None:
-                if line is not None:
-                    self._change(field.key, line)
-
-            self.app.push_screen(LineScreen(f"{field.label}: {field.about}", field.value), typed)
+            line = LineScreen(f"{field.label}: {field.about}", field.value)
+            ask(self, line, lambda typed: self._change(field.key, typed))
 
     def action_keys(self) -> None:
         """Show the keys, or the settings again."""
@@ -159,9 +155,7 @@ class SettingsScreen(ClosedOnce[None]):
     def _keys(self) -> dict[str, str]:
         return dict(self._workbench_app.loaded.settings.keys)
 
-    def _take_key(self, action: str, key: str | None) -> None:
-        if key is None:
-            return
+    def _take_key(self, action: str, key: str) -> None:
         keys = {k: v for k, v in self._keys.items() if k != action}
         if key != BY_ID[action].key:
             keys[action] = key

@@ -21,7 +21,7 @@ from dlm_core.events import Log, Working
 from dlm_core.safetext import visible, visible_line
 from dlm_tui.session import mishaps
 from dlm_tui.session.wording import duration
-from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ClosedOnce, LineScreen
+from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ClosedOnce, LineScreen, ask
 from dlm_tui.widgets.fields import Field, Fields
 from dlm_tui.widgets.key_line import KeyLine
 from dlm_tui.widgets.looks import looks_of
@@ -118,10 +118,6 @@ class TaskScreen(ClosedOnce[None]):
         del error
         return ""
 
-    def preset(self, field: Field) -> str:
-        """What stands in the line where a field is typed."""
-        return field.value
-
     # The frame
 
     def compose(self) -> ComposeResult:
@@ -178,13 +174,8 @@ class TaskScreen(ClosedOnce[None]):
 
     def ask(self, field: Field) -> None:
         """Ask for the value of a field that has no choices."""
-
-        def typed(line: str | None) -> None:
-            if line is not None:
-                self.set_field(field.key, line)
-
-        title = f"{field.label}: {field.about}"
-        self.app.push_screen(LineScreen(title, self.preset(field), takes_nothing=True), typed)
+        line = LineScreen(f"{field.label}: {field.about}", field.value, takes_nothing=True)
+        ask(self, line, lambda typed: self.set_field(field.key, typed))
 
     def set_field(self, key: str, value: str) -> None:
         """Set a value that the user chose; what is wrong with it is said."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dlm_tui.panes.editor import EditorPane
 from dlm_tui.session.drafts import Draft
-from dlm_tui.widgets.dialogs import Choice, ChoiceScreen
+from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ask
 
 
 def offer_draft(editor: EditorPane, draft: Draft) -> None:
@@ -14,14 +14,12 @@ def offer_draft(editor: EditorPane, draft: Draft) -> None:
         Choice("forget", "throw it away"),
     ]
 
-    def chosen(answer: str | None) -> None:
-        if answer == "restore":
-            editor.restore(draft)
-        elif answer == "forget":
-            editor.forget_draft()
-
     title = "There is unsaved work of an earlier session on this document."
-    editor.app.push_screen(ChoiceScreen(title, choices), chosen)
+    ask(
+        editor,
+        ChoiceScreen(title, choices),
+        lambda answer: editor.restore(draft) if answer == "restore" else editor.forget_draft(),
+    )
 
 
 def unless_unsaved(editor: EditorPane, leave: Callable[[], object]) -> None:
@@ -35,11 +33,11 @@ def unless_unsaved(editor: EditorPane, leave: Callable[[], object]) -> None:
         Choice("keep", "leave, and be asked about it next time", "the changes are kept aside"),
     ]
 
-    async def chosen(answer: str | None) -> None:
-        if answer is None or (answer == "save" and not await editor.save()):
+    async def chosen(answer: str) -> None:
+        if answer == "save" and not await editor.save():
             return
         if answer == "discard":
             editor.discard()
         editor.call_later(leave)
 
-    editor.app.push_screen(ChoiceScreen("There is unsaved work.", choices), chosen)
+    ask(editor, ChoiceScreen("There is unsaved work.", choices), chosen)

@@ -30,7 +30,7 @@ from dlm_tui.session.session import Session
 from dlm_tui.session.store_feed import StoreFeed
 from dlm_tui.session.versions import Version, differences, document_difference, mark, versions_of
 from dlm_tui.widgets.dialog_keys import DialogKeys
-from dlm_tui.widgets.dialogs import ClosedOnce, LineScreen
+from dlm_tui.widgets.dialogs import ClosedOnce, LineScreen, ask
 from dlm_tui.widgets.looks import looks_of
 from dlm_tui.widgets.plot import Plot
 
@@ -235,15 +235,10 @@ class VersionsScreen(ClosedOnce[int | None]):
 
     def action_name(self) -> None:
         """Give the chosen version a name, which pins it."""
-        if (chosen := self._chosen) is None:
-            return
-
-        def named(name: str | None) -> None:
-            if name is not None:
-                self._mark(chosen.generation, name, None)
-
-        title = f"What is generation {chosen.generation} called? A version with a name is pinned."
-        self.app.push_screen(LineScreen(title, chosen.name), named)
+        if (chosen := self._chosen) is not None:
+            generation = chosen.generation
+            title = f"What is generation {generation} called? A version with a name is pinned."
+            ask(self, LineScreen(title, chosen.name), lambda name: self._mark(generation, name, None))
 
 
 def differs_text(chosen: Version, other: Version) -> Text:
@@ -265,9 +260,8 @@ async def show_versions(screen: Screen[None], session: Session, dlm_id: str) -> 
         screen.notify("The document has no id yet.")
         return
     found, source = await asyncio.to_thread(versions_source, dlm_id)
-
-    def chosen(generation: int | None) -> None:
-        if generation is not None:
-            carry_out(session, Invocation(find("rollback"), str(generation)))
-
-    screen.app.push_screen(VersionsScreen(found, source), chosen)
+    ask(
+        screen,
+        VersionsScreen(found, source),
+        lambda generation: carry_out(session, Invocation(find("rollback"), str(generation))),
+    )

@@ -46,7 +46,7 @@ from dlm_tui.session.session import Session
 from dlm_tui.session.shown import WhyShown
 from dlm_tui.session.store_feed import StoreFeed
 from dlm_tui.settings import Settings, State, save_state, state_home
-from dlm_tui.widgets.dialogs import LineScreen
+from dlm_tui.widgets.dialogs import LineScreen, ask
 from dlm_tui.widgets.key_line import KeyLine
 from dlm_tui.widgets.pane_layout import PaneName
 from dlm_tui.widgets.reply_view import ReplyView
@@ -435,13 +435,12 @@ class Workbench(BenchTasks, Screen[None]):
     def action_import_data(self) -> None:
         """Bring data into the document; what it changes is shown first, and is one undo away."""
 
-        def chosen(answer: str | None) -> None:
-            path = dropped_path(answer or "")
-            if answer and path is not None:
+        def chosen(answer: str) -> None:
+            if (path := dropped_path(answer)) is not None:
                 self.run_worker(self._importing().bring(answer if is_on_hub(answer) else str(path)))
 
         title = "Import which file or folder? Rows of other formats become sections."
-        self.app.push_screen(LineScreen(title, placeholder="a path, or hf:org/name"), chosen)
+        ask(self, LineScreen(title, placeholder="a path, or hf:org/name"), chosen)
 
     def _importing(self) -> Importing:
         area = self.editor.area
@@ -466,9 +465,7 @@ class Workbench(BenchTasks, Screen[None]):
     async def _show_evaluation(self) -> None:
         record = await asyncio.to_thread(StoreFeed(self._dlm_id).evaluation) if self._dlm_id else None
 
-        def wished(wish: Wish | None) -> None:
-            if wish is None:
-                return
+        def wished(wish: Wish) -> None:
             if wish.what == "ask":
                 self.frame.bring_up("chat")
                 self.session.replies.ask(wish.reply.question)
@@ -476,7 +473,7 @@ class Workbench(BenchTasks, Screen[None]):
                 correct(self.session, *reply_of(wish.reply))
 
         found = record.evaluated.evaluation if record is not None else None
-        self.app.push_screen(EvaluateScreen(found, self.session.engine.evaluate), wished)
+        ask(self, EvaluateScreen(found, self.session.engine.evaluate), wished)
 
     def action_versions(self) -> None:
         """Show the versions that runs ended in, and go back to one."""

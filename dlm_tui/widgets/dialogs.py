@@ -1,9 +1,9 @@
 """Small dialogs: choose one of a list, answer a question, type a line."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.style import Style
 from rich.text import Text
@@ -12,7 +12,8 @@ from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.dom import DOMNode
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
@@ -44,6 +45,15 @@ class ClosedOnce(ModalScreen[T]):
             asyncio.InvalidStateError
         ):  # who waited for the result was cancelled, and the screen is still here
             return self.app.pop_screen()
+
+
+def ask(node: DOMNode, dialog: Screen[T | None], then: Callable[[T], Any]) -> None:
+    """Show a dialog over what `node` is on; `then`, which may be a coroutine, gets its answer, if any."""
+
+    def answered(answer: T | None) -> Any:
+        return then(answer) if answer is not None else None
+
+    node.app.push_screen(dialog, answered)
 
 
 class Dialog(ClosedOnce[str | None]):
