@@ -26,10 +26,7 @@ class EditChoice(ClosedOnce[Edit | None]):
     """Two edits, one of them shown; answers the one that is taken."""
 
     DEFAULT_CSS = """
-    EditChoice { align: center middle; background: $background 60%; }
-    EditChoice > Vertical { width: 104; max-width: 96%; height: auto; max-height: 90%; background: $surface; }
-    EditChoice > Vertical { border: round $border; padding: 0 1; }
-    EditChoice .dialog-title { text-style: bold; height: auto; margin: 0 0 1 0; }
+    EditChoice > Vertical { width: 104; max-width: 96%; height: auto; max-height: 90%; }
     EditChoice VerticalScroll { height: auto; max-height: 60vh; margin: 0 0 1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]

@@ -66,10 +66,7 @@ class EvaluateScreen(ClosedOnce[Wish | None]):
     """
 
     DEFAULT_CSS = """
-    EvaluateScreen { align: center middle; background: $background 60%; }
-    EvaluateScreen > Vertical { width: 98%; height: 94%; background: $surface; border: round $border; }
-    EvaluateScreen > Vertical { padding: 0 1; }
-    EvaluateScreen Static { height: auto; }
+    EvaluateScreen > Vertical { width: 98%; height: 94%; }
     EvaluateScreen DataTable { height: 1fr; background: $surface; }
     EvaluateScreen #eval-summary { margin: 0 0 1 0; }
     EvaluateScreen #eval-reply { height: 6; border-top: solid $border-blurred; }

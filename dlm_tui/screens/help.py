@@ -30,9 +30,7 @@ class HelpScreen(ClosedOnce[None]):
     """Keys and what they do, those of the current pane first."""
 
     DEFAULT_CSS = """
-    HelpScreen { align: center middle; background: $background 60%; }
-    HelpScreen > Vertical { width: 92; max-width: 96%; height: 90%; background: $surface; }
-    HelpScreen > Vertical { border: round $border; }
+    HelpScreen > Vertical { width: 92; max-width: 96%; height: 90%; padding: 0; }
     HelpScreen #help-title { padding: 0 2; height: 2; color: $secondary; }
     HelpScreen VerticalScroll { padding: 0 2; }
     """

@@ -48,11 +48,8 @@ class ImportPreview(ClosedOnce[str | None]):
     """
 
     DEFAULT_CSS = """
-    ImportPreview { align: center middle; background: $background 60%; }
-    ImportPreview > Vertical { width: 104; max-width: 96%; height: 90%; background: $surface; }
-    ImportPreview > Vertical { border: round $border; padding: 0 1; }
-    ImportPreview .dialog-title { text-style: bold; height: auto; margin: 0 0 1 0; }
-    ImportPreview .options { height: auto; margin: 0 0 1 0; }
+    ImportPreview > Vertical { width: 104; max-width: 96%; height: 90%; }
+    ImportPreview .options { margin: 0 0 1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", f"dismiss('{TAKE}')", "Take it"),
@@ -136,10 +133,7 @@ class ReadingScreen(ClosedOnce[None]):
     """
 
     DEFAULT_CSS = """
-    ReadingScreen { align: center middle; background: $background 60%; }
     ReadingScreen > Vertical { width: 64; max-width: 95%; height: auto; padding: 1 2; }
-    ReadingScreen > Vertical { background: $surface; border: round $border; }
-    ReadingScreen Static { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Stop")]
 

@@ -27,11 +27,8 @@ class ReplyDetail(ClosedOnce[None]):
     """Everything known of one reply; `a` goes to the next adapter."""
 
     DEFAULT_CSS = """
-    ReplyDetail { align: center middle; background: $background 60%; }
-    ReplyDetail > Vertical { width: 96; max-width: 96%; height: 92%; background: $surface; }
-    ReplyDetail > Vertical { border: round $border; }
+    ReplyDetail > Vertical { width: 96; max-width: 96%; height: 92%; padding: 0; }
     ReplyDetail VerticalScroll { padding: 0 2; }
-    ReplyDetail Static { height: auto; }
     ReplyDetail RoutingBars { max-width: 70; }
     ReplyDetail .section-title { margin: 1 0 0 0; text-style: bold; color: $accent; }
     """

@@ -49,13 +49,8 @@ class RewordScreen(ClosedOnce[tuple[Proposal, ...] | None]):
     """Asks a teacher in a thread, question by question; answers the proposals with the wordings taken."""
 
     DEFAULT_CSS = """
-    RewordScreen { align: center middle; background: $background 60%; }
-    RewordScreen > Vertical { width: 104; max-width: 96%; height: 80%; background: $surface; }
-    RewordScreen > Vertical { border: round $border; padding: 0 1; }
-    RewordScreen Static { height: auto; }
-    RewordScreen .dialog-title { text-style: bold; margin: 0 0 1 0; }
-    RewordScreen OptionList { height: 1fr; background: $surface; padding: 0; }
-    RewordScreen OptionList, RewordScreen OptionList:focus { border: none; }
+    RewordScreen > Vertical { width: 104; max-width: 96%; height: 80%; }
+    RewordScreen OptionList { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 

@@ -26,10 +26,7 @@ class SectionDiff(ClosedOnce[None]):
     """What of a section is new since its last training; `trained` is that one, None where it is not known."""
 
     DEFAULT_CSS = """
-    SectionDiff { align: center middle; background: $background 60%; }
     SectionDiff > Vertical { width: 104; max-width: 96%; height: auto; max-height: 90%; }
-    SectionDiff > Vertical { background: $surface; border: round $border; padding: 0 1; }
-    SectionDiff .dialog-title { text-style: bold; height: auto; margin: 0 0 1 0; }
     SectionDiff VerticalScroll { height: auto; max-height: 65vh; margin: 0 0 1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]

@@ -25,17 +25,10 @@ if TYPE_CHECKING:
     from dlm_tui.screens.workbench import Workbench
 
 
-class KeyScreen(Dialog):
+class KeyScreen(Dialog[str | None]):
     """Answers the next key that is pressed; Escape answers nothing."""
 
-    def __init__(self, title: str) -> None:
-        super().__init__()
-        self._title = title
-
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield Static(Text(visible(self._title)), classes="dialog-title")
-            yield Static(Text("Press the key, Escape leaves it as it is.", Style(dim=True)))
+    hint = "Press the key, Escape leaves it as it is."
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
@@ -47,10 +40,7 @@ class SettingsScreen(ClosedOnce[None]):
     """A list of settings, or of keys; what is highlighted is explained below it."""
 
     DEFAULT_CSS = """
-    SettingsScreen { align: center middle; background: $background 60%; }
     SettingsScreen > Vertical { width: 112; max-width: 98%; height: 94%; max-height: 34; }
-    SettingsScreen > Vertical { background: $surface; border: round $border; padding: 0 1; }
-    SettingsScreen Static { height: auto; }
     SettingsScreen #settings-heading { text-style: bold; color: $accent; margin: 0 0 1 0; }
     SettingsScreen Fields { height: 1fr; }
     SettingsScreen #settings-about { min-height: 3; max-height: 4; border-top: solid $border-blurred; }

@@ -48,10 +48,7 @@ class TaskScreen(ClosedOnce[None]):
     """
 
     DEFAULT_CSS = """
-    TaskScreen { align: center middle; background: $background 60%; }
-    TaskScreen > Vertical { width: 112; max-width: 98%; height: 94%; max-height: 34; background: $surface; }
-    TaskScreen > Vertical { border: round $border; padding: 0 1; }
-    TaskScreen Static { height: auto; }
+    TaskScreen > Vertical { width: 112; max-width: 98%; height: 94%; max-height: 34; }
     TaskScreen #task-heading { text-style: bold; color: $accent; }
     TaskScreen Fields { margin: 1 0 0 0; max-height: 12; }
     TaskScreen #task-about { color: $secondary; min-height: 2; max-height: 2; }

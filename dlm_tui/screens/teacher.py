@@ -28,11 +28,8 @@ class TeacherScreen(ClosedOnce[Teacher | None]):
     """Asks for a teacher, `url` and `model` to begin with; `what` is sent to it. None: nothing is sent."""
 
     DEFAULT_CSS = """
-    TeacherScreen { align: center middle; background: $background 60%; }
     TeacherScreen > Vertical { width: 84; max-width: 95%; height: auto; max-height: 90%; padding: 1 2; }
-    TeacherScreen > Vertical { background: $surface; border: round $border; }
-    TeacherScreen Static { height: auto; }
-    TeacherScreen .dialog-title { text-style: bold; }
+    TeacherScreen .dialog-title { margin: 0; }
     TeacherScreen Input { border: tall $border-blurred; }
     TeacherScreen #teacher-host { margin: 0 0 1 0; }
     """

@@ -90,14 +90,9 @@ class VersionsScreen(ClosedOnce[int | None]):
     """
 
     DEFAULT_CSS = """
-    VersionsScreen { align: center middle; background: $background 60%; }
-    VersionsScreen > Vertical { width: 112; max-width: 96%; height: 92%; background: $surface; }
-    VersionsScreen > Vertical { border: round $border; padding: 0 1; }
-    VersionsScreen .dialog-title { text-style: bold; height: auto; margin: 0 0 1 0; }
-    VersionsScreen OptionList { height: auto; max-height: 50%; background: $surface; padding: 0; }
-    VersionsScreen OptionList, VersionsScreen OptionList:focus { border: none; }
+    VersionsScreen > Vertical { width: 112; max-width: 96%; height: 92%; }
+    VersionsScreen OptionList { height: auto; max-height: 50%; }
     VersionsScreen VerticalScroll { height: 1fr; margin: 1 0 0 0; }
-    VersionsScreen Static { height: auto; }
     VersionsScreen Plot { height: 1fr; min-height: 6; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]

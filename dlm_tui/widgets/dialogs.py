@@ -1,7 +1,8 @@
 """Small dialogs: choose one of a list, answer a question, type a line."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -14,6 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
@@ -33,7 +35,16 @@ class Choice:
 
 
 class ClosedOnce(ModalScreen[T]):
-    """A screen that closes once: a second Escape, sent before it is gone, would close what lies below it."""
+    """A framed box over a screen, which closes once: a second Escape, sent before it is gone, would close
+    what lies below it.
+    """
+
+    DEFAULT_CSS = """
+    ClosedOnce { align: center middle; background: $background 60%; }
+    ClosedOnce > Vertical { background: $surface; border: round $border; padding: 0 1; }
+    ClosedOnce .dialog-title { text-style: bold; margin: 0 0 1 0; }
+    ClosedOnce OptionList, ClosedOnce OptionList:focus { border: none; background: $surface; padding: 0; }
+    """
 
     def dismiss(self, result: T | None = None) -> AwaitComplete:
         """Close, with a result for who opened it; nothing, if it is closed already."""
@@ -56,41 +67,57 @@ def ask(node: DOMNode, dialog: Screen[T | None], then: Callable[[T], Any]) -> No
     node.app.push_screen(dialog, answered)
 
 
-class Dialog(ClosedOnce[str | None]):
-    """A box in the middle of the screen; Escape answers nothing."""
+class Dialog(ClosedOnce[T]):
+    """A small box: a title, what `body` gives, and where there is a `hint` that. Escape answers nothing."""
 
     DEFAULT_CSS = """
-    Dialog { align: center middle; background: $background 60%; }
-    Dialog > Vertical {
-        width: 72; max-width: 95%; height: auto; max-height: 80%; padding: 1 2;
-        background: $surface; border: round $border;
-    }
-    Dialog .dialog-title { text-style: bold; margin: 0 0 1 0; width: 1fr; height: auto; }
-    Dialog OptionList { height: auto; max-height: 16; border: none; background: $surface; padding: 0; }
-    Dialog OptionList:focus { border: none; }
+    Dialog > Vertical { width: 72; max-width: 95%; height: auto; max-height: 80%; padding: 1 2; }
+    Dialog OptionList { height: auto; max-height: 16; }
     Dialog Input { border: tall $border-blurred; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
+    hint: ClassVar[str] = ""
 
-
-class ChoiceScreen(Dialog):
-    """Choose one of a list with arrows, Enter or a click; answers the choice's `answer`."""
-
-    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__()
-        self._title, self._choices = title, list(choices)
+        self._title = title
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(visible(self._title)), classes="dialog-title")
-            yield OptionList(*(Option(self._text(choice)) for choice in self._choices))
+            yield from self.body()
+            if self.hint:
+                yield Static(Text(self.hint, Style(dim=True)))
+
+    def body(self) -> Iterable[Widget]:
+        """What stands under the title."""
+        return ()
+
+
+class ListDialog(Dialog[T]):
+    """A dialog about a list of choices."""
+
+    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+        super().__init__(title)
+        self._choices = list(choices)
+
+    def body(self) -> Iterable[Widget]:
+        yield OptionList(*(Option(self._text(choice)) for choice in self._choices))
+
+    @abstractmethod
+    def _text(self, choice: Choice) -> Text:
+        """A choice as it stands in the list."""
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+
+
+class ChoiceScreen(ListDialog[str | None]):
+    """Choose one of a list with arrows, Enter or a click; answers the choice's `answer`."""
 
     def _text(self, choice: Choice) -> Text:
         text = Text(visible(choice.label), style=choice.style, no_wrap=True, overflow="ellipsis")
         return text.append(f"  {visible(choice.remark)}" if choice.remark else "", Style(dim=True))
-
-    def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
@@ -109,7 +136,7 @@ class TwoLineScreen(ChoiceScreen):
         return text.append(f"\n    {visible(choice.remark)}", Style(dim=True)) if choice.remark else text
 
 
-class TextScreen(Dialog):
+class TextScreen(Dialog[str | None]):
     """Write some lines; Enter answers them, Ctrl+J begins a new one. Answers None for no text."""
 
     DEFAULT_CSS = """
@@ -120,18 +147,14 @@ class TextScreen(Dialog):
         Binding("enter", "answer", "Take it", priority=True),
         Binding("ctrl+j", "newline", "New line", priority=True),
     ]
+    hint = "Enter takes it, Ctrl+J is a new line, Escape leaves all as it is"
 
     def __init__(self, title: str, text: str = "") -> None:
-        super().__init__()
-        self._title, self._first = title, text
+        super().__init__(title)
+        self._first = text
 
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield Static(Text(visible(self._title)), classes="dialog-title")
-            yield TextArea(self._first, soft_wrap=True, show_line_numbers=False, highlight_cursor_line=False)
-            yield Static(
-                Text("Enter takes it, Ctrl+J is a new line, Escape leaves all as it is", Style(dim=True))
-            )
+    def body(self) -> Iterable[Widget]:
+        yield TextArea(self._first, soft_wrap=True, show_line_numbers=False, highlight_cursor_line=False)
 
     def on_mount(self) -> None:
         area = self.query_one(TextArea)
@@ -147,62 +170,44 @@ class TextScreen(Dialog):
         self.query_one(TextArea).insert("\n")
 
 
-class LineScreen(Dialog):
+class LineScreen(Dialog[str | None]):
     """Type a line; answers it, or None; with `takes_nothing` an empty line too."""
 
     def __init__(
         self, title: str, value: str = "", placeholder: str = "", *, takes_nothing: bool = False
     ) -> None:
-        super().__init__()
-        self._title, self._value, self._placeholder = title, value, placeholder
+        super().__init__(title)
+        self._value, self._placeholder = value, placeholder
         self._nothing = "" if takes_nothing else None
 
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield Static(Text(visible(self._title)), classes="dialog-title")
-            yield Input(self._value, placeholder=self._placeholder)
+    def body(self) -> Iterable[Widget]:
+        yield Input(self._value, placeholder=self._placeholder)
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip() or self._nothing)
 
 
-class ManyScreen(ClosedOnce[list[str] | None]):
+class ManyScreen(ListDialog[list[str] | None]):
     """Choose any number of a list: Space or a click marks, Enter takes the marked ones, in order."""
 
     DEFAULT_CSS = """
-    ManyScreen { align: center middle; background: $background 60%; }
-    ManyScreen > Vertical { width: 72; max-width: 95%; height: auto; max-height: 80%; padding: 1 2; }
-    ManyScreen > Vertical { background: $surface; border: round $border; }
-    ManyScreen Static { height: auto; width: 1fr; }
-    ManyScreen .dialog-title { text-style: bold; margin: 0 0 1 0; }
-    ManyScreen OptionList { height: auto; max-height: 16; border: none; background: $surface; padding: 0; }
     ManyScreen OptionList { margin: 0 0 1 0; }
-    ManyScreen OptionList:focus { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close"),
         Binding("enter", "answer", "Take them", priority=True),
         Binding("space", "mark", "Mark", priority=True),
     ]
+    hint = "Space marks, Enter takes the marked ones, Escape closes"
 
     def __init__(self, title: str, choices: Sequence[Choice], marked: Sequence[str]) -> None:
-        super().__init__()
-        self._title, self._choices, self._marked = title, list(choices), set(marked)
-
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield Static(Text(visible(self._title)), classes="dialog-title")
-            yield OptionList(*(Option(self._text(choice)) for choice in self._choices))
-            yield Static(Text("Space marks, Enter takes the marked ones, Escape closes", Style(dim=True)))
+        super().__init__(title, choices)
+        self._marked = set(marked)
 
     def _text(self, choice: Choice) -> Text:
         marked = choice.answer in self._marked
         text = Text("✔ " if marked else "· ", no_wrap=True, overflow="ellipsis")
         return text.append(visible(choice.label), Style(bold=marked))
-
-    def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
 
     @on(OptionList.OptionSelected)
     def action_mark(self) -> None:

@@ -28,13 +28,12 @@ class SectionJump(ClosedOnce[int | None]):
     """Type to find one of `states`, Enter goes there; answers its first line, from 1."""
 
     DEFAULT_CSS = """
-    SectionJump { align: center top; background: $background 60%; }
+    SectionJump { align: center top; }
     SectionJump > Vertical { width: 90; max-width: 95%; height: auto; max-height: 80%; margin: 2 0 0 0; }
-    SectionJump > Vertical { background: $surface; border: round $border; padding: 0 1; }
     SectionJump Input, SectionJump Input:focus { border: none; height: 1; padding: 0; }
     SectionJump Input { margin: 0 0 1 0; background: $surface; }
-    SectionJump OptionList { height: auto; max-height: 60vh; border: none; background: $surface; padding: 0; }
-    SectionJump Static { height: auto; color: $secondary; }
+    SectionJump OptionList { height: auto; max-height: 60vh; }
+    SectionJump Static { color: $secondary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Close"),
