@@ -22,7 +22,6 @@ from dlm_core.teaching import Edit
 from dlm_tui.actions import bindings
 from dlm_tui.panes.completion import Completer
 from dlm_tui.panes.editing import next_place, put_edit, put_right, toggle_comment
-from dlm_tui.panes.finder import Finder
 from dlm_tui.panes.loss_preview import laid_over, place_text
 from dlm_tui.panes.sections import SectionsPane
 from dlm_tui.session import drafts
@@ -86,9 +85,8 @@ class EditorPane(SectionsPane):
         self._asking = False
         self._mask: tuple[MaskedRow, ...] = ()
         self._drawer = Drawer()
-        self._find_bar = FindBar(id="find-bar")
+        self._find_bar = FindBar(self.area)
         self._place_line = Block(id="problem-line")
-        self._finder = Finder(self.area, self._find_bar)
 
     def compose(self) -> ComposeResult:
         yield self.heading
@@ -350,44 +348,19 @@ class EditorPane(SectionsPane):
 
     def action_find(self) -> None:
         """Find text."""
-        self._finder.open(replacing=False)
+        self._find_bar.open(replacing=False)
 
     def action_replace(self) -> None:
         """Find text and replace it."""
-        self._finder.open(replacing=True)
-
-    @on(FindBar.Wanted)
-    def _look_for(self, message: FindBar.Wanted) -> None:
-        self._finder.look_for(message.text)
-
-    @on(FindBar.Step)
-    def _step(self, message: FindBar.Step) -> None:
-        self._find_step(forward=message.forward)
+        self._find_bar.open(replacing=True)
 
     def action_find_next(self) -> None:
         """Go to the next match."""
-        self._find_step(forward=True)
+        self._find_bar.step(forward=True)
 
     def action_find_previous(self) -> None:
         """Go to the match before."""
-        self._find_step(forward=False)
-
-    def _find_step(self, *, forward: bool) -> None:
-        sentence = self._finder.step(forward=forward)
-        if sentence:
-            self.notify(sentence)
-
-    @on(FindBar.Replace)
-    def _replace(self, message: FindBar.Replace) -> None:
-        if message.everywhere:
-            count = self._finder.replace_everywhere(message.text)
-            self.notify(f"{count} replaced; one undo takes it back." if count else "No match.")
-        else:
-            self._finder.replace(message.text)
-
-    @on(FindBar.Closed)
-    def _find_closed(self) -> None:
-        self._finder.close()
+        self._find_bar.step(forward=False)
 
     # Small editing
 
