@@ -1,5 +1,6 @@
 """The chat pane: questions and replies, the routing of the next one as it is typed, slash commands."""
 
+from functools import partialmethod
 from typing import ClassVar
 
 from msgspec import structs
@@ -206,10 +207,6 @@ class ChatPane(Pane):
         """Stop the reply; what was said stays."""
         self.session.interrupt_reply()
 
-    def action_regenerate(self) -> None:
-        """Answer the last question anew."""
-        self._command("again")
-
     def action_compare(self) -> None:
         """The last question under the routing of now and under another, side by side, same seed."""
         if self.busy or self.conversation.last is None:
@@ -231,14 +228,6 @@ class ChatPane(Pane):
         pinned = RoutingChoice(mode="pin", adapter=names[index]) if index < len(names) else RoutingChoice()
         self.session.choose(structs.replace(pinned, ground=choice.ground))
 
-    def action_ground(self) -> None:
-        """Look prompts up in the document from now on, or not any more."""
-        self._command("ground")
-
-    def action_teach(self) -> None:
-        """Say what the last reply should have been."""
-        self._command("teach")
-
     def prefer(self, view: ReplyView) -> None:
         """Teach to prefer a reply to the newest other one that answers the same question."""
         others = [
@@ -257,10 +246,6 @@ class ChatPane(Pane):
         share = f"{1 / len(names):.1f}" if names else "1"
         self._put_into_line("/mix " + ",".join(f"{name}:{share}" for name in names))
 
-    def action_copy_reply(self) -> None:
-        """Put the last reply on the clipboard."""
-        self._command("copy")
-
     def action_edit_last(self) -> None:
         """Take the last question back into the line."""
         last = self.conversation.last
@@ -275,16 +260,19 @@ class ChatPane(Pane):
         """Write the chat beside the document."""
         self.session.spawn(save_beside(self.session), "command")
 
-    def action_clear(self) -> None:
-        """Start a new conversation."""
-        self._command("clear")
-
     def action_newline(self) -> None:
         """A line break in the message."""
         self.query_one(ChatInput).insert("\n")
 
     def _command(self, name: str) -> None:
         carry_out(self.session, Invocation(find(name)))
+
+    # Keys that do what a slash command does.
+    action_regenerate = partialmethod(_command, "again")
+    action_ground = partialmethod(_command, "ground")
+    action_teach = partialmethod(_command, "teach")
+    action_copy_reply = partialmethod(_command, "copy")
+    action_clear = partialmethod(_command, "clear")
 
     def _put_into_line(self, text: str) -> None:
         line = self.query_one(ChatInput)

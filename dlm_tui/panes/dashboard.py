@@ -1,6 +1,7 @@
 """The training pane: curves, heat map, meters and warnings of a run, live or past."""
 
 from collections.abc import Callable
+from functools import partialmethod
 from typing import ClassVar
 
 from textual import on, work
@@ -289,15 +290,10 @@ class DashboardPane(Pane):
         self.shown.logarithmic = not self.shown.logarithmic
         self.repaint()
 
-    def action_cursor_left(self) -> None:
-        """Read the loss a little earlier; the first time, at the last step."""
-        self._move_cursor(-1)
-
-    def action_cursor_right(self) -> None:
-        """Read the loss a little later; behind the last step the cursor goes."""
-        self._move_cursor(1)
-
     def _move_cursor(self, by: int) -> None:
+        """Read the loss a little earlier, the first time at the last step, or later; behind that the cursor
+        goes.
+        """
         run = self.run_view
         if run is None or not len(run.loss):
             self.notify("There is no loss to read yet.")
@@ -310,6 +306,9 @@ class DashboardPane(Pane):
             place = run.loss.place(self.shown.cursor) + by * stride
         self.shown.cursor = xs[max(0, place)] if place <= last else None
         self.repaint()
+
+    action_cursor_left = partialmethod(_move_cursor, -1)
+    action_cursor_right = partialmethod(_move_cursor, 1)
 
     @on(Plot.Pointed, "#loss-plot")
     def _loss_pointed(self, message: Plot.Pointed) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partialmethod
 from pathlib import Path
 from typing import ClassVar
 
@@ -315,20 +316,16 @@ class EditorPane(SectionsPane):
 
     # The drawer: outline and problems
 
-    def action_outline(self) -> None:
-        """Show or hide the outline."""
-        self._toggle_drawer("outline")
-
-    def action_problems(self) -> None:
-        """Show or hide the list of problems."""
-        self._toggle_drawer("problems")
-
     def _toggle_drawer(self, content: Content) -> None:
+        """Show or hide the outline, or the list of problems."""
         if self._drawer.content == content:
             self._drawer.action_leave()
             return
         self._fill_drawer(content)
         give_keys(self._drawer)
+
+    action_outline = partialmethod(_toggle_drawer, "outline")
+    action_problems = partialmethod(_toggle_drawer, "problems")
 
     def _fill_drawer(self, content: Content) -> None:
         if content == "outline":

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partialmethod
 from typing import ClassVar
 
 from textual import on
@@ -134,13 +135,8 @@ class FindBar(Horizontal):
         self._tell_count(0)
         self.notify(f"{count} replaced; one undo takes it back." if count else "No match.")
 
-    def action_next(self) -> None:
-        """The next match."""
-        self.step(forward=True)
-
-    def action_previous(self) -> None:
-        """The match before."""
-        self.step(forward=False)
+    action_next = partialmethod(step, forward=True)
+    action_previous = partialmethod(step, forward=False)
 
     def action_close(self) -> None:
         """Hide the bar; matches are not marked any more."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partialmethod
 from itertools import chain
 from typing import ClassVar
 
@@ -272,41 +273,20 @@ class ReplyView(Widget, can_focus=True):
         rows = self._text_rows(self.size.width)
         return selection.extract("\n".join(strip.text.rstrip() for strip in rows)), "\n"
 
-    def action_details(self) -> None:
-        """Open the reply's detail."""
-        self.post_message(self.Wanted("details", self))
+    # Textual finds an action by the name of its method; what each does, `actions.ACTIONS` says.
 
-    def action_why(self) -> None:
-        """Ask why it was routed so."""
-        self.post_message(self.Wanted("why", self))
+    def _want(self, what: str) -> None:
+        self.post_message(self.Wanted(what, self))
 
-    def action_source(self) -> None:
-        """Go to the section that the reply comes from."""
-        self.post_message(self.Wanted("source", self))
-
-    def action_teach(self) -> None:
-        """Say what it should have said."""
-        self.post_message(self.Wanted("teach", self))
-
-    def action_prefer(self) -> None:
-        """Teach to prefer it."""
-        self.post_message(self.Wanted("prefer", self))
-
-    def action_other(self) -> None:
-        """Have it answered from the other section that fits."""
-        self.post_message(self.Wanted("other", self))
-
-    def action_right(self) -> None:
-        """Note that it is right."""
-        self.post_message(self.Wanted("right", self))
-
-    def action_wrong(self) -> None:
-        """Note that it is wrong."""
-        self.post_message(self.Wanted("wrong", self))
-
-    def action_copy(self) -> None:
-        """Put the reply on the clipboard."""
-        self.post_message(self.Wanted("copy", self))
+    action_details = partialmethod(_want, "details")
+    action_why = partialmethod(_want, "why")
+    action_source = partialmethod(_want, "source")
+    action_teach = partialmethod(_want, "teach")
+    action_prefer = partialmethod(_want, "prefer")
+    action_other = partialmethod(_want, "other")
+    action_right = partialmethod(_want, "right")
+    action_wrong = partialmethod(_want, "wrong")
+    action_copy = partialmethod(_want, "copy")
 
 
 class Comparison(Horizontal):
