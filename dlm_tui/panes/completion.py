@@ -3,7 +3,6 @@
 import types
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from dlm_core.document.fences import TURN_HEADINGS
 from dlm_core.document.highlight import LineState
 from dlm_core.document.model import SectionKind
 from dlm_core.document.schema import AdapterConfig, Frontmatter
+from dlm_tui.session.commands import Candidate
 from dlm_tui.widgets.document_area import DocumentArea
 from dlm_tui.widgets.focus import give_keys
 
@@ -22,18 +22,9 @@ _HEADINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Completion:
-    """`text` in place of the last `replaces` characters before the cursor; `note` says what it is."""
-
-    text: str
-    replaces: int
-    note: str = ""
-
-
 def candidates(
     before: str, state: LineState, adapters: Sequence[str], lines_above: Sequence[str] = ()
-) -> list[Completion]:
+) -> list[Candidate]:
     """What fits after `before`, the line up to the cursor, where `state` holds at its beginning."""
     if state.region in ("frontmatter", "yaml-block"):
         return _in_frontmatter(before, lines_above)
@@ -42,23 +33,23 @@ def candidates(
     return []
 
 
-def _fences(before: str, adapters: Sequence[str]) -> list[Completion]:
+def _fences(before: str, adapters: Sequence[str]) -> list[Candidate]:
     if before and not "::".startswith(before[:2]):
         return []
     found = []
     for kind in (SectionKind.INSTRUCTION, SectionKind.PROSE, SectionKind.PREFERENCE):
         for name in adapters:
-            found.append(Completion(f"::{kind.value}#{name}::", len(before), "fence"))
-        found.append(Completion(f"::{kind.value}::", len(before), "fence without a tag"))
+            found.append(Candidate(f"::{kind.value}#{name}::", len(before), "fence"))
+        found.append(Candidate(f"::{kind.value}::", len(before), "fence without a tag"))
     return [c for c in found if c.text.startswith(before) and c.text != before]
 
 
-def _headings(before: str, state: LineState) -> list[Completion]:
+def _headings(before: str, state: LineState) -> list[Candidate]:
     options = _HEADINGS.get(state.section, ()) if state.section is not None else ()
-    return [Completion(o, len(before), "heading") for o in options if o.startswith(before) and o != before]
+    return [Candidate(o, len(before), "heading") for o in options if o.startswith(before) and o != before]
 
 
-def _in_frontmatter(before: str, lines_above: Sequence[str]) -> list[Completion]:
+def _in_frontmatter(before: str, lines_above: Sequence[str]) -> list[Candidate]:
     bare = before.lstrip(" ")
     indent = len(before) - len(bare)
     path = _path(lines_above, indent)
@@ -69,7 +60,7 @@ def _in_frontmatter(before: str, lines_above: Sequence[str]) -> list[Completion]
     fields = {field.name: field for field in msgspec.structs.fields(struct)}
     if not colon:
         return [
-            Completion(f"{name}: ", len(bare), _note(field))
+            Candidate(f"{name}: ", len(bare), _note(field))
             for name, field in fields.items()
             if name.startswith(bare)
         ]
@@ -77,7 +68,7 @@ def _in_frontmatter(before: str, lines_above: Sequence[str]) -> list[Completion]
         return []
     word = value.lstrip()
     return [
-        Completion(option, len(word), "value")
+        Candidate(option, len(word), "value")
         for option in _options(fields[key].type)
         if option.startswith(word) and option != word
     ]
@@ -144,11 +135,11 @@ class Completer:
     def __init__(self, area: DocumentArea, adapters: Callable[[], tuple[str, ...]]) -> None:
         self._area, self._adapters = area, adapters
 
-    def _fitting(self, before: str, row: int) -> list[Completion]:
+    def _fitting(self, before: str, row: int) -> list[Candidate]:
         state = self._area.state_at(row).line
         return candidates(before, state, self._adapters(), self._area.document.lines[:row])
 
-    def here(self) -> list[Completion]:
+    def here(self) -> list[Candidate]:
         """What fits at the cursor."""
         row, column = self._area.cursor_location
         return self._fitting(self._area.document.get_line(row)[:column], row)
@@ -156,9 +147,9 @@ class Completer:
     def rest_of_line(self, before: str, row: int) -> str:
         """Ghost text: what the first that fits after `before`, on line `row`, would add."""
         found = self._fitting(before, row)
-        return found[0].text[found[0].replaces :] if found else ""
+        return found[0].rest if found else ""
 
-    def put(self, candidate: Completion) -> None:
+    def put(self, candidate: Candidate) -> None:
         """Put it in at the cursor."""
         row, column = self._area.cursor_location
         self._area.put(candidate.text, (row, column - candidate.replaces), (row, column))

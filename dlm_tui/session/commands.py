@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
 
 import msgspec
 
@@ -13,27 +12,84 @@ from dlm_core.errors import UsageError
 from dlm_core.requests import RoutingChoice, Sampling, Train
 from dlm_tui.session.routing_flags import choice_from_flags, with_ground
 
-Completes = Literal[
-    "",
-    "gate",
-    "ground",
-    "adapter",
-    "mix",
-    "file",
-    "command",
-    "params",
-    "routing",
-    "train",
-    "teach",
-    "prefer",
-    "versions",
-]
-
 ROUTING_FLAGS = ("--gate", "--adapter", "--mix", "--base", "--ground")
 TURN_FLAGS = ("--turns", "--alone")
 TRAIN_SWITCHES = ("--fresh", "--resume", "--keep")
 TRAIN_FLAGS = (*TRAIN_SWITCHES, "--seed", "--epochs", "--keep-versions")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z?]+)(?:\s+(?P<argument>.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to go on: `text` replaces the last `replaces` characters before the cursor."""
+
+    text: str
+    replaces: int
+    note: str = ""
+
+    @property
+    def rest(self) -> str:
+        """What it adds behind the cursor."""
+        return self.text[self.replaces :]
+
+
+Completes = Callable[[str, Sequence[str]], list[Candidate]]
+"""What may come next, given the argument up to the cursor and the document's adapters."""
+
+
+def _starting(word: str, options: Sequence[str], note: str = "") -> list[Candidate]:
+    return [Candidate(option, len(word), note) for option in options if option.startswith(word)]
+
+
+def _any_of(*options: str) -> Completes:
+    return lambda argument, adapters: _starting(argument, options)
+
+
+def _nothing(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    return []
+
+
+def _file(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    """Names of files are left to the front end, see `completes_file`."""
+    return []
+
+
+def _adapter(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    return _starting(argument, adapters, "adapter")
+
+
+def _mix(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    *given, word = argument.split(",")
+    named = {entry.partition(":")[0].strip() for entry in given}
+    word = word.lstrip()
+    return [
+        Candidate(f"{a}:", len(word), "weight") for a in adapters if a not in named and a.startswith(word)
+    ]
+
+
+def _routing(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    before, _, word = argument.rpartition(" ")
+    match before.rpartition(" ")[2]:
+        case "--gate" | "--ground":
+            return _starting(word, ("auto", "off"))
+        case "--adapter":
+            return _adapter(word, adapters)
+        case "--mix":
+            return _mix(word, adapters)
+        case _:
+            return _starting(word, ROUTING_FLAGS)
+
+
+def _teaching(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    return _starting(argument, [*(f"{name}: " for name in adapters), "none", *TURN_FLAGS])
+
+
+def _command(argument: str, adapters: Sequence[str]) -> list[Candidate]:
+    return _starting(argument, [command.name for command in COMMANDS])
+
+
+def _last_word_of(*options: str) -> Completes:
+    return lambda argument, adapters: _starting(argument.rpartition(" ")[2], options)
 
 
 @dataclass(frozen=True)
@@ -53,7 +109,7 @@ class Command:
     usage: str
     summary: str
     detail: str = ""
-    completes: Completes = ""
+    completes: Completes = _nothing
     aliases: tuple[str, ...] = ()
 
     @property
@@ -67,21 +123,21 @@ COMMANDS = (
         "auto|off",
         "Let the gate route, or weigh every adapter the same.",
         "Takes a pin or a mix back. Without a word it switches from one to the other, as the key does.",
-        "gate",
+        _any_of("auto", "off"),
     ),
     Command(
         "adapter",
         "[NAME]",
         "Pin one adapter; alone: unpin.",
         "A pinned adapter answers alone, the gate is ignored.",
-        "adapter",
+        _adapter,
     ),
     Command(
         "mix",
         "NAME:WEIGHT,…",
         "Weigh adapters by hand, as in a:0.7,b:0.3.",
         "Weights may have any positive scale; adapters that are not named have none. /adapter takes it back.",
-        "mix",
+        _mix,
     ),
     Command(
         "ground",
@@ -90,7 +146,7 @@ COMMANDS = (
         "Looked up, a reply is that of the section that fits best, with its line, and what is not in the "
         "document is left to the base. With a pin, a mix or the gate off nothing is looked up unless you say "
         "auto here. Without a word it switches.",
-        "ground",
+        _any_of("auto", "off"),
     ),
     Command(
         "again",
@@ -98,7 +154,7 @@ COMMANDS = (
         "Answer the last question anew, perhaps under other routing.",
         "Both replies are shown, each with its bars. The new one takes the old one's place in the "
         "conversation; with --base the old one stays.",
-        "routing",
+        _routing,
     ),
     Command(
         "other",
@@ -130,7 +186,7 @@ COMMANDS = (
         "none a line of NAME.offtopic.txt. The change is shown, written, trained, and the question asked "
         "again; what is corrected meanwhile shares the next run. A question that goes on from the one before "
         "is taught with those turns, any other alone; --turns and --alone say it yourself.",
-        "teach",
+        _teaching,
     ),
     Command(
         "prefer",
@@ -138,7 +194,7 @@ COMMANDS = (
         "Of the two last replies to the question, teach to prefer one.",
         "After /again: `now` is the newer reply, `before` the one above it. Both go into a preference "
         "section of the adapter that had most weight.",
-        "prefer",
+        _any_of("before", "now", *TURN_FLAGS),
     ),
     Command(
         "right",
@@ -161,7 +217,7 @@ COMMANDS = (
         "Train the document as it stands on disk.",
         "Chat goes on with the last version meanwhile; the next reply after it comes from the new one. "
         "Ctrl-C or /stop ends it at its next step and keeps a checkpoint for --resume.",
-        "train",
+        _last_word_of(*TRAIN_FLAGS),
     ),
     Command(
         "versions",
@@ -169,7 +225,7 @@ COMMANDS = (
         "What runs ended in, oldest first, and how each does; names and pins.",
         "A version with a name is pinned: pruning leaves it. `name GENERATION` alone takes the name away. "
         "Where a generation is asked for, its name will do.",
-        "versions",
+        _any_of("name ", "pin ", "unpin "),
     ),
     Command(
         "rollback",
@@ -184,16 +240,16 @@ COMMANDS = (
         "FILE",
         "Save the conversation as FILE.json or FILE.md.",
         "Both hold every turn with its routing and can be loaded again. An existing file is not overwritten.",
-        "file",
+        _file,
     ),
-    Command("load", "FILE", "Go on with a saved conversation.", "", "file"),
+    Command("load", "FILE", "Go on with a saved conversation.", "", _file),
     Command("clear", "", "Start a new conversation."),
     Command(
         "params",
         "[KEY=VALUE …]",
         "Show or set max_tokens, temperature, top_p, top_k, repetition_penalty, seed.",
         "temperature=0 always takes the likeliest token; seed=none draws a new seed for each reply.",
-        "params",
+        _last_word_of(*(f"{f.name}=" for f in msgspec.structs.fields(Sampling))),
     ),
     Command(
         "system",
@@ -202,7 +258,7 @@ COMMANDS = (
     ),
     Command("copy", "", "Copy the last reply to the clipboard (OSC 52, also through tmux and ssh)."),
     Command("restart", "", "Start the engine process again; the conversation stays."),
-    Command("help", "[COMMAND]", "This list, or more about one command.", "", "command", ("?",)),
+    Command("help", "[COMMAND]", "This list, or more about one command.", "", _command, ("?",)),
     Command("exit", "", "Leave.", aliases=("quit", "q")),
 )
 
@@ -219,15 +275,6 @@ class Invocation:
     @property
     def name(self) -> str:
         return self.command.name
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way to go on: `text` replaces the last `replaces` characters before the cursor."""
-
-    text: str
-    replaces: int
-    note: str = ""
 
 
 def read_line(line: str) -> Invocation | str:
@@ -276,16 +323,7 @@ def parse_ground(argument: str, current: RoutingChoice) -> RoutingChoice:
 
 def parse_again(argument: str, adapters: Sequence[str]) -> RoutingChoice | None:
     """The routing that the flags of `/again` ask for; None without any."""
-    values: dict[str, str] = {}
-    words = _words(argument)
-    while words:
-        flag, equals, value = words.pop(0).partition("=")
-        flag = {"--adapter-mix": "--mix"}.get(flag, flag)
-        if flag not in ROUTING_FLAGS:
-            raise UsageError(f"/again does not know `{flag}`", f"it takes {find('again').usage}")
-        if flag != "--base" and not equals:
-            value = words.pop(0) if words else ""
-        values[flag] = value
+    values = _flags(argument, find("again"), (*ROUTING_FLAGS, "--adapter-mix"), ("--base",))
     if "--base" in values:
         if len(values) > 1 + ("--ground" in values):
             raise UsageError("--base goes without other routing", "the bare base has no adapters to weigh")
@@ -296,7 +334,7 @@ def parse_again(argument: str, adapters: Sequence[str]) -> RoutingChoice | None:
         adapters,
         gate=values.get("--gate"),
         adapter=values.get("--adapter"),
-        adapter_mix=values.get("--mix"),
+        adapter_mix=values.get("--mix", values.get("--adapter-mix")),
         ground=values.get("--ground"),
     )
 
@@ -362,15 +400,10 @@ def parse_train(argument: str) -> Train:
     """The training that the flags of `/train` ask for; its `request_id` is empty."""
     usage = f"it takes {find('train').usage}"
     asked: dict[str, object] = {}
-    words = _words(argument)
-    while words:
-        flag, equals, value = words.pop(0).partition("=")
-        if flag not in TRAIN_FLAGS:
-            raise UsageError(f"/train does not know `{flag}`", usage)
+    for flag, value in _flags(argument, find("train"), TRAIN_FLAGS, TRAIN_SWITCHES).items():
         if flag in TRAIN_SWITCHES:
             asked[flag[2:]] = True
             continue
-        value = value if equals else (words.pop(0) if words else "")
         if not value.isdecimal() or (flag != "--seed" and int(value) < 1):
             raise UsageError(f"{flag} needs a whole number, not `{value}`", usage)
         asked[flag[2:].replace("-", "_")] = int(value)
@@ -422,7 +455,7 @@ def candidates(text: str, adapters: Sequence[str]) -> list[Candidate]:
     command = _BY_NAME.get(name.lower())
     if command is None:
         return []
-    return _ARGUMENTS[command.completes](argument, adapters)
+    return command.completes(argument, adapters)
 
 
 def completes_file(text: str) -> str | None:
@@ -431,63 +464,19 @@ def completes_file(text: str) -> str | None:
     if match is None or match["argument"] is None:
         return None
     command = _BY_NAME.get(match["name"].lower())
-    return match["argument"] if command is not None and command.completes == "file" else None
+    return match["argument"] if command is not None and command.completes is _file else None
 
 
-def _starting(word: str, options: Sequence[str], note: str = "") -> list[Candidate]:
-    return [Candidate(option, len(word), note) for option in options if option.startswith(word)]
-
-
-def _last_word(argument: str) -> tuple[str, str]:
-    before, _, word = argument.rpartition(" ")
-    return before.rpartition(" ")[2], word
-
-
-def _complete_mix(argument: str, adapters: Sequence[str]) -> list[Candidate]:
-    *given, word = argument.split(",")
-    named = {entry.partition(":")[0].strip() for entry in given}
-    word = word.lstrip()
-    return [
-        Candidate(f"{a}:", len(word), "weight") for a in adapters if a not in named and a.startswith(word)
-    ]
-
-
-def _complete_routing(argument: str, adapters: Sequence[str]) -> list[Candidate]:
-    before, word = _last_word(argument)
-    match before:
-        case "--gate" | "--ground":
-            return _starting(word, ("auto", "off"))
-        case "--adapter":
-            return _starting(word, adapters, "adapter")
-        case "--mix":
-            return _complete_mix(word, adapters)
-        case _:
-            return _starting(word, ROUTING_FLAGS)
-
-
-def _complete_params(argument: str, adapters: Sequence[str]) -> list[Candidate]:
-    del adapters
-    _, word = _last_word(argument)
-    return _starting(word, [f"{f.name}=" for f in msgspec.structs.fields(Sampling)])
-
-
-_ARGUMENTS: dict[Completes, Callable[[str, Sequence[str]], list[Candidate]]] = {
-    "": lambda argument, adapters: [],
-    "file": lambda argument, adapters: [],
-    "gate": lambda argument, adapters: _starting(argument, ("auto", "off")),
-    "ground": lambda argument, adapters: _starting(argument, ("auto", "off")),
-    "adapter": lambda argument, adapters: _starting(argument, adapters, "adapter"),
-    "mix": _complete_mix,
-    "command": lambda argument, adapters: _starting(argument, [c.name for c in COMMANDS]),
-    "params": _complete_params,
-    "routing": _complete_routing,
-    "teach": lambda argument, adapters: _starting(
-        argument, [*(f"{name}: " for name in adapters), "none", *TURN_FLAGS]
-    ),
-    "prefer": lambda argument, adapters: _starting(argument, ("before", "now", *TURN_FLAGS)),
-    "versions": lambda argument, adapters: _starting(argument, ("name ", "pin ", "unpin ")),
-    "train": lambda argument, adapters: _starting(_last_word(argument)[1], TRAIN_FLAGS),
-}
+def _flags(argument: str, command: Command, known: Sequence[str], switches: Sequence[str]) -> dict[str, str]:
+    """The flags of a command's argument with their values, as `--flag value` or `--flag=value`."""
+    values: dict[str, str] = {}
+    words = _words(argument)
+    while words:
+        flag, equals, value = words.pop(0).partition("=")
+        if flag not in known:
+            raise UsageError(f"/{command.name} does not know `{flag}`", f"it takes {command.usage}")
+        values[flag] = value if equals or flag in switches or not words else words.pop(0)
+    return values
 
 
 def _words(argument: str) -> list[str]:

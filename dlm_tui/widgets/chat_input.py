@@ -51,10 +51,8 @@ class ChatInput(TextArea):
         self.suggestion = ""
         if "\n" in text or not self.cursor_at_end_of_text:
             return
-        found = candidates(text, self._adapters())
-        if found and text:
-            rest = found[0].text[found[0].replaces :]
-            self.suggestion = rest
+        if found := candidates(text, self._adapters()):
+            self.suggestion = found[0].rest
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":
