@@ -11,7 +11,7 @@ from dlm_core.store.history import keep_runs, outcomes
 from dlm_tui.cli.tables import print_json, print_table
 from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session.output import local_time, utc_time
-from dlm_tui.session.versions import Version, before_current, found, mark, marked_words, versions_of
+from dlm_tui.session.versions import Version, mark, marked_words, meant, roll_back, versions_of
 
 
 @click.command()
@@ -85,41 +85,30 @@ def rollback(file: Path, to: str | None) -> None:
     Without --to, those of the run before. Nothing is lost: the way back is another rollback.
     """
     dlm_id = load(file).dlm_id
-    store = Store.open(dlm_id, create=False)
-    if to is None:
-        target = before_current(store.versions())
-    else:
-        target = int(to) if to.isdecimal() else found(versions_of(dlm_id), to).generation
-    now = store.rollback(target)
+    target = meant(dlm_id, to)
+    now = roll_back(dlm_id, target)
     click.echo(
         f"generation {now.generation} is current, with the versions of generation {target}: {_listed(now)}"
     )
 
 
-def _listed(commit: Snapshot) -> str:
-    return ", ".join(f"{name} {version}" for name, version in commit.adapters.items()) or "no adapters"
+def _listed(version: Version) -> str:
+    return ", ".join(f"{name} {number}" for name, number in version.adapters.items()) or "no adapters"
 
 
 def _row(commit: Snapshot, version: Version) -> tuple[str, ...]:
-    when = local_time(commit.committed_at)
     return (
         str(commit.generation),
-        when,
+        local_time(commit.committed_at),
         str(commit.run_id),
-        _listed(commit),
+        _listed(version),
         commit.gate or "-",
         "" if commit.recall is None else f"{commit.recall:.1%}",
         "" if version.right is None else f"{version.right:.0%}",
-        _perplexity(commit),
+        "" if version.perplexity is None else f"{version.perplexity:+.1%}",
         f"{version.name or '-'} (pinned)" if version.pinned else version.name,
         commit.note,
     )
-
-
-def _perplexity(commit: Snapshot) -> str:
-    """The change against the base, "" where it was not measured."""
-    base = commit.retention.get("perplexity_base")
-    return f"{commit.retention['perplexity'] / base - 1:+.1%}" if base else ""
 
 
 def _as_document(commit: Snapshot, version: Version) -> dict[str, object]:

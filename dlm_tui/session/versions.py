@@ -43,11 +43,11 @@ def versions_of(dlm_id: str) -> tuple[Version, ...]:
     with MetricsReader(store.paths.metrics) as metrics:
         right = metrics.right_shares()
     return tuple(
-        replace(
-            _version(commit, commit is commits[-1]),
+        _version(
+            commit,
+            noted.get(commit.generation) or marks.Mark(generation=commit.generation),
+            current=commit is commits[-1],
             right=right.get(f"g{commit.generation}"),
-            name=noted[commit.generation].name if commit.generation in noted else "",
-            pinned=commit.generation in noted and noted[commit.generation].pinned,
         )
         for commit in commits
     )
@@ -108,19 +108,26 @@ def document_difference(one: Version, other: Version, texts: Mapping[str, Sectio
     return list(unified_diff(before, after, lineterm=""))[2:]
 
 
-def roll_back(dlm_id: str, to: int | None) -> Version:
-    """Make an earlier generation current, None: that of the run before.
+def meant(dlm_id: str, which: str | None) -> int:
+    """The generation that a number (whether there is one, going back says) or a name means; None: the one
+    that the run before the current one ended in. Raises UsageError where there is none.
+    """
+    if which is None:
+        return _before_current(Store.open(dlm_id, create=False).versions())
+    return int(which) if which.isdecimal() else found(versions_of(dlm_id), which).generation
+
+
+def roll_back(dlm_id: str, to: int) -> Version:
+    """Make an earlier generation current.
 
     Raises:
-        UsageError: there is nothing to go back to.
         StoreError: there is no such generation, it is damaged, or another process writes.
     """
-    store = Store.open(dlm_id, create=False)
-    target = before_current(store.versions()) if to is None else to
-    return _version(store.rollback(target), True)
+    commit = Store.open(dlm_id, create=False).rollback(to)
+    return _version(commit, marks.Mark(generation=commit.generation), current=True)
 
 
-def before_current(commits: Sequence[Snapshot]) -> int:
+def _before_current(commits: Sequence[Snapshot]) -> int:
     """The generation that the run before the current one ended in; a rollback keeps its target's run."""
     earlier = [commit for commit in commits if commits and commit.run_id < commits[-1].run_id]
     if not earlier:
@@ -163,7 +170,7 @@ def _name(record: SectionRecord) -> str:
     return f"{record.kind}{tag}: {record.title}"
 
 
-def _version(commit: Snapshot, current: bool) -> Version:
+def _version(commit: Snapshot, noted: marks.Mark, *, current: bool, right: float | None = None) -> Version:
     base = commit.retention.get("perplexity_base")
     return Version(
         generation=commit.generation,
@@ -175,4 +182,7 @@ def _version(commit: Snapshot, current: bool) -> Version:
         note=commit.note,
         current=current,
         sections=tuple(commit.sections),
+        right=right,
+        name=noted.name,
+        pinned=noted.pinned,
     )

@@ -5,7 +5,7 @@ import asyncio
 from dlm_core.errors import UsageError
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Told, VersionsShown
-from dlm_tui.session.versions import found, mark, marked_words, roll_back, versions_of
+from dlm_tui.session.versions import mark, marked_words, meant, roll_back, versions_of
 from dlm_tui.session.versions_command import parse_versions
 
 
@@ -23,17 +23,12 @@ async def rollback(session: Session, argument: str) -> Told:
     if session.runs.under_way:
         raise UsageError("a run is under way", "/stop ends it; then go back")
     dlm_id = await _dlm_id(session)
-    to = await asyncio.to_thread(_generation, dlm_id, argument) if argument else None
+    to = await asyncio.to_thread(meant, dlm_id, argument or None)
     now = await asyncio.to_thread(roll_back, dlm_id, to)
     await session.document.look_again()
     session.engine.reopen()
     listed = ", ".join(f"{name} {version}" for name, version in now.adapters.items())
     return Told((f"generation {now.generation} is current, {now.note}: {listed}",))
-
-
-def _generation(dlm_id: str, which: str) -> int:
-    """The generation that a number or a name means; whether there is one, going back says."""
-    return int(which) if which.isdecimal() else found(versions_of(dlm_id), which).generation
 
 
 async def _dlm_id(session: Session) -> str:
