@@ -12,10 +12,8 @@ from dlm_core.safetext import visible, visible_line
 from dlm_core.store.asked import AskedQuestion, AskedQuestions
 from dlm_core.store.paths import StorePaths, dlm_home
 from dlm_tui.cli.progress import open_view
-from dlm_tui.cli.tables import print_json, print_table
+from dlm_tui.cli.tables import print_json, print_table, shortened
 from dlm_tui.session.question_log import says_the_same, was_right
-
-_LONGEST = 160  # characters of a reply in a list
 
 
 def print_asked(document: Document, show_all: bool, as_json: bool) -> None:
@@ -78,10 +76,5 @@ def _print(found: dict[str, Any]) -> None:
     sign = {True: "right", False: "wrong", None: "other"}[found["right"]]
     click.echo(visible(f"{sign}: {visible_line(found['question'])}"))
     if found["expected"] and found["right"] is not True:
-        click.echo(f"  expected: {_short(found['expected'])}")
-    click.echo(f"  replied:  {_short(found['reply'])}\n")
-
-
-def _short(text: str) -> str:
-    shown = visible_line(" ".join(text.split()))
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+        click.echo(f"  expected: {shortened(found['expected'])}")
+    click.echo(f"  replied:  {shortened(found['reply'])}\n")

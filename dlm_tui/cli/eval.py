@@ -12,10 +12,10 @@ from dlm_core.document.wordings import Wordings, count_wordings
 from dlm_core.engine_protocol import EvalOptions
 from dlm_core.errors import UsageError
 from dlm_core.reports import Evaluation, ProbeReply
-from dlm_core.safetext import visible, visible_line
+from dlm_core.safetext import visible
 from dlm_tui.cli.asked import print_asked
 from dlm_tui.cli.progress import open_view
-from dlm_tui.cli.tables import print_json, print_table
+from dlm_tui.cli.tables import print_json, print_table, shortened
 from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session import evaluation_sheets as sheets
 from dlm_tui.session.bars import bar
@@ -24,7 +24,6 @@ from dlm_tui.session.signs import can_show_unicode
 from dlm_tui.session.wording import duration, percent
 
 _CHART = 20  # cells of a bar of the reliability chart
-_LONGEST = 160  # characters of a reply in a list
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -106,15 +105,9 @@ def _print_replies(replies: Sequence[ProbeReply], show_all: bool) -> None:
         sign = "right" if reply.right else "wrong"
         click.echo(visible(f"{sign}: {reply.question}"))
         if not reply.right:
-            click.echo(f"  expected: {_short(reply.expected)}")
-        click.echo(f"  replied:  {_short(reply.reply)}")
+            click.echo(f"  expected: {shortened(reply.expected)}")
+        click.echo(f"  replied:  {shortened(reply.reply)}")
         click.echo(visible(f"  word F1 {reply.f1:.2f}; asked of {reply.adapter}, routed {weights}\n"))
-
-
-def _short(text: str) -> str:
-    """A text on one line, cut where it gets long."""
-    shown = visible_line(" ".join(text.split()))
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 
 def _answers(found: Evaluation, wordings: Wordings) -> Iterator[str]:

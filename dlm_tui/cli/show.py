@@ -24,7 +24,7 @@ from dlm_tui.session.run_view import Forming, RunView
 from dlm_tui.session.section_states import SectionState, State, section_states
 from dlm_tui.session.signs import can_show_unicode
 from dlm_tui.session.sparks import spark
-from dlm_tui.session.wording import duration, evaluation_line, lines
+from dlm_tui.session.wording import duration, evaluation_line, gate_lines
 
 SPARKS = 20  # characters of a sparkline
 LISTED = 20  # changes named one by one
@@ -231,16 +231,11 @@ def _print_sections(states: Sequence[SectionState]) -> None:
 
 
 def _print_gate(seen: Overview) -> None:
-    gate = seen.gate
-    if not seen.document.frontmatter.training.gate.enabled:
-        click.echo("gate: off in this document, every adapter weighs the same")
-    elif gate is None:
-        click.echo("gate: not trained yet")
-    else:
-        for line in lines(gate):
-            click.echo(line)
-        if warning := _gate_warning(gate):
-            click.echo(f"warning: {warning['message']}\n  hint: {warning['hint']}")
+    enabled = seen.document.frontmatter.training.gate.enabled
+    for line in gate_lines(seen.gate, enabled=enabled):
+        click.echo(line)
+    if enabled and (warning := _gate_warning(seen.gate)):
+        click.echo(f"warning: {warning['message']}\n  hint: {warning['hint']}")
 
 
 def _run_row(run: RunRecord) -> tuple[str, ...]:

@@ -10,14 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from dlm_core.safetext import visible_line
+from dlm_tui.session.bars import cut
 from dlm_tui.session.output import as_json
 
 _UNFOLDED = 10_000
+_LONGEST = 160  # characters of a reply in a list
 
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     click.echo(as_json(value, indent=2, encoding=sys.stdout.encoding))
+
+
+def shortened(text: str) -> str:
+    """A text on one line, cut where it gets long."""
+    return cut(visible_line(" ".join(text.split())), _LONGEST)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

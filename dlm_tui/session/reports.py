@@ -18,7 +18,7 @@ from dlm_tui.session.output import local_time
 from dlm_tui.session.signs import AdapterSign
 from dlm_tui.session.text import MARKED, NOTE, STRONG, WARNING, Line, failure, sentences, wrapped
 from dlm_tui.session.versions import Version
-from dlm_tui.session.wording import duration, lines
+from dlm_tui.session.wording import duration, gate_lines
 
 MAX_WIDTH = 88
 _TOP_RANKS = 6
@@ -232,12 +232,7 @@ def show_report(now: DocumentState, ready: Ready | None, choice: RoutingChoice, 
             report.append([(color, mark), ("", f"  {version}{look.dot}{tagged}")])
         else:
             report += [[(color, mark)], [("", f"  {version}")], [("", f"  {tagged}")]]
-    if not now.gate_enabled:
-        report += sentences(["gate: off in this document, every adapter weighs the same"], look.room, "")
-    elif now.gate is None:
-        report += sentences(["gate: not trained yet"], look.room, "")
-    else:
-        report += sentences(lines(now.gate), look.room, "")
+    report += sentences(gate_lines(now.gate, enabled=now.gate_enabled), look.room, "")
     report += sentences([f"next reply: {describe(choice)}"], look.room, "")
     if now.store_problem:
         report += sentences([now.store_problem], look.room, WARNING)

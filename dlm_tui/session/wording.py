@@ -193,6 +193,13 @@ def _epoch(event: TrainEpoch) -> str:
     return "  ".join(figures)
 
 
+def gate_lines(gate: GateTrained | None, *, enabled: bool) -> list[str]:
+    """How a document's gate stands: `enabled` in the document, and as it was trained last, if it was."""
+    if not enabled:
+        return ["gate: off in this document, every adapter weighs the same"]
+    return ["gate: not trained yet"] if gate is None else lines(gate)
+
+
 def _gate(event: GateTrained) -> list[str]:
     counts = ", ".join(f"{name} {count}" for name, count in event.sample_counts.items())
     if event.mode == "uniform":
