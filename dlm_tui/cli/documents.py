@@ -22,6 +22,7 @@ from dlm_tui.failures import FAILED
 from dlm_tui.flags import document_argument, json_option
 from dlm_tui.session import drafts as files
 from dlm_tui.session.copies import with_copies
+from dlm_tui.session.wording import counted
 
 
 @click.command()
@@ -124,5 +125,5 @@ def _marked(row: MaskedRow) -> str:
 
 def _summary(diagnostics: Sequence[Diagnostic]) -> str:
     counts = {s: sum(d.severity == s for d in diagnostics) for s in ("error", "warning")}
-    said = [f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts.items() if n]
+    said = [counted(n, name) for name, n in counts.items() if n]
     return ", ".join(said) or "no problems"

@@ -14,7 +14,7 @@ from dlm_tui.session.live_routing import static_routing
 from dlm_tui.session.session import Session
 from dlm_tui.session.signs import AdapterSign
 from dlm_tui.session.text import NOTE, WARNING, Line, plain
-from dlm_tui.session.wording import duration
+from dlm_tui.session.wording import counted, duration
 
 GATE_KEY = "^G"
 UNTRAINED = ("", "g0")
@@ -140,14 +140,11 @@ def _standing_line(now: Standing, width: int, unicode: bool) -> Line:
         pieces.append(("class:busy", f"{said}{gap}"))
     if now.warnings:
         mark = "⚠ " if unicode else "! "
-        noun = "warning" if now.warnings == 1 else "warnings"
-        pieces.append((WARNING, f"{mark}{now.warnings} {noun}{gap}"))
+        pieces.append((WARNING, f"{mark}{counted(now.warnings, 'warning')}{gap}"))
     if now.document_errors:
-        noun = "error" if now.document_errors == 1 else "errors"
-        pieces.append((WARNING, f"{now.document_errors} {noun} in the document{gap}"))
+        pieces.append((WARNING, f"{counted(now.document_errors, 'error')} in the document{gap}"))
     elif now.untrained:
-        noun = "section" if now.untrained == 1 else "sections"
-        pieces.append(("", f"{now.untrained} new {noun}: /train{gap}"))
+        pieces.append(("", f"{counted(now.untrained, 'new section')}: /train{gap}"))
     if now.state == "ready":
         pieces.append((NOTE, f"{visible_line(now.base)} {_version(now)}{gap}"))
     pieces.append((NOTE, "/help"))

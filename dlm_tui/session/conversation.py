@@ -12,6 +12,7 @@ from dlm_core.errors import NOT_JSON, DlmError, UsageError
 from dlm_core.events import AdapterOpenness, Citation, Reply, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.safetext import visible_line
+from dlm_tui.session.wording import counted
 
 FORMAT = 1
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -88,9 +89,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def left_out(turns: int, context_length: int = 0) -> str:
     """What is said of `turns` that a reply could not take into account; 0: the window's length is unknown."""
-    count = f"{turns} turn{'' if turns == 1 else 's'}"
     context = f" of {context_length} tokens" if context_length else ""
-    return f"the oldest {count} no longer fit into the context window{context} and were left out"
+    oldest = f"the oldest {counted(turns, 'turn')}"
+    return f"{oldest} no longer fit into the context window{context} and were left out"
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):

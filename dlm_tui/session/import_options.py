@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dlm_core.data.rows import Topic
+from dlm_tui.session.wording import counted
 
 if TYPE_CHECKING:
     from dlm_core.data.importing import Import, Wanted
@@ -63,6 +64,6 @@ def _said(key: str, words: str, count: int) -> str:
     things = {"r": "section", "p": "section", "n": "row", "u": "passage"}.get(key, "")
     if not things:
         return words
-    many = f"{count:,} {things}{'' if count == 1 else 's'}" if count else f"{things}s"
+    many = counted(count, things, ",") if count else f"{things}s"
     verb = {"r": "was" if count == 1 else "were", "n": "s" if count == 1 else ""}.get(key, "")
     return words.format(many, verb)

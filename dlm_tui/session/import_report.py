@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlm_core.data.rows import Note, Topic
 from dlm_core.safetext import visible_line
+from dlm_tui.session.wording import counted
 
 if TYPE_CHECKING:
     from dlm_core.data.importing import Import
@@ -112,7 +113,7 @@ def summary(done: "Import", listed: int = LISTED, *, flags: bool = True) -> Iter
         yield topics_told_by(done)
     for found in done.topics:
         words = f" ({visible_line(', '.join(found.words))})" if found.words else ""
-        yield f"topic {found.adapter}: {_counted(found.sections, 'section')}{words}"
+        yield f"topic {found.adapter}: {counted(found.sections, 'section', ',')}{words}"
     yield from _changes(done, flags)
 
 
@@ -144,7 +145,7 @@ def _changes(done: "Import", flags: bool) -> Iterator[str]:
         yield f"no longer in its source, and taken out: line {section.span.line}"
     moved = sum(edit.quiet for edit in changes.edits)
     if moved:
-        yield f"{_counted(moved, 'section')} stand elsewhere in their source now"
+        yield f"{counted(moved, 'section', ',')} stand elsewhere in their source now"
     if done.declared:
         how = "declared" if done.before is None else "newly declared"
         yield f"adapters {how}: {', '.join(done.declared)}"
@@ -157,14 +158,10 @@ def total(done: "Import") -> str:
     counts = {"new": len(changes.added), "changed": len(changes.updated), "as before": changes.unchanged}
     counts |= {"kept as edited": len(changes.kept), "taken out": len(changes.pruned)}
     parts = [f"{count:,} {what}" for what, count in counts.items() if count] or ["nothing new"]
-    sources = _counted(len(done.sources), "source")
+    sources = counted(len(done.sources), "source", ",")
     adapters = ", ".join(f"{name or 'untagged'} {count:,}" for name, count in added.most_common())
-    said = f"{_counted(done.rows, 'row')} from {sources}, sections: {', '.join(parts)}"
+    said = f"{counted(done.rows, 'row', ',')} from {sources}, sections: {', '.join(parts)}"
     return f"{said} ({adapters})" if adapters else said
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def as_document(done: "Import", *, written: bool) -> dict[str, Any]:

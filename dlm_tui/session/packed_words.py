@@ -3,6 +3,7 @@
 from dlm_core.pack import Packed
 from dlm_core.safetext import visible_line
 from dlm_tui.session.output import megabytes
+from dlm_tui.session.wording import counted
 
 
 def packed_lines(written: Packed) -> list[str]:
@@ -17,5 +18,5 @@ def packed_lines(written: Packed) -> list[str]:
 
 def held(adapters: tuple[str, ...], gate: bool) -> str:
     """Adapters by number and name, and the gate where there is one."""
-    count = f"{len(adapters)} adapter{'' if len(adapters) == 1 else 's'} ({', '.join(adapters)})"
+    count = f"{counted(len(adapters), 'adapter')} ({', '.join(adapters)})"
     return f"{count} and the gate" if gate else count

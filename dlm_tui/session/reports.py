@@ -18,7 +18,7 @@ from dlm_tui.session.output import local_time
 from dlm_tui.session.signs import AdapterSign
 from dlm_tui.session.text import MARKED, NOTE, STRONG, WARNING, Line, failure, sentences, wrapped
 from dlm_tui.session.versions import Version
-from dlm_tui.session.wording import duration, gate_lines
+from dlm_tui.session.wording import counted, duration, gate_lines
 
 MAX_WIDTH = 88
 _TOP_RANKS = 6
@@ -83,7 +83,7 @@ def reply_report(answer: Answer, look: Look, context_length: int = 0) -> list[Li
     figures = [routing_words(answer.routing)]
     if answer.timing is not None:
         figures.append(f"{answer.timing.tokens_per_s:.0f} tokens/s")
-        figures.append(f"{answer.timing.tokens} token{'' if answer.timing.tokens == 1 else 's'}")
+        figures.append(counted(answer.timing.tokens, "token"))
         if answer.timing.acceptance is not None:
             figures.append(f"{answer.timing.acceptance:.0%} of drafts kept")
     if answer.version:
@@ -223,8 +223,7 @@ def show_report(now: DocumentState, ready: Ready | None, choice: RoutingChoice, 
     report: list[Line] = sentences(map(visible_line, texts), look.room, "")
     for name in now.adapters:
         sign = look.signs.get(name)
-        samples = now.samples.get(name, 0)
-        tagged = f"{samples} tagged section{'' if samples == 1 else 's'}"
+        tagged = counted(now.samples.get(name, 0), "tagged section")
         version = now.versions.get(name, "not trained")
         mark = f"{sign.sign} {name}" if sign else name
         color = f"fg:{sign.color}" if sign else ""
@@ -251,10 +250,10 @@ def _sections(now: DocumentState) -> str:
     changes = ", ".join(
         f"{n} {state}" for state in ("new", "changed", "gone") if (n := now.changes.get(state))
     )
-    noun = "section" if now.sections == 1 else "sections"
+    sections = counted(now.sections, "section")
     if not now.generation:
-        return f"{now.sections} {noun}, not trained yet"
-    return f"{now.sections} {noun}" + (f": {changes} since the last run" if changes else ", all trained")
+        return f"{sections}, not trained yet"
+    return sections + (f": {changes} since the last run" if changes else ", all trained")
 
 
 def model_report(ready: Ready | None, look: Look) -> list[Line]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from dlm_core.data.jsonl import Form, LeftOut, left_out, rows_of
 from dlm_core.document import Document
 from dlm_core.store import atomic
+from dlm_tui.session.wording import counted
 
 _FORM_OF = {"instruction": "chat", "preference": "dpo", "prose": "text"}
 
@@ -25,16 +26,15 @@ class Rows:
     def words(self, output: Path | None = None) -> list[str]:
         """How many rows went into `output`, and what was left out."""
         where = f" in {output}" if output is not None else ""
-        said = [f"{self.count:,} {'row' if self.count == 1 else 'rows'}{where}"]
+        said = [f"{counted(self.count, 'row', ',')}{where}"]
         said += [
-            f"left out: {number:,} {kind.value} section{'' if number == 1 else 's'} (--form {_FORM_OF[kind]})"
+            f"left out: {counted(number, f'{kind.value} section', ',')} (--form {_FORM_OF[kind]})"
             for kind, number in self.missing.kinds
         ]
         if probes := self.missing.probes:
-            said.append(f"left out: {probes:,} probe{'' if probes == 1 else 's'}, never trained")
-        if self.missing.sources:
-            files = "1 file" if self.missing.sources == 1 else f"{self.missing.sources:,} files"
-            said.append(f"left out: {files} of training.sources")
+            said.append(f"left out: {counted(probes, 'probe', ',')}, never trained")
+        if sources := self.missing.sources:
+            said.append(f"left out: {counted(sources, 'file', ',')} of training.sources")
         return said
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dlm_core.events import Citation, Place
 from dlm_core.safetext import visible_line
 from dlm_tui.session.signs import AdapterSign
+from dlm_tui.session.wording import counted
 
 SURE_FROM = 0.5
 """The support under which a reply is called unsure."""
@@ -60,7 +61,7 @@ def overruled(count: int) -> str:
     """How much of a reply the document decided against the weights."""
     if not count:
         return "the weights alone say the same"
-    return f"the document decided {count} token{'' if count == 1 else 's'} against the weights"
+    return f"the document decided {counted(count, 'token')} against the weights"
 
 
 def alone(said: str) -> str:

@@ -80,6 +80,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def counted(number: int, noun: str, form: str = "") -> str:
+    """A number of things, as in `1 turn` and `2 turns`; `form` is the number's, as in `f"{number:,}"`."""
+    return f"{number:{form}} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(share: float | None) -> str:
     """A share in 0..1 for a table; a dash where it was not measured."""
     return "-" if share is None else f"{share:.0%}"
@@ -133,9 +138,9 @@ def plan_head(event: RunPlanned) -> list[str]:
     if event.adapters:
         size = [f"{event.tokens:,} tokens"]
         if event.steps and (event.fresh or event.kind == "full"):
-            size += [f"{event.steps} steps", f"at most {_count(event.epochs, 'epoch')}"]
+            size += [f"{event.steps} steps", f"at most {counted(event.epochs, 'epoch')}"]
         if event.pair_epochs:
-            size.append(f"{_count(event.pair_epochs, 'epoch')} of preference")
+            size.append(f"{counted(event.pair_epochs, 'epoch')} of preference")
         trained += f": {', '.join(size)}"
     work = [*([trained] if trained else []), *(["the adapter gate"] if event.gate else [])]
     said = [f"run {event.run_id} trains {'; then '.join(work)}"]
@@ -166,8 +171,8 @@ def _share(event: RunPlanned, name: str) -> str:
     """How many rows an adapter learns from, and from what kinds of sections where it goes on."""
     pairs = event.pairs.get(name, 0)
     answers = event.rows.get(name, 0) - pairs
-    counts = [_count(answers, "row")] if answers or not pairs else []
-    rows = " and ".join([*counts, *([_count(pairs, "pair")] if pairs else [])])
+    counts = [counted(answers, "row")] if answers or not pairs else []
+    rows = " and ".join([*counts, *([counted(pairs, "pair")] if pairs else [])])
     if name in event.fresh or event.kind == "full":
         return rows
     kinds = (("new", event.new), ("changed", event.changed), ("replayed", event.replayed))
@@ -235,7 +240,3 @@ def _ended(event: RunEnded) -> list[str]:
 
 def _mean(values: Mapping[str, float]) -> float:
     return sum(values.values()) / len(values)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -6,6 +6,7 @@ from dlm_core.errors import UsageError
 from dlm_tui.session.conversation import describe
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import HistoryShown, Told
+from dlm_tui.session.wording import counted
 
 
 async def history(session: Session, argument: str) -> HistoryShown:
@@ -36,7 +37,7 @@ async def load(session: Session, argument: str) -> Told:
     session.conversation.load(path)
     session.front.conversation_replaced()
     session.choice_changed()
-    turns = _turns(len(session.conversation.turns))
+    turns = counted(len(session.conversation.turns), "turn")
     return Told((f"{turns} from {path}; {describe(session.conversation.choice)}",))
 
 
@@ -47,11 +48,7 @@ async def clear(session: Session, argument: str) -> Told:
     await session.questions.clear()
     session.front.conversation_replaced()
     session.choice_changed()
-    return Told((f"a new conversation ({_turns(count)} forgotten)",))
-
-
-def _turns(count: int) -> str:
-    return f"{count} turn{'' if count == 1 else 's'}"
+    return Told((f"a new conversation ({counted(count, 'turn')} forgotten)",))
 
 
 def _file(argument: str, command: str) -> Path:
