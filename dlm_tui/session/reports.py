@@ -40,6 +40,17 @@ class Look:
     def dot(self) -> str:
         return " · " if self.unicode else ", "
 
+    def mark(self, adapter: str | None) -> tuple[str, str, str]:
+        """How an adapter is shown: the style of its colour, its sign, and sign and name; bare, if unknown."""
+        sign = self.signs.get(adapter or "")
+        if sign is None:
+            return "", "", visible_line(adapter or "")
+        return f"fg:{sign.color}", sign.sign, f"{sign.sign} {sign.name}"
+
+    def cut(self, text: str, room: int | None = None) -> str:
+        """A text in the room there is, or in `room`."""
+        return cut(text, self.room if room is None else room, unicode=self.unicode)
+
 
 def report(shown: values.Shown, look: Look) -> list[Line]:
     """Anything that a session can have to say."""
@@ -112,10 +123,8 @@ def citation_lines(answer: Answer, look: Look) -> list[Line]:
     citation = answer.citation
     if citation is None:
         return []
-    sign = look.signs.get(citation.adapter or "")
-    color = f"fg:{sign.color}" if sign else NOTE
-    said = sources.says(citation, sign.sign if sign else "", dot=look.dot)
-    report: list[Line] = sentences([said], look.room, color)
+    color, sign, _ = look.mark(citation.adapter)
+    report: list[Line] = sentences([sources.says(citation, sign, dot=look.dot)], look.room, color or NOTE)
     report += sentences(sources.doubts(citation, look.signs, take="/other"), look.room, WARNING)
     return report + [_excerpt(answer.text, start, end, look) for start, end in _unsupported(citation)]
 
@@ -139,21 +148,14 @@ def _excerpt(text: str, start: int, end: int, look: Look) -> Line:
 def weight_bars(answer: Answer, look: Look) -> list[Line]:
     """A bar, the weight, and the openness of each adapter."""
     notes = {name: f"openness {o.mean:.2f}" for name, o in answer.openness.items()}
-    drawn: list[Line] = []
     bars = bar_lines(
         answer.routing.weights, look.signs, width=look.room, unicode=look.unicode, notes=notes,
         base=answer.routing.base,
     )  # fmt: skip
-    for bar_line in bars:
-        color = f"fg:{bar_line.sign.color}"
-        drawn.append(
-            [
-                (color, f"{bar_line.sign.sign} {bar_line.name} {bar_line.bar}"),
-                ("", f" {bar_line.number}"),
-                (NOTE, bar_line.note),
-            ]
-        )
-    return drawn
+    return [
+        [(f"fg:{b.sign.color}", f"{b.sign.sign} {b.name} {b.bar}"), ("", f" {b.number}"), (NOTE, b.note)]
+        for b in bars
+    ]
 
 
 def why_report(answer: Answer, why: Why, look: Look) -> list[Line]:
@@ -167,23 +169,16 @@ def why_report(answer: Answer, why: Why, look: Look) -> list[Line]:
     if neighbours:
         report.append([(STRONG, "nearest trained questions")])
     for near in neighbours:
-        sign = look.signs.get(near.adapter)
-        mark = f"{sign.sign} {near.adapter}" if sign else visible_line(near.adapter)
+        color, _, mark = look.mark(near.adapter)
         head = f"{near.similarity:.2f} {mark}  "
-        question = cut(visible_line(near.question), max(8, look.room - len(head)), unicode=look.unicode)
-        report.append([(f"fg:{sign.color}" if sign else "", head), ("", question)])
+        question = look.cut(visible_line(near.question), max(8, look.room - len(head)))
+        report.append([(color, head), ("", question)])
     ranks = _most_open(answer)
     if ranks:
         report.append([(STRONG, "most open ranks")])
     for value, name, layer, rank in ranks:
-        sign = look.signs.get(name)
-        mark = f"{sign.sign} {name}" if sign else name
-        report.append(
-            [
-                (f"fg:{sign.color}" if sign else "", f"{value:.2f} {mark}  "),
-                ("", f"layer {layer}, rank {rank}"),
-            ]
-        )
+        color, _, mark = look.mark(name)
+        report.append([(color, f"{value:.2f} {mark}  "), ("", f"layer {layer}, rank {rank}")])
     if not answer.openness:
         report += sentences(["no adapter was at work: there is no openness to show"], look.room)
     return report
@@ -199,10 +194,9 @@ def source_report(answer: Answer, why: Why, look: Look) -> list[Line]:
     if why.candidates:
         report.append([(STRONG, "sections that fit")])
     for place, scores in zip(why.candidates, why.scores, strict=False):
-        sign = look.signs.get(place.adapter or "")
-        head = cut(sources.place(place, sign.sign if sign else ""), look.room, unicode=look.unicode)
+        color, sign, _ = look.mark(place.adapter)
         figures = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
-        report.append([(f"fg:{sign.color}" if sign else "", head)])
+        report.append([(color, look.cut(sources.place(place, sign)))])
         report += sentences([figures], look.room)
     return report
 
@@ -222,11 +216,9 @@ def show_report(now: DocumentState, ready: Ready | None, choice: RoutingChoice, 
     texts = [f"{now.path}  {now.dlm_id}".rstrip(), f"base {now.base_model}", _sections(now)]
     report: list[Line] = sentences(map(visible_line, texts), look.room, "")
     for name in now.adapters:
-        sign = look.signs.get(name)
+        color, _, mark = look.mark(name)
         tagged = counted(now.samples.get(name, 0), "tagged section")
         version = now.versions.get(name, "not trained")
-        mark = f"{sign.sign} {name}" if sign else name
-        color = f"fg:{sign.color}" if sign else ""
         if len(mark) + len(version) + len(tagged) + 5 <= look.room:
             report.append([(color, mark), ("", f"  {version}{look.dot}{tagged}")])
         else:
@@ -318,11 +310,7 @@ def _entry(name: str, text: str, column: int, look: Look) -> list[Line]:
 
 def _help_on(command: Command, look: Look) -> list[Line]:
     report: list[Line] = sentences([command.synopsis], look.room, STRONG)
-    report += (
-        sentences([command.summary, command.detail], look.room, "")
-        if command.detail
-        else sentences([command.summary], look.room, "")
-    )
+    report += sentences(filter(None, (command.summary, command.detail)), look.room, "")
     if command.aliases:
         report += sentences([f"also /{', /'.join(command.aliases)}"], look.room)
     return report
@@ -365,12 +353,10 @@ def edit_report(edit: Edit, look: Look) -> list[Line]:
 
 def option_report(number: int, option: Option, look: Look) -> list[Line]:
     """One thing to choose, with its number; what more there is to say about it stands under it."""
-    sign = look.signs.get(option.adapter or "")
-    color, mark = (f"fg:{sign.color}", f"{sign.sign} {sign.name}, ") if sign else ("", "")
-    head = cut(f"{number:>2}  {mark}{option.label}", look.room, unicode=look.unicode)
-    report: list[Line] = [[(color, head)]]
+    color, sign, mark = look.mark(option.adapter)
+    report: list[Line] = [[(color, look.cut(f"{number:>2}  {f'{mark}, ' if sign else ''}{option.label}"))]]
     if option.remark:
-        report.append([(NOTE, cut(f"    {option.remark}", look.room, unicode=look.unicode))])
+        report.append([(NOTE, look.cut(f"    {option.remark}"))])
     return report
 
 
