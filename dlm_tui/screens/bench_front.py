@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from rich.style import Style
@@ -36,26 +37,17 @@ class SessionChanged(Message):
         return isinstance(message, SessionChanged)
 
 
+@dataclass(eq=False)
 class BenchFront:
-    """Hands what a session shows to the pane that it concerns; `leave` is asked to end the workbench."""
+    """Hands what a session shows to the pane that it concerns; `end` is asked to end the workbench."""
 
-    def __init__(
-        self,
-        screen: Screen[None],
-        frame: PaneFrame,
-        editor: EditorPane,
-        dashboard: DashboardPane,
-        chat: ChatPane,
-        training: TrainingControl,
-        leave: Callable[[], object],
-    ) -> None:
-        self._screen = screen
-        self._frame = frame
-        self._editor = editor
-        self._dashboard = dashboard
-        self._chat = chat
-        self._training = training
-        self._leave = leave
+    screen: Screen[None]
+    frame: PaneFrame
+    editor: EditorPane
+    dashboard: DashboardPane
+    chat: ChatPane
+    training: TrainingControl
+    end: Callable[[], object]
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -65,55 +57,55 @@ class BenchFront:
         match shown:
             case WhyShown():
                 answer = shown.answer
-                self._screen.app.push_screen(ReplyDetail(answer, answer.tokens.said, answer.text, shown.why))
+                self.screen.app.push_screen(ReplyDetail(answer, answer.tokens.said, answer.text, shown.why))
             case Failed():
-                self._dashboard.fail(shown.error.message, shown.error.hint)
-                self._chat.show(Failed(self._in_short(shown.error)))
+                self.dashboard.fail(shown.error.message, shown.error.hint)
+                self.chat.show(Failed(self._in_short(shown.error)))
             case _:
-                self._chat.show(shown)
+                self.chat.show(shown)
 
     def _in_short(self, error: DlmError) -> DlmError:
         """The error; where it lists the document's problems, how many there are: the editor lists them."""
-        problems = sum(d.severity == "error" for d in self._editor.diagnostics)
-        if not problems or self._chat.session.engine.state != "refused":
+        problems = sum(d.severity == "error" for d in self.editor.diagnostics)
+        if not problems or self.chat.session.engine.state != "refused":
             return error
         what = "a problem" if problems == 1 else f"{problems} problems"
         return DocumentError(f"the document has {what}", "put right and saved, it is opened; F4 goes there")
 
     async def open_reply(self, asked: Asked) -> ReplyView:
-        return await self._chat.open_reply(asked)
+        return await self.chat.open_reply(asked)
 
     def run_event(self, event: Event) -> None:
-        self._dashboard.take(event)
+        self.dashboard.take(event)
         match event:
             case RunEnded():
-                self._training.ended(event)
+                self.training.ended(event)
             case Log() if event.level != "info" and event.code != "cold_start":
                 text = f"{event.message}\n{event.hint}".strip()
                 severity: SeverityLevel = "error" if event.level == "error" else "warning"
-                self._screen.notify(text, severity=severity, markup=False)
+                self.screen.notify(text, severity=severity, markup=False)
 
     def changed(self) -> None:
-        self._screen.post_message(SessionChanged())
+        self.screen.post_message(SessionChanged())
 
     def conversation_replaced(self) -> None:
-        self._screen.call_later(self._chat.show_turns)
+        self.screen.call_later(self.chat.show_turns)
 
     def document_changed(self) -> None:
-        self._editor.look_at_disk()
+        self.editor.look_at_disk()
 
     async def save_document(self) -> bool:
-        return await self._training.save_first()
+        return await self.training.save_first()
 
     @property
     def asks_again(self) -> bool:
         return True
 
     def document_text(self) -> str:
-        return self._editor.area.text
+        return self.editor.area.text
 
     async def choose(self, title: str, options: Sequence[Option]) -> int | None:
-        looks = looks_of(self._screen)
+        looks = looks_of(self.screen)
         choices = [
             Choice(
                 str(number),
@@ -137,13 +129,13 @@ class BenchFront:
             if chosen is None:
                 return False
             edit = chosen
-        if edit.path == self._editor.path:
-            self._training.taught()
-            if not await self._editor.take_edit(edit):
+        if edit.path == self.editor.path:
+            self.training.taught()
+            if not await self.editor.take_edit(edit):
                 return False
         else:
             drafts.write_edit(edit)
-        self._chat.show(EditShown(edit))
+        self.chat.show(EditShown(edit))
         return True
 
     async def _answer_of(self, dialog: Screen[T | None]) -> T | None:
@@ -153,15 +145,15 @@ class BenchFront:
             if not answered.done():
                 answered.set_result(said)
 
-        self._screen.app.push_screen(dialog, dismissed)
+        self.screen.app.push_screen(dialog, dismissed)
         return await answered
 
     async def edit_document(self) -> bool:
-        self._frame.bring_up("editor")
+        self.frame.bring_up("editor")
         return False
 
     def copy(self, text: str) -> None:
-        self._screen.app.copy_to_clipboard(text)
+        self.screen.app.copy_to_clipboard(text)
 
     def leave(self) -> None:
-        self._leave()
+        self.end()

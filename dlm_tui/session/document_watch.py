@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlm_tui.session.document_state import DocumentState, look
 from dlm_tui.session.file_watch import changes, stamp_of
 
 
+@dataclass(kw_only=True)
 class DocumentWatch:
     """Keeps `state` true.
 
@@ -16,18 +17,10 @@ class DocumentWatch:
     after one that found another version in the store.
     """
 
-    def __init__(
-        self,
-        state: DocumentState,
-        *,
-        on_change: Callable[[], None],
-        on_saved: Callable[[], None],
-        on_committed: Callable[[], None],
-    ) -> None:
-        self.state = state
-        self._on_change = on_change
-        self._on_saved = on_saved
-        self._on_committed = on_committed
+    state: DocumentState
+    on_change: Callable[[], None]
+    on_saved: Callable[[], None]
+    on_committed: Callable[[], None]
 
     async def look_again(self) -> DocumentState:
         """Read document and store anew. While the document is broken, its adapters are those it last had."""
@@ -38,7 +31,7 @@ class DocumentWatch:
                 found, adapters=before.adapters, dlm_id=before.dlm_id, generation=before.generation
             )
         self.state = found
-        self._on_change()
+        self.on_change()
         return found
 
     async def follow(self) -> None:
@@ -50,9 +43,9 @@ class DocumentWatch:
             generation = self.state.generation
             await self.look_again()
             if self.state.generation != generation:
-                self._on_committed()
+                self.on_committed()
             if self.state.path in changed:
-                self._on_saved()
+                self.on_saved()
 
     def _files(self) -> list[Path]:
         manifest = self.state.manifest

@@ -53,7 +53,7 @@ class Session:
         self.watch = watch
         self.conversation = conversation
         self.document = DocumentWatch(
-            document, on_change=self._changed, on_saved=self._on_saved, on_committed=self._on_committed
+            state=document, on_change=self._changed, on_saved=self._on_saved, on_committed=self._on_committed
         )
         self.engine = EngineSession(
             client, path, on_log=self._on_log, on_state=self._on_state, on_trouble=self._on_trouble

@@ -8,8 +8,6 @@ from textual.widgets import TextArea
 
 from dlm_tui.session.commands import candidates
 
-MAX_ROWS = 8
-
 
 class ChatInput(TextArea):
     """A text area that sends on Enter. `adapters` says which names commands are completed with."""
@@ -55,30 +53,33 @@ class ChatInput(TextArea):
             self.suggestion = found[0].rest
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "enter":
+        if self._takes(event.key):
             event.stop()
             event.prevent_default()
-            text = self.text.strip()
-            if text:
-                self._past.append(text)
-                self._back, self._draft = 0, ""
-                self.load_text("")
-                self.post_message(self.Submitted(text))
-            return
-        if event.key == "tab" and self.suggestion:
-            event.stop()
-            event.prevent_default()
-            self.insert(self.suggestion)
-            return
-        if event.key == "up" and self.cursor_at_first_line and self._step(1):
-            event.stop()
-            event.prevent_default()
-            return
-        if event.key == "down" and self.cursor_at_last_line and self._step(-1):
-            event.stop()
-            event.prevent_default()
-            return
-        await super()._on_key(event)
+        else:
+            await super()._on_key(event)
+
+    def _takes(self, key: str) -> bool:
+        """Do what a key does here; False where it is the text area's."""
+        match key:
+            case "enter":
+                self._send()
+                return True
+            case "tab" if self.suggestion:
+                self.insert(self.suggestion)
+                return True
+            case "up":
+                return self.cursor_at_first_line and self._step(1)
+            case "down":
+                return self.cursor_at_last_line and self._step(-1)
+        return False
+
+    def _send(self) -> None:
+        if text := self.text.strip():
+            self._past.append(text)
+            self._back, self._draft = 0, ""
+            self.load_text("")
+            self.post_message(self.Submitted(text))
 
     def _step(self, back: int) -> bool:
         wanted = self._back + back

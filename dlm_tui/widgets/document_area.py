@@ -433,19 +433,17 @@ class DocumentArea(ClusterArea):
         self.move_cursor((0, 0) if direction < 0 else self.document.end, select=select)
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "tab" and self.suggestion:
-            event.stop()
-            event.prevent_default()
-            self.insert(self.suggestion)
+        put = ""
+        if event.key == "tab":
+            put = self.suggestion
+        elif event.key == "enter" and not self.read_only and (indent := self._indent_of_frontmatter()):
+            put = "\n" + indent
+        if not put:
+            await super()._on_key(event)
             return
-        if event.key == "enter" and not self.read_only:
-            indent = self._indent_of_frontmatter()
-            if indent:
-                event.stop()
-                event.prevent_default()
-                self.insert("\n" + indent)
-                return
-        await super()._on_key(event)
+        event.stop()
+        event.prevent_default()
+        self.insert(put)
 
     def _indent_of_frontmatter(self) -> str:
         row, column = self.cursor_location
