@@ -35,7 +35,14 @@ class CompareScreen(TaskScreen):
     first.
     """
 
-    words = Words("Compare: methods side by side on this document", "compare", "comparing")
+    words = Words(
+        "Compare: methods side by side on this document",
+        "compare",
+        "comparing",
+        "r begins. Every method trains one adapter (full: the base itself) on the same rows and batches, "
+        "at several rates: minutes a training. The chat waits meanwhile. Stopped, it goes on from there "
+        "the next time. The document's versions stay as they are.",
+    )
 
     def __init__(self, session: Session, dlm_id: str) -> None:
         super().__init__(session.path)
@@ -90,14 +97,6 @@ class CompareScreen(TaskScreen):
         words += ["--rehearsal", wish.rehearsal] if wish.rehearsal != "both" else []
         words += ["--epochs", str(wish.epochs)] if wish.epochs is not None else []
         return shlex.join([*words, *(["--fresh"] if wish.fresh else [])])
-
-    def opening(self) -> Text:
-        said = (
-            "r begins. Every method trains one adapter (full: the base itself) on the same rows and batches, "
-            "at several rates: minutes a training. The chat waits meanwhile. Stopped, it goes on from there "
-            "the next time. The document's versions stay as they are."
-        )
-        return Text(said, Style(dim=True), end="")
 
     async def perform(self) -> Text:
         if self._session.runs.under_way:

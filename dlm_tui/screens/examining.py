@@ -1,17 +1,14 @@
 """Doctor on screen: what this machine offers and the document needs of it; as `dlm doctor`."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.style import Style
 from rich.text import Text
 
-from dlm_core.errors import UsageError
 from dlm_tui.screens.task import TaskScreen, Words
 from dlm_tui.session.checkup_words import checkup_lines
 from dlm_tui.session.engine_session import EngineSession
-from dlm_tui.widgets.fields import Field
 from dlm_tui.widgets.looks import looks_of
 
 
@@ -24,17 +21,8 @@ class DoctorScreen(TaskScreen):
         super().__init__(path)
         self._engine = engine
 
-    def fields(self) -> Sequence[Field]:
-        return ()
-
-    def take(self, key: str, value: str) -> None:
-        raise UsageError(f"there is no {key} to set")
-
     def command(self) -> str:
         return shlex.join(["dlm", "doctor", self.file])
-
-    def opening(self) -> Text:
-        return Text(end="")
 
     async def perform(self) -> Text:
         colors = looks_of(self).colors
@@ -47,6 +35,3 @@ class DoctorScreen(TaskScreen):
             style = Style(color=colors.warning) if line.startswith("advice:") else styles.get(line, Style())
             text.append(line + "\n", Style(color=colors.secondary) if line.startswith("  ") else style)
         return text
-
-    async def halt(self) -> None:
-        """It is over before it could be stopped; behind a run, closing leaves it unread."""

@@ -25,7 +25,13 @@ _YES_NO = ("no", "yes")
 class ExportScreen(TaskScreen):
     """What to write, for whom, and where; then how faithful it is."""
 
-    words = Words("Export: the adapters for other programs, or the sections as rows", "export", "exporting")
+    words = Words(
+        "Export: the adapters for other programs, or the sections as rows",
+        "export",
+        "exporting",
+        "r begins. Programs outside cannot evaluate gates: how far the export is from the replies here "
+        "is measured, shown, and kept in its manifest.json.",
+    )
 
     def __init__(self, engine: EngineSession, path: Path, adapters: Sequence[str]) -> None:
         super().__init__(path)
@@ -83,13 +89,6 @@ class ExportScreen(TaskScreen):
 
     def command(self) -> str:
         return self._wish.command(self.file) + (" --overwrite" if self.overwriting else "")
-
-    def opening(self) -> Text:
-        said = (
-            "r begins. Programs outside cannot evaluate gates: how far the export is from the replies here "
-            "is measured, shown, and kept in its manifest.json."
-        )
-        return Text(said, Style(dim=True), end="")
 
     def replaces(self, error: DlmError) -> str:
         if isinstance(error, ExportExistsError):

@@ -23,7 +23,13 @@ _MB = 1_000_000
 class PackScreen(TaskScreen):
     """Where to write it; written in a thread, which looks at every piece whether it is to stop."""
 
-    words = Words("Pack: the document, its adapters and its gate as one file", "pack", "packing")
+    words = Words(
+        "Pack: the document, its adapters and its gate as one file",
+        "pack",
+        "packing",
+        "r begins. In it are the document as it stands on disk and its current versions, not the base, "
+        "nor earlier versions, the record of runs or what was asked. `dlm unpack` takes it in elsewhere.",
+    )
 
     def __init__(self, path: Path, *, unsaved: bool) -> None:
         super().__init__(path)
@@ -48,11 +54,7 @@ class PackScreen(TaskScreen):
         return shlex.join([*words, *(["--overwrite"] if self.overwriting else [])])
 
     def opening(self) -> Text:
-        said = (
-            "r begins. In it are the document as it stands on disk and its current versions, not the base, "
-            "nor earlier versions, the record of runs or what was asked. `dlm unpack` takes it in elsewhere."
-        )
-        text = Text(end="").append(said, Style(dim=True))
+        text = Text(end="").append_text(super().opening())
         if self._unsaved:
             warned = Style(color=looks_of(self).colors.warning)
             text.append("\n\n⚠ What is not saved is not in it: F2 saves, in the workbench.", warned)

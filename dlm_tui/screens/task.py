@@ -32,11 +32,14 @@ _BAR = 24
 
 @dataclass(frozen=True)
 class Words:
-    """What a task is called: `heading` above it, `verb` on its key, `doing` while it goes on."""
+    """What a task is called: `heading` above it, `verb` on its key, `doing` while it goes on; `opening` is
+    said before it was begun.
+    """
 
     heading: str
     verb: str
     doing: str
+    opening: str = ""
 
 
 class TaskScreen(ClosedOnce[None]):
@@ -86,11 +89,10 @@ class TaskScreen(ClosedOnce[None]):
 
     # What a subclass says
 
-    @abstractmethod
     def fields(self) -> Sequence[Field]:
         """What can be set, with the values as they are."""
+        return ()
 
-    @abstractmethod
     def take(self, key: str, value: str) -> None:
         """Set a value. Raises UsageError for one that cannot be."""
 
@@ -98,17 +100,16 @@ class TaskScreen(ClosedOnce[None]):
     def command(self) -> str:
         """The command line that does the same."""
 
-    @abstractmethod
     def opening(self) -> Text:
         """What is shown before anything was begun."""
+        return Text(self.words.opening, Style(dim=True), end="")
 
     @abstractmethod
     async def perform(self) -> Text:
         """Do it, and word what came of it. Raises DlmError."""
 
-    @abstractmethod
     async def halt(self) -> None:
-        """Ask what goes on to stop."""
+        """Ask what goes on to stop; where it cannot, closing leaves it unread."""
 
     def replaces(self, error: DlmError) -> str:
         """What to ask before something is replaced, where that is why it failed; else ""."""
