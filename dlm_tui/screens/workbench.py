@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from functools import partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -75,7 +76,8 @@ class Workbench(BenchTasks, Screen[None]):
         self.path = path
         self._remembered = state
         self.keeps_asked = settings.keep_asked
-        self._dlm_id = ""
+        self.dlm_id = ""
+        """The document's id, as far as it is known."""
         self._engine_told = ""
         self._was_busy = False
         sampling = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature)
@@ -115,11 +117,6 @@ class Workbench(BenchTasks, Screen[None]):
         yield self.frame
         yield from self.tour_panel()
         yield KeyLine()
-
-    @property
-    def dlm_id(self) -> str:
-        """The document's id, as far as it is known."""
-        return self._dlm_id
 
     @property
     def title_bar(self) -> TitleBar:
@@ -221,13 +218,13 @@ class Workbench(BenchTasks, Screen[None]):
 
     def _take_names(self, adapters: tuple[str, ...], dlm_id: str) -> None:
         self.app.set_adapters(adapters)  # type: ignore[attr-defined]
-        if dlm_id == self._dlm_id:
+        if dlm_id == self.dlm_id:
             return
         try:
             feed = StoreFeed(dlm_id)
         except DlmError:
             return
-        self._dlm_id = dlm_id
+        self.dlm_id = dlm_id
         if self.keeps_asked:
             self.session.questions.open(dlm_id)
         self.dashboard.follow(feed)
@@ -250,7 +247,7 @@ class Workbench(BenchTasks, Screen[None]):
     def _show_records(self) -> None:
         """What was trained may be another: show the sections' states anew."""
         with contextlib.suppress(DlmError):
-            snapshot = StoreFeed(self._dlm_id).snapshot() if self._dlm_id else None
+            snapshot = StoreFeed(self.dlm_id).snapshot() if self.dlm_id else None
             if snapshot is not None:
                 self.app.call_from_thread(self.editor.show_records, snapshot.sections)
 
@@ -284,7 +281,7 @@ class Workbench(BenchTasks, Screen[None]):
 
     @on(EditorPane.ComparisonWanted)
     def _compare_section(self, message: EditorPane.ComparisonWanted) -> None:
-        self.session.spawn(self.section_work.compare(message.state, self._dlm_id), "command")
+        self.session.spawn(self.section_work.compare(message.state, self.dlm_id), "command")
 
     @on(DashboardPane.Remedy)
     def _go_to_remedy(self, message: DashboardPane.Remedy) -> None:
@@ -353,17 +350,12 @@ class Workbench(BenchTasks, Screen[None]):
         """Write the document to disk."""
         await self.editor.save()
 
-    def action_train(self) -> None:
-        """Save and train."""
-        self.training.train(Train(request_id=""))
+    def action_train(self, *, fresh: bool = False, resume: bool = False) -> None:
+        """Save and train: what changed, from new adapters, or on from a checkpoint."""
+        self.training.train(Train(request_id="", fresh=fresh, resume=resume))
 
-    def action_train_fresh(self) -> None:
-        """Train from new adapters."""
-        self.training.train(Train(request_id="", fresh=True))
-
-    def action_train_resume(self) -> None:
-        """Go on from a checkpoint."""
-        self.training.train(Train(request_id="", resume=True))
+    action_train_fresh = partialmethod(action_train, fresh=True)
+    action_train_resume = partialmethod(action_train, resume=True)
 
     def action_watch(self) -> None:
         """Train on every save, or no more."""
@@ -382,13 +374,11 @@ class Workbench(BenchTasks, Screen[None]):
         """Start the engine process again and open the document in it."""
         carry_out(self.session, Invocation(find("restart")))
 
-    def action_next_pane(self) -> None:
-        """Move to the pane on the right."""
-        self.frame.step(1)
+    def _step(self, by: int) -> None:
+        self.frame.step(by)
 
-    def action_previous_pane(self) -> None:
-        """Move to the pane on the left."""
-        self.frame.step(-1)
+    action_next_pane = partialmethod(_step, 1)
+    action_previous_pane = partialmethod(_step, -1)
 
     def action_zoom(self) -> None:
         """Give the whole screen to this pane, or back."""
@@ -399,17 +389,12 @@ class Workbench(BenchTasks, Screen[None]):
         self.frame.bring_up("editor")
         self.editor.next_problem()
 
-    def action_focus_editor(self) -> None:
-        """Move to the document."""
-        self.frame.bring_up("editor")
+    def _go_to(self, pane: PaneName) -> None:
+        self.frame.bring_up(pane)
 
-    def action_focus_dashboard(self) -> None:
-        """Move to the training."""
-        self.frame.bring_up("dashboard")
-
-    def action_focus_chat(self) -> None:
-        """Move to the chat's line."""
-        self.frame.bring_up("chat")
+    action_focus_editor = partialmethod(_go_to, "editor")
+    action_focus_dashboard = partialmethod(_go_to, "dashboard")
+    action_focus_chat = partialmethod(_go_to, "chat")
 
     def action_hide_pane(self) -> None:
         """Take this pane off the screen."""
@@ -420,13 +405,11 @@ class Workbench(BenchTasks, Screen[None]):
         """Bring hidden panes back."""
         self.frame.show_all()
 
-    def action_grow(self) -> None:
-        """Make this pane wider."""
-        self.frame.resize_pane(wider=True)
+    def _resize_pane(self, *, wider: bool) -> None:
+        self.frame.resize_pane(wider=wider)
 
-    def action_shrink(self) -> None:
-        """Make this pane narrower."""
-        self.frame.resize_pane(wider=False)
+    action_grow = partialmethod(_resize_pane, wider=True)
+    action_shrink = partialmethod(_resize_pane, wider=False)
 
     def action_open_document(self) -> None:
         """Choose another document."""
@@ -463,7 +446,7 @@ class Workbench(BenchTasks, Screen[None]):
         self.session.spawn(self._show_evaluation(), "command")
 
     async def _show_evaluation(self) -> None:
-        record = await asyncio.to_thread(StoreFeed(self._dlm_id).evaluation) if self._dlm_id else None
+        record = await asyncio.to_thread(StoreFeed(self.dlm_id).evaluation) if self.dlm_id else None
 
         def wished(wish: Wish) -> None:
             if wish.what == "ask":
@@ -477,7 +460,7 @@ class Workbench(BenchTasks, Screen[None]):
 
     def action_versions(self) -> None:
         """Show the versions that runs ended in, and go back to one."""
-        self.session.spawn(show_versions(self, self.session, self._dlm_id), "command")
+        self.session.spawn(show_versions(self, self.session, self.dlm_id), "command")
 
     def action_next_theme(self) -> None:
         """Change to the next theme."""
