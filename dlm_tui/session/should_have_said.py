@@ -13,8 +13,8 @@ from dlm_core.errors import DlmError
 from dlm_core.events import Place
 from dlm_core.requests import Message
 from dlm_core.safetext import visible_line
-from dlm_core.teaching import Edit
 from dlm_tui.session import drafts
+from dlm_tui.session.commands import TeachAnswer, Teaching, TeachLine, TeachNone
 from dlm_tui.session.conversation import Answer
 from dlm_tui.session.front import Option
 from dlm_tui.session.session import Session
@@ -48,30 +48,42 @@ async def ask(
     if chosen is None:
         return None
     if chosen < len(sections):
-        line = sections[chosen][1].span.line
-        return await offered(
-            messages, turns, lambda before: teaching.add_wording(path, text, line, question, before)
-        )
+        return await offer_of(path, text, messages, TeachLine(sections[chosen][1].span.line), turns)
     if chosen == len(options) - 1:
-        return Offer(nothing(path, question))
+        return await offer_of(path, text, messages, TeachNone(), turns)
     if chosen == len(sections) + 1 or gate is None:
         names = session.adapters
         picked = await session.front.choose("in which adapter?", [Option(n, adapter=n) for n in names])
         if picked is None:
             return None
         gate = names[picked]
-    adapter = gate
-    said = await session.front.write(f"the answer, in {adapter}", answer.text)
+    said = await session.front.write(f"the answer, in {gate}", answer.text)
     if said is None:
         return None
-    return await offered(
-        messages, turns, lambda before: teaching.add_answer(path, text, adapter, question, said, before)
-    )
+    return await offer_of(path, text, messages, TeachAnswer(gate, said), turns)
 
 
-def nothing(document: Path, question: str) -> Edit:
-    """The edit that says: this is about nothing in the document."""
-    return teaching.add_offtopic(document, drafts.read(offtopic_path(document)).text, question)
+async def offer_of(
+    path: Path, text: str, messages: Sequence[Message], wish: Teaching, turns: bool | None
+) -> Offer:
+    """The edit of a document's `text` that teaches the last of `messages` as is wished; `turns` as for `ask`.
+
+    Raises DlmError where it cannot be made.
+    """
+    question = messages[-1].content
+    match wish:
+        case TeachLine(line):
+            return await offered(
+                messages, turns, lambda before: teaching.add_wording(path, text, line, question, before)
+            )
+        case TeachAnswer(adapter, said):
+            return await offered(
+                messages,
+                turns,
+                lambda before: teaching.add_answer(path, text, adapter, question, said, before),
+            )
+        case TeachNone():
+            return Offer(teaching.add_offtopic(path, drafts.read(offtopic_path(path)).text, question))
 
 
 def meant(answer: Answer, adapters: Sequence[str]) -> str | None:

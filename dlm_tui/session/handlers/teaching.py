@@ -10,14 +10,7 @@ from dlm_core.events import Routing
 from dlm_core.reports import ProbeReply
 from dlm_core.requests import Message, RoutingChoice
 from dlm_tui.session import should_have_said
-from dlm_tui.session.commands import (
-    TeachAnswer,
-    Teaching,
-    TeachLine,
-    TeachNone,
-    parse_prefer,
-    parse_teach,
-)
+from dlm_tui.session.commands import Teaching, TeachLine, parse_prefer, parse_teach
 from dlm_tui.session.conversation import Answer, Turn
 from dlm_tui.session.corrections import Correction
 from dlm_tui.session.file_watch import stamp_of
@@ -105,25 +98,14 @@ async def _corrected(
 async def _wished(
     session: Session, messages: tuple[Message, ...], wish: Teaching, turns: bool | None
 ) -> Offer:
-    path, text, question = session.path, session.front.document_text(), messages[-1].content
-    match wish:
-        case TeachLine(line):
-            if session.replied_at is not None and session.replied_at != stamp_of(path):
-                raise UsageError(
-                    f"{path.name} changed since the reply, and line {line} may be another now",
-                    "ask again: the reply names the line",
-                )
-            return await offered(
-                messages, turns, lambda before: teaching.add_wording(path, text, line, question, before)
-            )
-        case TeachAnswer(adapter, said):
-            return await offered(
-                messages,
-                turns,
-                lambda before: teaching.add_answer(path, text, adapter, question, said, before),
-            )
-        case TeachNone():
-            return Offer(should_have_said.nothing(path, question))
+    path = session.path
+    moved = session.replied_at is not None and session.replied_at != stamp_of(path)
+    if isinstance(wish, TeachLine) and moved:
+        raise UsageError(
+            f"{path.name} changed since the reply, and line {wish.line} may be another now",
+            "ask again: the reply names the line",
+        )
+    return await should_have_said.offer_of(path, session.front.document_text(), messages, wish, turns)
 
 
 async def _preferred(
