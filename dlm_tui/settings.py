@@ -24,19 +24,8 @@ _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings file. Every key is optional.
-
-    Args:
-        theme: name of a theme, bundled or the person's own.
-        keys: action id → key or comma-separated keys, in place of the default.
-        cursor_blink: whether the editor's cursor blinks.
-        soft_wrap: whether long lines in the editor are wrapped.
-        diagnostics_delay: seconds without a keystroke before the document is checked.
-        route_delay: seconds without a keystroke before the line being typed is routed.
-        max_tokens: longest reply in the chat.
-        temperature: 0 is greedy.
-        keep_asked: whether a document's store keeps the questions it was asked, with what was said of the
-            replies.
+    """The settings file. Every key is optional; `ABOUT` says what each is. `keys` are an action's id → key or
+    comma-separated keys.
     """
 
     theme: str = "ink"
