@@ -1,7 +1,7 @@
 """What the adapters know, question by question: measured, sorted, filtered, asked, taught; and figures."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -279,24 +279,23 @@ def arranged(
     replies: list[ProbeReply], show: Show, sort: Sorting, *, turned: bool = False
 ) -> list[ProbeReply]:
     """The replies to be shown, in order; `confident` is the order that they came in."""
-    match show:
-        case "all":
-            shown = list(replies)
-        case "outside":
-            shown = [reply for reply in replies if reply.outside]
-        case _:
-            shown = [reply for reply in replies if reply.right is (show == "right")]
-    match sort:
-        case "question":
-            shown.sort(key=lambda reply: reply.question.casefold())
-        case "adapter":
-            shown.sort(key=lambda reply: (reply.adapter, reply.question.casefold()))
-        case "routed":
-            shown.sort(key=lambda reply: (routed_to(reply), reply.adapter, reply.question.casefold()))
-        case "support":
-            shown.sort(key=lambda reply: -1.0 if reply.support is None else reply.support)
-        case "right":
-            shown.sort(key=lambda reply: (reply.right, not reply.outside))
-        case "f1":
-            shown.sort(key=lambda reply: reply.f1)
+    shown = [reply for reply in replies if _SHOWS[show](reply)]
+    if sort in _ORDERS:
+        shown.sort(key=_ORDERS[sort])
     return shown[::-1] if turned else shown
+
+
+_SHOWS: Mapping[Show, Callable[[ProbeReply], bool]] = {
+    "all": lambda reply: True,
+    "outside": lambda reply: reply.outside,
+    "right": lambda reply: reply.right,
+    "wrong": lambda reply: not reply.right,
+}
+_ORDERS: Mapping[Sorting, Callable[[ProbeReply], Any]] = {
+    "question": lambda reply: reply.question.casefold(),
+    "adapter": lambda reply: (reply.adapter, reply.question.casefold()),
+    "routed": lambda reply: (routed_to(reply), reply.adapter, reply.question.casefold()),
+    "support": lambda reply: -1.0 if reply.support is None else reply.support,
+    "right": lambda reply: (reply.right, not reply.outside),
+    "f1": lambda reply: reply.f1,
+}
