@@ -199,9 +199,7 @@ def gate_scene(run: RunView | None, theme: WorkbenchTheme) -> Scene:
         return Scene(message="no gate training in this run")
     uniform = max_entropy(run)
     guides = (Guide(uniform),) if uniform else ()
-    entropy = run.gate_entropy
-    curve = Curve(tuple(entropy.xs), tuple(entropy.ys), theme.spec.colors.primary, "◂")
-    return Scene((curve,), guides, y_floor=0.0)
+    return Scene((_curve(run.gate_entropy, theme.spec.colors.primary, "◂"),), guides, y_floor=0.0)
 
 
 def max_entropy(run: RunView) -> float:
@@ -249,10 +247,8 @@ def openness_scene(run: RunView | None, looks: Looks) -> Scene:
     """Mean openness of every adapter over the run."""
     if run is None or not run.openness:
         return Scene(message="no openness yet")
-    curves = []
-    for name in looks.ordered(tuple(run.openness)):
-        series = run.openness[name]
-        curves.append(Curve(tuple(series.xs), tuple(series.ys), looks.color(name), looks.sign(name)))
+    names = looks.ordered(tuple(run.openness))
+    curves = (_curve(run.openness[name], looks.color(name), looks.sign(name)) for name in names)
     return Scene(tuple(curves), y_floor=0.0)
 
 
@@ -309,29 +305,24 @@ def evaluation_text(record: EvaluationRecord, looks: Looks, width: int) -> Text:
     """The last `dlm eval`: when and of what, then its figures, the bare base's beside them."""
     found = record.evaluated.evaluation
     recall, kept = found.recall, found.retention
-    figures = []
-    if recall.verbatim is not None:
-        figures.append(("verbatim", f"{recall.verbatim:.0%}", recall.verbatim_base, "{:.0%}"))
-    if recall.paraphrase_f1 is not None:
-        figures.append(("paraphrase", f"{recall.paraphrase_f1:.2f}", recall.paraphrase_f1_base, "{:.2f}"))
-    if found.answers is not None:
-        grounded = found.answers.grounded or found.answers.weights
-        figures.append(("right", f"{grounded.right:.0%}", found.answers.base.right, "{:.0%}"))
-        if found.answers.grounded is not None:
-            figures.append(("weights alone", f"{found.answers.weights.right:.0%}", None, ""))
-        figures.append(("search alone", f"{found.answers.search.right:.0%}", None, ""))
-    if found.routing.accuracy is not None:
-        figures.append(("routing", f"{found.routing.accuracy:.0%}", None, ""))
-    if found.offtopic is not None:
-        figures.append(("off-topic leaks", f"{found.offtopic.leaked:.0%}", None, ""))
-    figures.append(("perplexity", f"{kept.perplexity / kept.perplexity_base - 1:+.1%}", None, ""))
-    if kept.chat is not None:
-        figures.append(("chat KL", f"{kept.chat.kl:.2f}", None, ""))
     muted = Style(color=looks.colors.secondary)
     pieces = [Text(f"evaluated {local_time(record.at)}, {visible_line(found.version)}", style=muted, end="")]
-    for name, value, base, form in figures:
-        piece = Text(end="").append(f"{name} ").append(value, style="bold")
-        pieces.append(piece if base is None else piece.append(f" base {form.format(base)}", style=muted))
+
+    def figure(name: str, value: float | None, form: str = ".0%", base: float | None = None) -> None:
+        if value is not None:
+            piece = Text(end="").append(f"{name} ").append(f"{value:{form}}", style="bold")
+            pieces.append(piece if base is None else piece.append(f" base {base:{form}}", style=muted))
+
+    figure("verbatim", recall.verbatim, base=recall.verbatim_base)
+    figure("paraphrase", recall.paraphrase_f1, ".2f", recall.paraphrase_f1_base)
+    if (answers := found.answers) is not None:
+        figure("right", (answers.grounded or answers.weights).right, base=answers.base.right)
+        figure("weights alone", answers.weights.right if answers.grounded is not None else None)
+        figure("search alone", answers.search.right)
+    figure("routing", found.routing.accuracy)
+    figure("off-topic leaks", found.offtopic.leaked if found.offtopic is not None else None)
+    figure("perplexity", kept.perplexity / kept.perplexity_base - 1, "+.1%")
+    figure("chat KL", kept.chat.kl if kept.chat is not None else None, ".2f")
     return flowed(pieces, width)
 
 

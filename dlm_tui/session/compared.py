@@ -7,7 +7,7 @@ import msgspec
 from dlm_core.errors import StoreError
 from dlm_core.reports import Comparison, Trial
 from dlm_core.store import Store, atomic
-from dlm_tui.session.wording import percent
+from dlm_tui.session.wording import decimals, percent
 
 HEADINGS = (
     "method",
@@ -56,7 +56,12 @@ def rows(found: Comparison, *, rehearsal: bool) -> list[tuple[str, ...]]:
     if not trained:
         return []
     base = found.learned_base
-    figures = (percent(base.verbatim), _two(base.paraphrase_f1), _two(base.loss), _two(base.loss_probes))
+    figures = (
+        percent(base.verbatim),
+        decimals(base.paraphrase_f1),
+        decimals(base.loss),
+        decimals(base.loss_probes),
+    )
     return [("base", "", *figures, f"{found.perplexity_base:.2f}", "", "", "", "", "", ""), *trained]
 
 
@@ -66,21 +71,17 @@ def _row(trial: Trial, found: Comparison) -> tuple[str, ...]:
         trial.method,
         f"{trial.learning_rate:g}",
         percent(learned.verbatim),
-        _two(learned.paraphrase_f1),
-        _two(learned.loss),
-        _two(learned.loss_probes),
+        decimals(learned.paraphrase_f1),
+        decimals(learned.loss),
+        decimals(learned.loss_probes),
         f"{kept.perplexity:.2f}",
         f"{kept.perplexity / found.perplexity_base - 1:+.1%}",
         f"{kept.kl:.3f}",
-        _two(kept.chat_kl),
+        decimals(kept.chat_kl),
         str(trial.epochs),
         f"{trial.seconds:.0f} s",
         _count(trial.parameters),
     )
-
-
-def _two(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def _count(parameters: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlm_core.reports import Evaluation, TextRetention
-from dlm_tui.session.wording import percent
+from dlm_tui.session.wording import decimals, percent
 
 ALL = "all"
 
@@ -34,8 +34,8 @@ def adapters_sheet(found: Evaluation, adapters: Sequence[str]) -> Sheet:
         ALL,
         percent(recall.verbatim),
         percent(recall.verbatim_base),
-        f1(recall.paraphrase_f1),
-        f1(recall.paraphrase_f1_base),
+        decimals(recall.paraphrase_f1),
+        decimals(recall.paraphrase_f1_base),
         percent(routing.accuracy),
         "",
         "",
@@ -50,11 +50,11 @@ def _adapter_row(name: str, found: Evaluation) -> tuple[str, ...]:
         name,
         percent(own.verbatim),
         percent(own.verbatim_base),
-        f1(own.paraphrase_f1),
-        f1(own.paraphrase_f1_base),
+        decimals(own.paraphrase_f1),
+        decimals(own.paraphrase_f1_base),
         percent(found.routing.per_adapter.get(name)),
-        f1(opened.inside) if opened else "-",
-        f1(opened.outside) if opened else "-",
+        decimals(opened.inside) if opened else "-",
+        decimals(opened.outside) if opened else "-",
     )
 
 
@@ -69,7 +69,7 @@ def answers_sheet(found: Evaluation) -> Sheet | None:
         ("grounded: both together", found.answers.grounded),
     )
     rows = (
-        (name, percent(s.right), f1(s.f1), percent(s.verbatim), percent(s.false_facts))
+        (name, percent(s.right), decimals(s.f1), percent(s.verbatim), percent(s.false_facts))
         for name, s in answers
         if s is not None
     )
@@ -160,8 +160,3 @@ def chat_line(found: Evaluation) -> str:
         f"{chat.questions} bundled chat questions: replies begin {chat.kl:.2f} nats from the base's, and "
         f"{chat.same_as_base:.0%} of them are the base's"
     )
-
-
-def f1(value: float | None) -> str:
-    """A mean word F1, or a dash."""
-    return "-" if value is None else f"{value:.2f}"

@@ -90,6 +90,11 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
 
 
+def decimals(value: float | None) -> str:
+    """A figure with two decimals for a table; a dash where it was not measured."""
+    return "-" if value is None else f"{value:.2f}"
+
+
 def evaluation_line(found: Evaluation) -> str:
     """An evaluation in one line: recall, paraphrase, routing, retention."""
     recall, kept = found.recall, found.retention
