@@ -285,8 +285,7 @@ class WorkbenchApp(App[int]):
         if library.problems:
             self.notify("\n".join(library.problems), title="Themes", severity="warning", markup=False)
         self.library = library
-        for theme in library.themes.values():
-            self.register_theme(theme.to_textual())
+        self._register_themes()
         self.choose_theme(self.workbench_theme.name)
         self.refresh_css(animate=False)
 

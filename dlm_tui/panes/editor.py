@@ -131,12 +131,8 @@ class EditorPane(SectionsPane):
         """Bring unsaved work back into the text; what was on disk is one undo away."""
         self.area.replace_all(draft.text)
 
-    def forget_draft(self) -> None:
-        """The recovery file is not wanted any more."""
-        self._drafts.forget(self.path)
-
     def discard(self) -> None:
-        """The unsaved work is not wanted: nothing of it is kept."""
+        """Unsaved work, of now or of an earlier session, is not wanted: nothing of it is kept."""
         self._drafts.forget(self.path)
         self._unsaved = False
 

@@ -18,7 +18,7 @@ def offer_draft(editor: EditorPane, draft: Draft) -> None:
     ask(
         editor,
         ChoiceScreen(title, choices),
-        lambda answer: editor.restore(draft) if answer == "restore" else editor.forget_draft(),
+        lambda answer: editor.restore(draft) if answer == "restore" else editor.discard(),
     )
 
 

@@ -39,12 +39,11 @@ from dlm_tui.session.conversation import Conversation, describe
 from dlm_tui.session.dispatch import carry_out
 from dlm_tui.session.document_state import DocumentState
 from dlm_tui.session.dropped import dropped_path
-from dlm_tui.session.handlers.replies import take_other
+from dlm_tui.session.handlers.replies import show_why, take_other
 from dlm_tui.session.handlers.teaching import correct, reply_of
 from dlm_tui.session.handlers.verdicts import judge
 from dlm_tui.session.run_view import cold_start_concern
 from dlm_tui.session.session import Session
-from dlm_tui.session.shown import WhyShown
 from dlm_tui.session.store_feed import StoreFeed
 from dlm_tui.settings import Settings, State, save_state, state_home
 from dlm_tui.widgets.dialogs import LineScreen, ask
@@ -317,14 +316,9 @@ class Workbench(BenchTasks, Screen[None]):
             case "teach" | "other" | "prefer" | "right" | "wrong":
                 self.notify("The reply is not complete yet.")
             case "why" if view.answer is not None:
-                self.session.spawn(self._explain(view), "command")
+                self.session.spawn(show_why(self.session, view.asked, view.answer), "command")
             case _:
                 self.app.push_screen(ReplyDetail(view.answer, list(view.pieces), view.text))
-
-    async def _explain(self, view: ReplyView) -> None:
-        assert view.answer is not None
-        why = await self.session.explain(view.asked, view.answer)
-        self.session.front.show(WhyShown(view.asked, view.answer, why))
 
     # Layout
 

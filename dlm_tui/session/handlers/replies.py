@@ -64,9 +64,14 @@ async def why(session: Session, argument: str) -> None:
 
     async def explain() -> None:
         messages, last = session.conversation.asked_last()
-        session.front.show(WhyShown(messages, last.answer, await session.explain(messages, last.answer)))
+        await show_why(session, messages, last.answer)
 
     session.replies.in_turn(explain)
+
+
+async def show_why(session: Session, messages: tuple[Message, ...], answer: Answer) -> None:
+    """Show what stands behind a reply to `messages`."""
+    session.front.show(WhyShown(messages, answer, await session.explain(messages, answer)))
 
 
 async def copy(session: Session, argument: str) -> Told:
