@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from dlm_core.reports import METHODS, Comparison, Learned, Method, Trial
 
 # The colours of Okabe and Ito, told apart by readers who see colours differently; a mark goes with each.
@@ -72,7 +74,7 @@ def text_chart(comparison: Comparison, *, unicode: bool = True) -> list[str]:
     for trial, x, y in zip(chosen, xs, ys, strict=True):
         letter = letters[trial.method].upper() if trial.rehearsal else letters[trial.method]
         figure.draw(figure.signal([x], [y], marker=plotext.marker(letter)))
-    drawn = _plain(figure.build().string()).rstrip("\n").splitlines()
+    drawn = Text.from_ansi(figure.build().string()).plain.rstrip("\n").splitlines()
     if not unicode:
         drawn = [line.encode("ascii", "replace").decode().replace("?", "-") for line in drawn]
     present = [m for m in METHODS if any(t.method == m for t in chosen)]
@@ -82,12 +84,6 @@ def text_chart(comparison: Comparison, *, unicode: bool = True) -> list[str]:
         *(line.rstrip() for line in drawn),
         legend + ("; capitals: with rehearsal" if any(t.rehearsal for t in chosen) else ""),
     ]
-
-
-def _plain(text: str) -> str:
-    from rich.text import Text
-
-    return Text.from_ansi(text).plain
 
 
 def _room(values: Sequence[float]) -> tuple[float, float]:
