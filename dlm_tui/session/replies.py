@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
@@ -21,6 +21,7 @@ COMPARE_SEED = 7
 """Drawn with by both replies of a comparison, where the user has set no seed."""
 
 
+@dataclass(kw_only=True)
 class Replies:
     """The line of questions of one conversation, and the reply under way.
 
@@ -29,41 +30,25 @@ class Replies:
     answer was added, `on_change` where something is under way or no more.
     """
 
-    def __init__(
-        self,
-        engine: EngineSession,
-        conversation: Conversation,
-        front: Callable[[], Front],
-        *,
-        on_log: Callable[[Log], None],
-        on_answer: Callable[[Asked, Answer], None],
-        on_kept: Callable[[], None],
-        on_change: Callable[[], None],
-        on_failure: Callable[[Exception], None],
-    ) -> None:
-        self._engine = engine
-        self._conversation = conversation
-        self._front = front
-        self._on_log = on_log
-        self._on_answer = on_answer
-        self._on_kept = on_kept
-        self._on_change = on_change
-        self._on_failure = on_failure
-        self._jobs: deque[Job] = deque()
-        self._job: asyncio.Task[None] | None = None
-        self._replying = ""  # the request id, from when it is sent
-        self._begun = False  # whether the engine has taken it up
-        self._closing = False
+    engine: EngineSession
+    conversation: Conversation
+    front: Callable[[], Front]
+    on_log: Callable[[Log], None]
+    on_answer: Callable[[Asked, Answer], None]
+    on_kept: Callable[[], None]
+    on_change: Callable[[], None]
+    on_failure: Callable[[Exception], None]
+    begun: bool = field(default=False, init=False)
+    """Whether the engine is replying."""
+    _jobs: deque[Job] = field(default_factory=deque, init=False)
+    _job: asyncio.Task[None] | None = field(default=None, init=False)
+    _replying: str = field(default="", init=False)  # the request id, from when it is sent
+    _closing: bool = field(default=False, init=False)
 
     @property
     def busy(self) -> bool:
         """Whether a question is being answered, or waits."""
         return self._job is not None
-
-    @property
-    def begun(self) -> bool:
-        """Whether the engine is replying."""
-        return self._begun
 
     @property
     def asked(self) -> bool:
@@ -73,7 +58,7 @@ class Replies:
     @property
     def waiting(self) -> int:
         """How many questions wait for their turn."""
-        return len(self._jobs) + (self._job is not None and not self._begun)
+        return len(self._jobs) + (self._job is not None and not self.begun)
 
     def ask(self, question: str, choice: RoutingChoice | None = None, *, keep: bool = True) -> None:
         """Put a question in line.
@@ -86,7 +71,7 @@ class Replies:
 
     def again(self, choice: RoutingChoice | None) -> None:
         """Put the last question in line once more; which it is, is seen at its turn."""
-        self.in_turn(lambda: self._ask_again(choice or self._conversation.choice))
+        self.in_turn(lambda: self._ask_again(choice or self.conversation.choice))
 
     def ask_in_place(self, asked: Asked) -> None:
         """Put a question in line once more; its reply takes the place of `asked.before`."""
@@ -101,13 +86,13 @@ class Replies:
         self._jobs.append(job)
         if self._job is None:
             self._next_job()
-        self._on_change()
+        self.on_change()
 
     def with_last(self, use: Callable[[tuple[Message, ...], Turn], None]) -> None:
         """Do something with the last turn, and the messages it answers; which it is, is seen at its turn."""
 
         async def begin() -> None:
-            use(*self._conversation.asked_last())
+            use(*self.conversation.asked_last())
 
         self.in_turn(begin)
 
@@ -122,7 +107,7 @@ class Replies:
         withdrawn = len(self._jobs)
         self._jobs.clear()
         if self._replying:
-            stopping = asyncio.create_task(self._engine.stop(self._replying))
+            stopping = asyncio.create_task(self.engine.stop(self._replying))
             stopping.add_done_callback(lambda _: None)
         else:
             self._job.cancel()
@@ -143,38 +128,38 @@ class Replies:
             await asyncio.gather(self._job, return_exceptions=True)
 
     async def _ask(self, question: str, choice: RoutingChoice | None, keep: bool) -> None:
-        chosen = choice or self._conversation.choice
-        asked = Asked(self._conversation.messages(question), chosen)
-        answer = await self._answered(asked, await self._front().open_reply(asked))
+        chosen = choice or self.conversation.choice
+        asked = Asked(self.conversation.messages(question), chosen)
+        answer = await self._answered(asked, await self.front().open_reply(asked))
         if answer is not None and keep:
-            self._conversation.answered(question, answer)
-            self._on_kept()
+            self.conversation.answered(question, answer)
+            self.on_kept()
 
     async def _ask_again(self, choice: RoutingChoice) -> None:
-        messages, last = self._conversation.asked_last()
+        messages, last = self.conversation.asked_last()
         asked = Asked(messages, choice, last.answer)
-        answer = await self._answered(asked, await self._front().open_reply(asked))
+        answer = await self._answered(asked, await self.front().open_reply(asked))
         if answer is not None:
-            self._conversation.answered_again(answer)
-            self._on_kept()
+            self.conversation.answered_again(answer)
+            self.on_kept()
 
     async def _ask_in_place(self, asked: Asked) -> None:
-        answer = await self._answered(asked, await self._front().open_reply(asked))
+        answer = await self._answered(asked, await self.front().open_reply(asked))
         if answer is not None and asked.before is not None:
-            self._conversation.corrected(asked.before, answer)
-            self._on_kept()
+            self.conversation.corrected(asked.before, answer)
+            self.on_kept()
 
     async def _compare(self, other: RoutingChoice, sinks: Pair) -> None:
-        messages, _ = self._conversation.asked_last()
-        seed = self._conversation.sampling.seed
+        messages, _ = self.conversation.asked_last()
+        seed = self.conversation.sampling.seed
         seed = COMPARE_SEED if seed is None else seed
-        mine = Asked(messages, self._conversation.choice)
+        mine = Asked(messages, self.conversation.choice)
         for asked, sink in zip((mine, replace(mine, choice=other)), await sinks(mine, seed), strict=True):
             await self._answered(asked, sink, seed)
 
     async def _answered(self, asked: Asked, sink: ReplySink, seed: int | None = None) -> Answer | None:
         try:
-            await self._engine.until_ready()
+            await self.engine.until_ready()
             answer = await self._streamed(asked.messages, asked.choice, sink, seed)
         except DlmError as error:
             sink.failed(error)
@@ -185,40 +170,40 @@ class Replies:
         if answer is None:
             sink.failed(None)
             return None
-        self._on_answer(asked, answer)
+        self.on_answer(asked, answer)
         sink.finished(answer)
         return answer
 
     async def _streamed(
         self, messages: tuple[Message, ...], choice: RoutingChoice, sink: ReplySink, seed: int | None
     ) -> Answer | None:
-        sampling = self._conversation.sampling
+        sampling = self.conversation.sampling
         if seed is not None:
             sampling = structs.replace(sampling, seed=seed)
         request = Generate(
-            request_id=self._engine.new_id(), messages=messages, choice=choice, sampling=sampling
+            request_id=self.engine.new_id(), messages=messages, choice=choice, sampling=sampling
         )
         answer: Answer | None = None
         said: list[tuple[str, dict[str, float]]] = []
         self._replying = request.request_id
-        self._on_change()
+        self.on_change()
         try:
-            async for event in self._engine.stream(request):
+            async for event in self.engine.stream(request):
                 match event:
                     case Routed():
-                        self._begun = True
+                        self.begun = True
                         sink.routed(event.routing)
-                        self._on_change()
+                        self.on_change()
                     case Token():
                         said.append((event.text, dict(event.openness)))
                         sink.token(event)
                     case Reply():
                         answer = Answer.of(event, said)
                     case Log():
-                        self._on_log(event)
+                        self.on_log(event)
         finally:
-            self._replying, self._begun = "", False
-            self._on_change()
+            self._replying, self.begun = "", False
+            self.on_change()
         return answer
 
     def _next_job(self) -> None:
@@ -229,10 +214,10 @@ class Replies:
         try:
             await job()
         except Exception as error:
-            self._on_failure(error)
+            self.on_failure(error)
 
     def _job_done(self, job: "asyncio.Task[None]") -> None:
         self._job = None
         if self._jobs and not self._closing:
             self._next_job()
-        self._on_change()
+        self.on_change()

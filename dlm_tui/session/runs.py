@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from msgspec import structs
 
@@ -11,6 +12,7 @@ from dlm_tui.session.engine_session import EngineSession
 from dlm_tui.session.run_view import RunView
 
 
+@dataclass(kw_only=True)
 class Runs:
     """At most one run is under way, the newest of the others waits.
 
@@ -18,21 +20,15 @@ class Runs:
     called where one is asked for while another goes on, `on_change` where `view` or `under_way` moved.
     """
 
-    def __init__(
-        self,
-        engine: EngineSession,
-        *,
-        on_event: Callable[[Event], None],
-        on_waiting: Callable[[], None],
-        on_change: Callable[[], None],
-    ) -> None:
-        self.view: RunView | None = None
-        self._engine = engine
-        self._on_event = on_event
-        self._on_waiting = on_waiting
-        self._on_change = on_change
-        self._asked: list[str] = []
-        self._idle = asyncio.Event()
+    engine: EngineSession
+    on_event: Callable[[Event], None]
+    on_waiting: Callable[[], None]
+    on_change: Callable[[], None]
+    view: RunView | None = field(default=None, init=False)
+    _asked: list[str] = field(default_factory=list, init=False)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __post_init__(self) -> None:
         self._idle.set()
 
     @property
@@ -45,29 +41,29 @@ class Runs:
 
         Raises DlmError as the engine does.
         """
-        await self._engine.until_ready()
-        request = structs.replace(request, request_id=self._engine.new_id())
+        await self.engine.until_ready()
+        request = structs.replace(request, request_id=self.engine.new_id())
         if self.under_way:
-            self._on_waiting()
+            self.on_waiting()
         self._asked.append(request.request_id)
         self._idle.clear()
-        self._on_change()
+        self.on_change()
         ended: RunEnded | None = None
         try:
-            async for event in self._engine.stream(request):
+            async for event in self.engine.stream(request):
                 if isinstance(event, RunPlanned):
                     self.view = RunView(event.run_id)
                 elif isinstance(event, RunEnded):
                     ended = event
                 if self.view is not None and self.view.take(event):
-                    self._on_change()
-                self._on_event(event)
+                    self.on_change()
+                self.on_event(event)
         finally:
             self._asked.remove(request.request_id)
             if not self._asked:
                 self._idle.set()
             self.view = None
-            self._on_change()
+            self.on_change()
         return ended
 
     async def idle(self) -> None:
@@ -77,4 +73,4 @@ class Runs:
     async def stop(self) -> None:
         """Ask every run to stop at its next step."""
         for request_id in tuple(self._asked):
-            await self._engine.stop(request_id)
+            await self.engine.stop(request_id)

@@ -60,15 +60,15 @@ class Session:
         )
         self.live = LiveRouting(self.engine, self._changed, route_delay)
         self.runs = Runs(
-            self.engine,
+            engine=self.engine,
             on_event=self._on_run_event,
             on_waiting=lambda: self.tell("a run is under way; this one follows it"),
             on_change=self._changed,
         )
         self.replies = Replies(
-            self.engine,
-            conversation,
-            lambda: self.front,
+            engine=self.engine,
+            conversation=conversation,
+            front=lambda: self.front,
             on_log=self._on_log,
             on_answer=self._on_answer,
             on_kept=self.keep,
