@@ -1,12 +1,22 @@
-"""The versions that runs ended in: listed, and gone back to."""
+"""The versions that runs ended in: listed, named, pinned, and gone back to."""
 
 import asyncio
+from dataclasses import dataclass
 
 from dlm_core.errors import UsageError
+from dlm_tui.session.commands import find
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Told, VersionsShown
 from dlm_tui.session.versions import mark, marked_words, meant, roll_back, versions_of
-from dlm_tui.session.versions_command import parse_versions
+
+
+@dataclass(frozen=True)
+class MarkVersion:
+    """Name a version or take its name away (`name` ""), or pin it or not; what is None stays."""
+
+    which: str
+    name: str | None = None
+    pinned: bool | None = None
 
 
 async def versions(session: Session, argument: str) -> VersionsShown | Told:
@@ -29,6 +39,22 @@ async def rollback(session: Session, argument: str) -> Told:
     session.engine.reopen()
     listed = ", ".join(f"{name} {version}" for name, version in now.adapters.items())
     return Told((f"generation {now.generation} is current, {now.note}: {listed}",))
+
+
+def parse_versions(argument: str) -> MarkVersion | None:
+    """What `/versions` is to change; None where they are to be listed."""
+    what, _, rest = argument.partition(" ")
+    rest = rest.strip()
+    match what:
+        case "":
+            return None
+        case "pin" | "unpin" if rest:
+            return MarkVersion(rest, pinned=what == "pin")
+        case "name" if rest:
+            which, _, name = rest.partition(" ")
+            return MarkVersion(which, name=name.strip())
+        case _:
+            raise UsageError(f"/versions cannot be `{argument}`", f"it takes {find('versions').usage}")
 
 
 async def _dlm_id(session: Session) -> str:
