@@ -121,8 +121,8 @@ class ChatPane(Pane):
         self._show_empty()
         return view
 
-    async def show_turns(self) -> None:
-        """Show the conversation as it is, the last turns of it."""
+    def show_turns(self) -> None:
+        """Show the conversation as it is, the last turns of it; what is said after that stands below."""
         # Not waited for: a task that is cancelled while it waits takes the tasks of what it removes along,
         # and the app, which waits for them too, would end without a word.
         self._talk.remove_children("QuestionView, ReplyView, NoteView, Comparison")
@@ -132,9 +132,8 @@ class ChatPane(Pane):
             shown.append(NoteView(f"{len(turns) - SHOWN_TURNS} earlier turns are kept but not shown"))
         for turn in turns[-SHOWN_TURNS:]:
             shown += [QuestionView(turn.question), ReplyView((Said("user", turn.question),), turn.answer)]
-        if shown:
-            await self._talk.mount(*shown)
-        self._show_empty()
+        self._talk.mount(*shown)
+        self._welcome(not shown)
 
     def remember_questions(self) -> None:
         """The questions of the conversation can be called back into the line."""
@@ -181,10 +180,12 @@ class ChatPane(Pane):
         self.call_later(self._show_empty)
 
     def _show_empty(self) -> None:
+        self._welcome(not self.query("QuestionView, ReplyView, NoteView"))
+
+    def _welcome(self, wanted: bool) -> None:
         empty = self.query_one("#talk-empty", Static)
-        has_talk = bool(self.query("QuestionView, ReplyView, NoteView"))
-        empty.display = not has_talk
-        if not has_talk:
+        empty.display = wanted
+        if wanted:
             empty.update(welcome(self.looks))
 
     # What the user does

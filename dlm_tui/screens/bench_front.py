@@ -89,7 +89,7 @@ class BenchFront:
         self.screen.post_message(SessionChanged())
 
     def conversation_replaced(self) -> None:
-        self.screen.call_later(self.chat.show_turns)
+        self.chat.show_turns()
 
     def document_changed(self) -> None:
         self.editor.look_at_disk()

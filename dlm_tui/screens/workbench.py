@@ -238,7 +238,7 @@ class Workbench(BenchTasks, Screen[None]):
             await self.session.history.open(path, self.session.conversation)
         except DlmError as error:
             self.session.fail(error)
-        await self.chat.show_turns()
+        self.chat.show_turns()
         self.chat.remember_questions()
         self.session.choice_changed()
 

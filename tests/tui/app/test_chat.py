@@ -268,14 +268,26 @@ async def test_the_ghost_of_a_command_is_taken_with_tab(open_workbench: Open) ->
         assert stage.bench.query_one(ChatInput).text == "/adapter"
 
 
+async def test_a_cleared_chat_says_what_was_forgotten_and_one_without_a_turn_is_welcoming(
+    open_workbench: Open,
+) -> None:
+    async with open_workbench(size=(160, 40)) as stage:
+        await stage.ask("tone please")
+        await stage.answered(1)
+        await stage.ask("/clear")
+        await stage.until(lambda: "a new conversation (1 turn forgotten)" in stage.screen_text(), "the note")
+        assert "tone please" not in stage.screen_text()
+        stage.bench.chat.show_turns()  # as when the last question is taken back into the line
+        await stage.until(lambda: "Ask the document something." in stage.screen_text(), "the welcome")
+
+
 async def test_the_app_outlives_a_history_that_is_exchanged_while_it_is_shown(open_workbench: Open) -> None:
     async with open_workbench(size=(160, 40)) as stage:
         await stage.ask("tone please")
         await stage.answered(1)
-        for _ in range(3):  # as when another document's history is opened meanwhile
-            showing = asyncio.ensure_future(stage.bench.chat.show_turns())
+        for _ in range(3):  # each is cancelled by the next
+            stage.bench._open_history(stage.bench.dlm_id)
             await asyncio.sleep(0)
-            showing.cancel()
         await stage.ask("once more")
         await stage.answered(2)
         assert stage.pilot.app.is_running
