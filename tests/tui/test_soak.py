@@ -17,14 +17,9 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.tui.repl.terminal import DOCUMENT, ROOT, environment
+from tests.tui.repl.terminal import DOCUMENT, PROGRAMS, ROOT, environment
 
 BY_DESIGN = bytes.maketrans(b"\x03\x04\x1a", b"\x00\x00\x00")  # Ctrl-C, Ctrl-D, Ctrl-Z
-WORKBENCH = (
-    "import sys; from pathlib import Path; from dlm_tui.app import run_app;"
-    "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))"
-)
-PROGRAMS = {"repl": ["-m", "tests.tui.repl.drive"], "workbench": ["-c", WORKBENCH]}
 BYTES = int(os.environ.get("DLM_SOAK_BYTES", "20000"))
 """Random bytes sent to each program; a million takes hours."""
 

@@ -38,6 +38,12 @@ How do we greet?
 Warmly.
 """
 SCRIPT = {"adapters": ["knowledge", "tone"], "topics": {"knowledge": ["what"], "tone": ["please"]}}
+WORKBENCH = (
+    "import sys; from pathlib import Path; from dlm_tui.app import run_app;"
+    "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))"
+)
+PROGRAMS = {"repl": ("-m", "tests.tui.repl.drive"), "workbench": ("-c", WORKBENCH)}
+"""What Python runs for each, on the fake engine; the document comes after it."""
 CTRL_C, CTRL_D, CTRL_G, ENTER, ALT_ENTER, UP, TAB = "\x03", "\x04", "\x07", "\r", "\x1b\r", "\x1b[A", "\t"
 
 
@@ -57,7 +63,7 @@ def environment(home: Path, script: Mapping[str, object], **more: str) -> dict[s
 
 
 class Terminal:
-    """`dlm repl` on the fake engine, at a size. Leaves no process behind."""
+    """`dlm repl`, or another of `PROGRAMS`, on the fake engine, at a size. Leaves no process behind."""
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class Terminal:
         columns: int = 80,
         rows: int = 40,
         script: Mapping[str, object] | None = None,
+        program: str = "repl",
         **variables: str,
     ) -> None:
         self.path = home / name
@@ -78,7 +85,7 @@ class Terminal:
         self.raw = b""
         self.process = pexpect.spawn(
             sys.executable,
-            ["-m", "tests.tui.repl.drive", str(self.path), *arguments],
+            [*PROGRAMS[program], str(self.path), *arguments],
             env=environment(home, script or {}, **variables),
             cwd=str(ROOT),
             dimensions=(rows, columns),
