@@ -7,6 +7,7 @@ import pytest
 
 from dlm_core.events import Citation, Place, Unsupported
 from dlm_core.requests import Generate, Route
+from dlm_tui.screens.reply_detail import ReplyDetail
 from dlm_tui.widgets.chat_input import ChatInput
 from dlm_tui.widgets.reply_view import ReplyView
 from tests.fakes.client import Turnstile
@@ -259,6 +260,21 @@ async def test_escape_sequences_of_the_model_are_shown_and_not_obeyed(open_workb
         await stage.answered(1)
         await stage.until(lambda: "after" in stage.screen_text())
         assert "\x1b" not in stage.screen_text() and "␛[2J" in stage.screen_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (140, 40)])
+async def test_why_typed_into_the_chat_shows_what_stands_behind_the_reply(
+    open_workbench: Open, size: tuple[int, int]
+) -> None:
+    async with open_workbench(size=size) as stage:
+        await stage.ask("what is it")
+        await stage.answered(1)
+        await stage.ask("/why")
+        await stage.until(lambda: isinstance(stage.app.screen, ReplyDetail), "the detail")
+        await stage.until(
+            lambda: "A question about knowledge?" in stage.screen_text(), "the nearest question"
+        )
 
 
 async def test_the_ghost_of_a_command_is_taken_with_tab(open_workbench: Open) -> None:
