@@ -21,7 +21,7 @@ from dlm_tui.session import evaluation_sheets as sheets
 from dlm_tui.session.bars import bar
 from dlm_tui.session.evaluation_sheets import Sheet
 from dlm_tui.session.signs import can_show_unicode
-from dlm_tui.session.wording import duration, percent
+from dlm_tui.session.wording import counted, duration, percent
 
 _CHART = 20  # cells of a bar of the reliability chart
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -144,7 +144,7 @@ def _print(found: Evaluation, adapters: Sequence[str]) -> None:
     routing = found.routing
     loo = "" if routing.loo_accuracy is None else f"; gate, leave-one-out {routing.loo_accuracy:.0%}"
     click.echo(
-        f"\n{found.questions} questions and {found.probes} probes, version {found.version}{loo}; "
+        f"\n{counted(found.questions, 'question')} and {counted(found.probes, 'probe')}, version {found.version}{loo}; "
         f"{duration(found.seconds)}"
     )
 

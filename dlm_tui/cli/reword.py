@@ -15,6 +15,7 @@ from dlm_core.teaching import Edit
 from dlm_tui.cli.import_ import somebody_is_there
 from dlm_tui.flags import document_argument
 from dlm_tui.session import drafts
+from dlm_tui.session.wording import counted
 
 
 @click.command()
@@ -53,7 +54,7 @@ def reword(
     teacher = Teacher(url, model, os.environ.get(KEY, ""), timeout)
     questions = needing(document, wordings, line)
     if not questions:
-        click.echo(f"Every question has {wordings} wordings already.", err=True)
+        click.echo(f"Every question has {counted(wordings, 'wording')} already.", err=True)
         return
     noun = "question goes" if len(questions) == 1 else "questions go"
     click.echo(

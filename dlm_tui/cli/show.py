@@ -24,7 +24,7 @@ from dlm_tui.session.run_view import Forming, RunView
 from dlm_tui.session.section_states import SectionState, State, section_states
 from dlm_tui.session.signs import can_show_unicode
 from dlm_tui.session.sparks import spark
-from dlm_tui.session.wording import duration, evaluation_line, gate_lines
+from dlm_tui.session.wording import counted, duration, evaluation_line, gate_lines
 
 SPARKS = 20  # characters of a sparkline
 LISTED = 20  # changes named one by one
@@ -215,7 +215,7 @@ def _print_sections(states: Sequence[SectionState]) -> None:
     total = len(states) - counts["gone"]
     changes = ", ".join(f"{counts[name]} {name}" for name in CHANGES if counts[name])
     since = f": {changes} since the last run" if changes and counts["new"] < total else ""
-    click.echo(f"{total} sections{since}")
+    click.echo(f"{counted(total, 'section')}{since}")
     if since:
         changed = [state for state in states if state.state in CHANGES]
         for state in changed[:LISTED]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlm_core.reports import Evaluation, TextRetention
-from dlm_tui.session.wording import decimals, percent
+from dlm_tui.session.wording import counted, decimals, percent
 
 ALL = "all"
 
@@ -73,7 +73,9 @@ def answers_sheet(found: Evaluation) -> Sheet | None:
         for name, s in answers
         if s is not None
     )
-    return Sheet((f"{found.probes} probes", "right#", "word F1#", "verbatim#", "false facts#"), tuple(rows))
+    return Sheet(
+        (counted(found.probes, "probe"), "right#", "word F1#", "verbatim#", "false facts#"), tuple(rows)
+    )
 
 
 def retention_sheet(what: str, kept: TextRetention, adapters: Sequence[str]) -> Sheet:
