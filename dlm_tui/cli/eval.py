@@ -144,8 +144,8 @@ def _print(found: Evaluation, adapters: Sequence[str]) -> None:
     routing = found.routing
     loo = "" if routing.loo_accuracy is None else f"; gate, leave-one-out {routing.loo_accuracy:.0%}"
     click.echo(
-        f"\n{counted(found.questions, 'question')} and {counted(found.probes, 'probe')}, version {found.version}{loo}; "
-        f"{duration(found.seconds)}"
+        f"\n{counted(found.questions, 'question')} and {counted(found.probes, 'probe')}, "
+        f"version {found.version}{loo}; {duration(found.seconds)}"
     )
 
 

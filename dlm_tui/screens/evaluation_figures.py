@@ -69,8 +69,8 @@ def figures_view(found: Evaluation, looks: Looks) -> RenderableType:
     if found.retention.own is not None:
         parts += ["", table_of(sheets.retention_sheet("your text", found.retention.own, names), looks)]
     said = [sheets.served_line(found), sheets.chat_line(found), sheets.offtopic_line(found)]
-    measured = f"{counted(found.questions, 'question')} and {counted(found.probes, 'probe')}, version {found.version}"
-    said += [f"{measured}; {duration(found.seconds)}"]
+    asked = f"{counted(found.questions, 'question')} and {counted(found.probes, 'probe')}"
+    said += [f"{asked}, version {found.version}; {duration(found.seconds)}"]
     muted = Style(color=looks.colors.secondary)
     return Group(*parts, "", *(Text(line, muted) for line in said if line))
 
