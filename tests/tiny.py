@@ -31,6 +31,11 @@ CONTEXT = 512
 TOKENS = torch.tensor([[3, 17, 42, 5, 60, 1, 99], [8, 8, 21, 33, 2, 50, 7]])
 
 
+def slow(value: Any) -> Any:
+    """A parameter of a test whose others show the same kind of thing quickly enough."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 def make_tokenizer(template: str | None = CHATML) -> Any:
     """One token per byte and a few special ones, so that characters beyond ASCII take several tokens."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers

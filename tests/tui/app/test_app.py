@@ -224,6 +224,7 @@ async def test_without_a_file_recent_documents_and_samples_are_offered(tmp_path:
         await stage.until(lambda: stage.bench.chat.ready, "the engine")
 
 
+@pytest.mark.slow
 def test_the_workbench_never_imports_torch() -> None:
     program = (
         "import sys, dlm_tui.app, dlm_tui.screens.workbench, dlm_tui.widgets.plot as p; p.load_plotting();"

@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 import textwrap
 import tomllib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -53,8 +54,10 @@ def workbench_modules() -> list[ModuleType]:
     return [importlib.import_module(n) for n in names if n.split(".")[1] in wanted]
 
 
-def names_in(code: str) -> tuple[set[str], set[str]]:
+@cache
+def names_in(kind: type) -> tuple[set[str], set[str]]:
     """Private names that a class's code makes its own, and those that it asks itself or `super()` for."""
+    code = inspect.getsource(kind)
     own: set[str] = set()
     asked: set[str] = set()
     for node in ast.walk(ast.parse(textwrap.dedent(code))):
@@ -81,7 +84,7 @@ def taken_from_textual() -> set[str]:
             ours = [k for k in kind.__mro__ if k.__module__.startswith("dlm_tui.")]
             if not theirs:
                 continue
-            read = [names_in(inspect.getsource(k)) for k in ours]
+            read = [names_in(k) for k in ours]
             own, asked = set().union(*(r[0] for r in read)), set().union(*(r[1] for r in read))
             methods = {n for k in theirs for n, value in vars(k).items() if inspect.isfunction(value)}
             found |= (asked - own) | (own & methods)

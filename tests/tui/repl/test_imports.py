@@ -3,11 +3,14 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.tui.repl.terminal import ROOT
 
 HEAVY = ("torch", "transformers", "peft", "accelerate", "textual", "numpy", "huggingface_hub")
 
 
+@pytest.mark.slow
 def test_the_repl_imports_neither_torch_nor_textual() -> None:
     code = (
         "import sys\n"

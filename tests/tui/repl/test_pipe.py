@@ -32,16 +32,19 @@ def test_replies_stand_alone_and_the_conversation_goes_on(tmp_path: Path) -> Non
     assert (said.returncode, said.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_what_no_longer_fits_is_said_beside_the_replies(tmp_path: Path) -> None:
     said = piped(tmp_path, "hello\n", dropped_turns=2)
     assert said.stdout == "Turn 1, auto: hello\n"
     assert said.stderr == "the oldest 2 turns no longer fit into the context window and were left out\n"
 
 
+@pytest.mark.slow
 def test_the_last_line_needs_no_end(tmp_path: Path) -> None:
     assert piped(tmp_path, "hello").stdout == "Turn 1, auto: hello\n"
 
 
+@pytest.mark.slow
 def test_commands_set_the_routing_and_speak_on_stderr(tmp_path: Path) -> None:
     said = piped(tmp_path, "/adapter tone\nhi\n/again --gate off\n/base who\n/exit\nnever\n")
     assert said.stdout == "Turn 1, pin: hi\nTurn 1, off: hi\nTurn 2, base: who\n"
@@ -68,6 +71,7 @@ def test_what_goes_wrong_is_told_and_the_next_prompt_answered(tmp_path: Path) ->
     assert "/edit needs a terminal" in said.stderr
 
 
+@pytest.mark.slow
 def test_a_fault_inside_the_engine_fails_one_prompt_only(tmp_path: Path) -> None:
     said = piped(tmp_path, "boom\nhi\n", raise_on="boom")
     assert said.stdout == "Turn 1, auto: hi\n"
@@ -83,12 +87,14 @@ def test_a_dead_engine_ends_the_session_with_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.slow
 def test_a_document_that_cannot_be_opened_is_a_failure(tmp_path: Path) -> None:
     said = piped(tmp_path, "hi\n", open_error="the base cannot be found")
     assert (said.stdout, said.returncode) == ("", 1)
     assert "error: the base cannot be found\n  hint: try another base" in said.stderr
 
 
+@pytest.mark.slow
 def test_control_codes_of_a_reply_never_reach_the_output(tmp_path: Path) -> None:
     said = piped(tmp_path, "hi\n", reply="a\x1b[31mb\x9bc")
     assert said.stdout == "a␛[31mb\\x9bc\n"
@@ -125,6 +131,7 @@ def test_there_is_nothing_to_watch_in_a_pipe(tmp_path: Path) -> None:
     assert "--watch needs a terminal" in said.stderr
 
 
+@pytest.mark.slow
 def test_a_line_of_the_document_is_taught_and_the_next_prompt_asked_of_the_new_version(
     tmp_path: Path,
 ) -> None:
@@ -138,12 +145,14 @@ def test_a_line_of_the_document_is_taught_and_the_next_prompt_asked_of_the_new_v
     assert (tmp_path / "doc.offtopic.txt").read_text("utf-8") == "how many at most\n"
 
 
+@pytest.mark.slow
 def test_in_a_pipe_nobody_can_be_asked_what_a_reply_should_have_said(tmp_path: Path) -> None:
     said = piped(tmp_path, "hi\n/teach\nand now\n")
     assert said.stdout == "Turn 1, auto: hi\nTurn 2, auto: and now\n" and said.returncode == 1
     assert "nobody can be asked here\n  hint: /teach LINE, or /teach ADAPTER: ANSWER" in said.stderr
 
 
+@pytest.mark.slow
 def test_a_follow_up_keeps_its_turns_and_says_how_to_leave_them_out(tmp_path: Path) -> None:
     said = piped(tmp_path, "what is the limit\nand for them\n/teach tone: Half.\n", reply="No idea.")
     assert "+### Q !before\n+what is the limit\n" in said.stderr

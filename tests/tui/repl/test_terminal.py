@@ -46,6 +46,7 @@ def test_only_a_question_can_be_asked_again(tmp_path: Path) -> None:
         terminal.expect("nothing has been asked yet\n.*ask something first")
 
 
+@pytest.mark.slow
 def test_the_toolbar_shows_the_routing_of_the_line_being_typed(tmp_path: Path) -> None:
     with Terminal(tmp_path) as terminal:
         terminal.expect(READY)
@@ -68,6 +69,7 @@ def test_a_cold_start_is_named_as_the_reason(tmp_path: Path) -> None:
         terminal.expect(r"^uniform: cold start, tone has 2 of 4 sections")
 
 
+@pytest.mark.slow
 def test_one_key_switches_the_gate_for_the_next_reply(tmp_path: Path) -> None:
     with Terminal(tmp_path) as terminal:
         terminal.expect(READY)
@@ -110,6 +112,7 @@ def test_ctrl_c_stops_a_reply_keeps_what_was_said_and_marks_it(tmp_path: Path) -
         assert "word4999" not in terminal.shown
 
 
+@pytest.mark.slow
 def test_typing_goes_on_while_a_reply_streams(tmp_path: Path) -> None:
     script = {"reply": " ".join(f"word{n}" for n in range(60)), "token_delay": 0.02}
     with Terminal(tmp_path, script=script) as terminal:
@@ -135,6 +138,7 @@ def test_a_note_during_a_reply_waits_for_the_end_of_its_line(tmp_path: Path) -> 
         terminal.expect(r"w\d+ *\ngate off: every adapter weighs the same\n\[stopped here")
 
 
+@pytest.mark.slow
 def test_training_shows_progress_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     with Terminal(tmp_path, script={"steps": 90000, "step_delay": 0.02}) as terminal:
         terminal.expect(READY)

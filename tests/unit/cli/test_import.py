@@ -197,6 +197,7 @@ def test_options_of_rows_and_of_adapters_do_not_mix(run: Run, faq: Path, tmp_pat
         assert run("export", new, "--target", *arguments).exit_code == 2, arguments
 
 
+@pytest.mark.slow
 def test_importing_needs_no_torch(faq: Path, tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", PROGRAM, str(faq), str(tmp_path / "n.dlm")], check=False)
     assert ended.returncode == 0

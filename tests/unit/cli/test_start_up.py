@@ -62,12 +62,13 @@ def test_importing_a_front_end_module_costs_no_torch(module: str) -> None:
 
 def test_help_is_quick() -> None:
     program = "from dlm_tui.cli import main; import sys; sys.argv = ['dlm', '--help']; main()"
-    spent = []
-    for _ in range(5):
+
+    def spent() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(spent) < 0.2, (
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert any(spent() < 0.2 for _ in range(5)), (
         "seconds of the processor; the clock on the wall would blame a busy machine on us"
     )

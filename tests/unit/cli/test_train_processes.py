@@ -41,6 +41,7 @@ def test_of_two_processes_the_first_alone_speaks(run: Run, document: Path, scrip
     assert {event.request_id for event in events} == {""}, "as without --processes"
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_run_and_its_log_is_named(
     run: Run, document: Path, home: Path, scripted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_process_that_is_killed_ends_the_run_and_its_log_is_named(
     assert "the versions from before stand" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_error_of_the_first_is_told_once_and_as_it_is(
     run: Run, document: Path, scripted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +87,7 @@ def test_ctrl_c_ends_all_processes_in_good_order(
     assert not [child for child in psutil.Process().children() if "dlm_core.host" in child.cmdline()]
 
 
+@pytest.mark.slow
 def test_watching_keeps_the_processes_from_save_to_save(
     run: Run, document: Path, scripted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,7 @@ def test_under_mixed_precision_gates_are_kept_and_learned_in_fp32() -> None:
     assert values[0].dtype == torch.float32, "an openness near 0 has few digits in bfloat16"
 
 
-@pytest.fixture(params=["8bit", "4bit"])
+@pytest.fixture(params=[pytest.param("8bit", marks=pytest.mark.slow), "4bit"])
 def quantised(request: pytest.FixtureRequest) -> Iterator[nn.Module]:
     """A tiny base whose linear layers bitsandbytes has quantised."""
     bnb = pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")

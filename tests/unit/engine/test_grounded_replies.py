@@ -10,7 +10,7 @@ from dlm_core.engine_protocol import EvalOptions
 from dlm_core.errors import BaseModelError, UsageError
 from dlm_core.events import Reply
 from dlm_core.requests import Message, RoutingChoice, Sampling
-from tests.tiny import Desk, tiny_base
+from tests.tiny import Desk, slow, tiny_base
 
 __all__ = ["tiny_base"]
 
@@ -101,7 +101,7 @@ def test_off_the_reply_is_that_of_the_weights_token_for_token(grounded: Desk) ->
     assert off.reply == bare.reply and not off.grounded and off.routing.outside is None
 
 
-@pytest.mark.parametrize("mode", ["off", "pin", "mix", "base"])
+@pytest.mark.parametrize("mode", ["off", slow("pin"), slow("mix"), "base"])
 def test_other_routings_look_nothing_up_unless_they_are_asked_to(grounded: Desk, mode: str) -> None:
     choice = RoutingChoice(mode=mode, adapter="facts", mix={"facts": 1.0})  # type: ignore[arg-type]
     assert not ask(grounded, "the pond by the willow, how deep?", choice=choice).grounded
@@ -164,6 +164,7 @@ def test_a_section_that_was_edited_since_is_not_found_until_it_is_trained(ground
     assert ask(grounded, "Where does the gardener keep the ladder?").reply == "On the roof."
 
 
+@pytest.mark.slow
 def test_many_at_a_time_say_what_each_says_alone(grounded: Desk) -> None:
     from dlm_core.inference.chat import Asked
 
@@ -201,7 +202,7 @@ def test_why_can_say_how_the_weights_alone_would_begin(grounded: Desk) -> None:
     assert grounded.engine.explain(asked, RoutingChoice(), 3).alone is None
 
 
-@pytest.mark.parametrize("mode", ["auto", "off", "pin"])
+@pytest.mark.parametrize("mode", ["auto", slow("off"), slow("pin")])
 def test_a_reply_can_be_asked_for_from_another_section_that_fits(grounded: Desk, mode: str) -> None:
     question, other = "the ladder of the gardener, who repairs the fence?", "Who repairs the broken fence?"
     first = ask(grounded, question)
@@ -256,7 +257,7 @@ def test_the_index_is_kept_in_the_store_and_taken_from_there(
     assert ask(grounded, "the fence is broken, who repairs it?").citation == first.citation
 
 
-@pytest.mark.parametrize("damage", ["torn", "gone"])
+@pytest.mark.parametrize("damage", ["torn", slow("gone")])
 def test_an_index_that_is_damaged_is_made_anew(grounded: Desk, damage: str) -> None:
     first = ask(grounded, "the fence is broken, who repairs it?")
     (kept,) = (grounded.home / "store").glob("*/index/*")

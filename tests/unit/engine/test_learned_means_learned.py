@@ -38,6 +38,7 @@ def test_a_document_of_nothing_else_is_refused(desk: Desk) -> None:
         desk.open("x\n", **FLAT).train()
 
 
+@pytest.mark.slow
 def test_an_adapter_whose_only_text_is_left_out_stays_the_base(desk: Desk) -> None:
     both = {"adapters": {"facts": {}, "tone": {}}}
     body = ANSWERED.replace("::instruction::", "::instruction#facts::") + "::prose#tone::\nx\n"
@@ -68,6 +69,7 @@ def test_what_is_not_cut_any_more_is_learned_whole(desk: Desk) -> None:
     assert desk.ask("Where?", max_tokens=100)[2].reply == LONG
 
 
+@pytest.mark.slow
 def test_a_question_that_fills_the_row_is_left_out(desk: Desk) -> None:
     long = ANSWERED + f"::instruction::\n### Q\n{LONG}\n### A\nHere.\n"
     ended = desk.open(long, **FLAT, sequence_len=64).train()

@@ -328,6 +328,7 @@ def test_a_loss_that_is_not_finite_commits_nothing(desk: Desk) -> None:
         assert [r.status for r in metrics.runs()][-1] == "failed"
 
 
+@pytest.mark.slow
 def test_rates_ranks_and_kinds_may_differ_between_adapters(desk: Desk) -> None:
     desk.open(
         adapters={

@@ -114,10 +114,12 @@ def test_an_untrained_document_has_nothing_to_evaluate(desk: Desk) -> None:
     assert not (desk.home / "store").exists()
 
 
-def test_stopping_leaves_no_record(trained: Desk) -> None:
+def test_stopping_leaves_no_record(desk: Desk) -> None:
+    desk.open().train()
+    desk.path.with_name("doc.probes.yaml").write_text(PROBES)
     with pytest.raises(Stopped):
-        trained.engine.evaluate(EvalOptions(), trained.events.append, trained.stop_after(20))
-    with MetricsReader(StorePaths(trained.home, DLM_ID).metrics) as metrics:
+        desk.engine.evaluate(EvalOptions(), desk.events.append, desk.stop_after(20))
+    with MetricsReader(StorePaths(desk.home, DLM_ID).metrics) as metrics:
         assert metrics.evaluation() is None
 
 

@@ -11,7 +11,7 @@ from dlm_core.errors import UsageError
 from dlm_core.events import Reply, Token
 from dlm_core.inference import generate as generating
 from dlm_core.requests import Message, RoutingChoice, Sampling
-from tests.tiny import AUTO, CONTEXT, Desk
+from tests.tiny import AUTO, CONTEXT, Desk, slow
 
 PIN_FACTS = RoutingChoice(mode="pin", adapter="facts")
 PIN_TONE = RoutingChoice(mode="pin", adapter="tone")
@@ -55,7 +55,7 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return taken
 
 
-@pytest.mark.parametrize("mode", sorted(CHOICES))
+@pytest.mark.parametrize("mode", ["auto", slow("base"), slow("mix"), slow("off"), "pin"])
 def test_a_second_turn_equals_the_reply_of_a_fresh_process(
     talker: Desk, fresh: Desk, mode: str, forwards: list[int]
 ) -> None:
@@ -261,7 +261,7 @@ def test_other_architectures_train_and_talk_over_two_turns(architecture: str, tm
     assert other.ask("Hi", first, "More", **settings)[2].reply == second
 
 
-@pytest.mark.parametrize("mode", ["pin", "auto", "base"])
+@pytest.mark.parametrize("mode", [slow("pin"), "auto", slow("base")])
 def test_routing_another_line_between_two_tokens_leaves_the_reply_as_it_was(fresh: Desk, mode: str) -> None:
     sampling = Sampling(max_tokens=12, temperature=0.7, seed=3)
     messages = (Message("user", "Say hello."),)

@@ -49,9 +49,10 @@ def chat_of(desk: Desk) -> Chat:
     return chat
 
 
-@pytest.fixture
-def chat(desk: Desk) -> Chat:
-    return chat_of(desk)
+@pytest.fixture(scope="module")
+def chat(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Chat:
+    """Trained once: replies change nothing in it."""
+    return chat_of(Desk(tmp_path_factory.mktemp("desk"), tiny_base))
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 8])

@@ -88,7 +88,7 @@ def test_orpo_stays_finite_where_an_answer_is_certain() -> None:
         pytest.param({"loss_type": "hinge"}, marks=pytest.mark.slow),
         pytest.param({"loss_type": "ipo"}, marks=pytest.mark.slow),
         pytest.param({"reference": "base"}, marks=pytest.mark.slow),
-        {"method": "orpo"},
+        pytest.param({"method": "orpo"}, marks=pytest.mark.slow),
     ],
     ids=lambda p: str(next(iter(p.values()))),
 )
@@ -159,6 +159,7 @@ def test_greedy_replies_that_read_each_token_once_are_those_that_read_all_again(
             ids = torch.cat([ids, torch.tensor([[token]])], 1)
 
 
+@pytest.mark.slow
 def test_a_number_of_epochs_that_is_given_bounds_those_of_preferences_too(desk: Desk) -> None:
     desk.open(PAIRS, num_epochs="auto").train(epochs=1)
     assert [(e.epoch, e.epochs) for e in desk.of(TrainEpoch)] == [(1, 1)]
