@@ -89,7 +89,6 @@ class Pipe:
                 self._tell([plain(line).rstrip() for line in reports.report(shown, look)])
 
     async def open_reply(self, asked: Asked) -> ReplySink:
-        del asked
         return self
 
     def routed(self, routing: Routing) -> None:
@@ -152,7 +151,6 @@ class Pipe:
         raise UsageError("/edit needs a terminal", "edit the file with any program; /train trains it")
 
     def copy(self, text: str) -> None:
-        del text
         raise UsageError("/copy needs a terminal", "the reply is on stdout; /save FILE keeps it")
 
     def leave(self) -> None:

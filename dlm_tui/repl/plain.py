@@ -71,7 +71,6 @@ class PlainFront(TerminalFront):
         self._leaving.set()
 
     def copy(self, text: str) -> None:
-        del text
         raise UsageError("this terminal has no clipboard to send to", "/save FILE keeps the conversation")
 
     async def run_editor(self, command: Sequence[str]) -> int:
@@ -107,7 +106,6 @@ class PlainFront(TerminalFront):
 
     async def ask_line(self, text: str = "") -> str | None:
         # The line itself cannot be filled in here: `text` was shown as a reply, and is to be typed anew.
-        del text
         self._write(prompt_mark(self.unicode))
         leaving = asyncio.create_task(self._leaving.wait())
         try:

@@ -5,21 +5,18 @@ from dlm_tui.session.session import Session
 from dlm_tui.session.shown import DocumentShown, ProblemsShown, Shown, Told, WarningsShown
 
 
-async def show(session: Session, argument: str) -> Shown:
-    del argument
+async def show(session: Session, _: str) -> Shown:
     state = await session.document.look_again()
     if state.errors:
         return ProblemsShown(state)
     return DocumentShown(state, session.engine.ready, session.conversation.choice)
 
 
-async def warnings(session: Session, argument: str) -> WarningsShown:
-    del argument
+async def warnings(session: Session, _: str) -> WarningsShown:
     return WarningsShown(session.warnings)
 
 
-async def edit(session: Session, argument: str) -> Shown | None:
-    del argument
+async def edit(session: Session, _: str) -> Shown | None:
     if not await session.front.edit_document():
         return None
     state = await session.document.look_again()

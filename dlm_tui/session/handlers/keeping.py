@@ -9,8 +9,7 @@ from dlm_tui.session.shown import HistoryShown, Told
 from dlm_tui.session.wording import counted
 
 
-async def history(session: Session, argument: str) -> HistoryShown:
-    del argument
+async def history(session: Session, _: str) -> HistoryShown:
     return HistoryShown(tuple(session.conversation.turns))
 
 
@@ -41,8 +40,7 @@ async def load(session: Session, argument: str) -> Told:
     return Told((f"{turns} from {path}; {describe(session.conversation.choice)}",))
 
 
-async def clear(session: Session, argument: str) -> Told:
-    del argument
+async def clear(session: Session, _: str) -> Told:
     count = len(session.conversation.turns)
     session.conversation.clear()
     await session.questions.clear()

@@ -59,9 +59,7 @@ async def take_other(
     )
 
 
-async def why(session: Session, argument: str) -> None:
-    del argument
-
+async def why(session: Session, _: str) -> None:
     async def explain() -> None:
         messages, last = session.conversation.asked_last()
         await show_why(session, messages, last.answer)
@@ -74,8 +72,7 @@ async def show_why(session: Session, messages: tuple[Message, ...], answer: Answ
     session.front.show(WhyShown(messages, answer, await session.explain(messages, answer)))
 
 
-async def copy(session: Session, argument: str) -> Told:
-    del argument
+async def copy(session: Session, _: str) -> Told:
     last = session.conversation.last
     if last is None:
         raise UsageError("there is no reply to copy yet", "ask something first")
@@ -83,7 +80,6 @@ async def copy(session: Session, argument: str) -> Told:
     return Told(("sent to the clipboard",))
 
 
-async def stop(session: Session, argument: str) -> Told | None:
-    del argument
+async def stop(session: Session, _: str) -> Told | None:
     stopped = [session.interrupt_reply(), session.interrupt_run()]
     return None if any(stopped) else Told(("nothing is under way",))

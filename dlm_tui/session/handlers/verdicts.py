@@ -9,13 +9,11 @@ from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Told
 
 
-async def right(session: Session, argument: str) -> None:
-    del argument
+async def right(session: Session, _: str) -> None:
     _judge_last(session, "right")
 
 
-async def wrong(session: Session, argument: str) -> None:
-    del argument
+async def wrong(session: Session, _: str) -> None:
     _judge_last(session, "wrong")
 
 
