@@ -28,7 +28,8 @@ class PackScreen(TaskScreen):
         "pack",
         "packing",
         "r begins. In it are the document as it stands on disk and its current versions, not the base, "
-        "nor earlier versions, the record of runs or what was asked. `dlm unpack` takes it in elsewhere.",
+        "nor earlier versions, the names and pins of versions, the record of runs or what was asked. "
+        "`dlm unpack` takes it in elsewhere.",
     )
 
     def __init__(self, path: Path, *, unsaved: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 from dlm_core.errors import DocumentError, PackExistsError, Stopped, StoreError
 from dlm_core.pack import pack, unpack
 from dlm_core.requests import Message
-from dlm_core.store import Store
+from dlm_core.store import Store, marks
 from dlm_core.store.asked import AskedQuestions
 from dlm_core.store.metrics_reader import MetricsReader
 from tests.unit.pack.conftest import DOCUMENT, train
@@ -53,6 +53,19 @@ def test_what_was_asked_stays_at_home(document: Path, home: Path) -> None:
     assert b"secret" in paths.asked.read_bytes()
     listed = subprocess.run(["tar", "tf", packed], capture_output=True, text=True, check=True).stdout
     assert "asked" not in listed and b"secret question" not in packed.read_bytes()
+
+
+def test_names_and_pins_of_versions_stay_at_home(document: Path, home: Path, elsewhere: Path) -> None:
+    paths = Store.open(DLM_ID, home, create=False).paths
+    kept = {1: marks.Mark(generation=1, name="before the scandal", pinned=True)}
+    marks.save(paths.marks, kept)
+    packed = pack(document, home=home).path
+    assert b"scandal" in paths.marks.read_bytes() and b"scandal" not in packed.read_bytes()
+    unpack(packed, elsewhere / "documents", elsewhere)
+    taken = Store.open(DLM_ID, elsewhere, create=False)
+    assert marks.load(taken.paths.marks) == {} and not taken.paths.marks.exists()
+    unpack(packed, document.parent, home)
+    assert marks.load(paths.marks) == kept, "a pack that is taken in where it comes from changes nothing"
 
 
 def test_the_same_content_gives_the_same_bytes(document: Path, home: Path, tmp_path: Path) -> None:
