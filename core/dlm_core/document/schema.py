@@ -67,10 +67,10 @@ class GateConfig(Struct, frozen=True, kw_only=True):
         Meta(ge=0, le=10, description="Reward for spread weights; raise it if one adapter takes everything."),
     ] = 0.01
     embedding: Annotated[
-        Literal["auto", "base", "encoder"],
+        Literal["auto", "base", "base-mean", "encoder", "both"],
         Meta(
-            description="What the gate reads of a prompt: the base's state, or the sentence encoder's "
-            "vector; `auto`: what routes best with sections left out."
+            description="What the gate reads of a prompt: the base's last state, the mean of its states, the "
+            "sentence encoder's vector, or state and vector; `auto`: what routes best with sections left out."
         ),
     ] = "auto"
 

@@ -5,6 +5,7 @@ adapters.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -30,6 +31,7 @@ from dlm_core.retrieval.encoder import Encoder
 from dlm_core.routing.embed import Embedder
 from dlm_core.routing.gate import SavedGate
 from dlm_core.routing.modes import decide
+from dlm_core.routing.reads import Reader
 
 AT_ONCE = 8
 """Replies under way at a time: more of them cost nearly as much as they give."""
@@ -101,7 +103,8 @@ class Chat:
         self.load_s = load_s
         self._clock = clock
         self._cache = KeyValueCache()
-        self._find_passages, self._find_knowledge, self._find_encoder = passages, knowledge, encoder
+        self._find_passages, self._find_knowledge = passages, knowledge
+        self._reader = Reader(embedder, encoder)
         self.drafting = True
         self.serve(serving, system)
 
@@ -148,12 +151,8 @@ class Chat:
 
         def ask() -> Mapping[str, float]:
             assert gate is not None and gate.module is not None
-            encoder = self._find_encoder() if gate.by_encoder is not None else None
-            if encoder is not None and encoder.sha256 == gate.meta.encoder_sha256:
-                assert gate.by_encoder is not None
-                weights = gate.by_encoder(encoder.encode([_question(messages)]))[0]
-            else:
-                weights = gate.module(self._embed(messages))[0]
+            with self._bare():
+                weights = gate.weights([_question(messages)], self._reader)[0]
             return {name: float(w) for name, w in zip(gate.meta.adapters, weights, strict=True)}
 
         return decide(choice, self.serving.names, gate.meta if gate else None, ask)
@@ -207,10 +206,16 @@ class Chat:
 
     def states(self, texts: Sequence[str]) -> torch.Tensor:
         """The base's states [n, hidden] of some prompts, all adapters off."""
-        under_way = self.bank.plan  # a reply may be under way: its next token needs its plan again
+        with self._bare():
+            return self.embedder.embed(texts)
+
+    @contextmanager
+    def _bare(self) -> Iterator[None]:
+        """All adapters off; a reply may be under way, and its next token needs its plan again."""
+        under_way = self.bank.plan
         self.bank.use(None)
         try:
-            return self.embedder.embed(texts)
+            yield
         finally:
             self.bank.use(under_way)
 

@@ -102,6 +102,11 @@ class LeanBase:
         return self._norm(self._one(ids, memory, None)[-1:], self.shape.norm)[0].clone()
 
     @torch.inference_mode()
+    def mean_states(self, ids: Sequence[int]) -> Tensor:
+        """The mean [hidden] of the states at all of `ids` after the final norm."""
+        return self._norm(self._one(ids, self.keys_values(), None), self.shape.norm).mean(0)
+
+    @torch.inference_mode()
     def next_logits(self, ids: Sequence[int], memory: RowsKeysValues, adapters: Additions | None) -> Tensor:
         """Logits [rows, vocabulary] after one more id of each of the memory's first rows.
 
@@ -250,6 +255,10 @@ class PromptStates:
         state = self._base.states(ids[known:], self._memory)
         self._ids = list(ids)
         return state
+
+    def mean(self, ids: Sequence[int]) -> Tensor:
+        """The mean [hidden] of the states at all of `ids`; nothing of it is kept."""
+        return self._base.mean_states(ids)
 
 
 def take_over(

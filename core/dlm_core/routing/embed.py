@@ -8,7 +8,7 @@ away.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -26,6 +26,13 @@ class PromptEncoder(Protocol):
     def encode(self, messages: Sequence[Message], add_generation_prompt: bool) -> list[int]: ...
 
 
+class States(Protocol):
+    """Something quicker than the model for one prompt: the last state of its ids [hidden], or their mean."""
+
+    def __call__(self, ids: Sequence[int]) -> Tensor: ...
+    def mean(self, ids: Sequence[int]) -> Tensor: ...
+
+
 class Embedder:
     """Embeds messages on a base whose bank is off; the caller sees to that. Keeps the last few hundred by
     text.
@@ -33,8 +40,7 @@ class Embedder:
     Args:
         model: a causal LM of transformers; its decoder is run without the output head.
         pad_id: used to pad batches.
-        state: gives the last state [hidden] of one prompt's ids where there is something quicker than the
-            model.
+        state: states of one prompt, where there is something quicker than the model.
     """
 
     def __init__(
@@ -44,7 +50,7 @@ class Embedder:
         pad_id: int,
         device: str,
         remember: int = 512,
-        state: Callable[[Sequence[int]], Tensor] | None = None,
+        state: States | None = None,
     ) -> None:
         # The stack without the output head, in every causal LM of transformers.
         self._decoder: Any = model.base_model
@@ -54,6 +60,7 @@ class Embedder:
         self._pad = pad_id
         self._device = device
         self._known: OrderedDict[str, Tensor] = OrderedDict()
+        self._means: OrderedDict[str, Tensor] = OrderedDict()
         self._remember = remember
         self._state = state
 
@@ -66,26 +73,34 @@ class Embedder:
     def forget(self) -> None:
         """Drop every remembered embedding."""
         self._known.clear()
+        self._means.clear()
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Embeddings [n, hidden], float32 on the CPU. Of a long text its last 4,096 characters are read."""
-        missing = [t for t in dict.fromkeys(texts) if t not in self._known]
-        found = {t: self._known[t] for t in texts if t in self._known}
+        return self._of(texts, self._known, mean=False)
+
+    def means(self, texts: Sequence[str]) -> Tensor:
+        """As `embed`, the mean of the states at all of a prompt's tokens."""
+        return self._of(texts, self._means, mean=True)
+
+    def _of(self, texts: Sequence[str], known: OrderedDict[str, Tensor], *, mean: bool) -> Tensor:
+        missing = [t for t in dict.fromkeys(texts) if t not in known]
+        found = {t: known[t] for t in texts if t in known}
         missing.sort(key=len)
         for i in range(0, len(missing), _BATCH):
             part = missing[i : i + _BATCH]
-            for text, vector in zip(part, self._run(part), strict=True):
-                found[text] = self._known[text] = vector
+            for text, vector in zip(part, self._run(part, mean), strict=True):
+                found[text] = known[text] = vector
         for text in texts:
-            self._known.move_to_end(text)
-        while len(self._known) > max(self._remember, len(texts)):
-            self._known.popitem(last=False)
+            known.move_to_end(text)
+        while len(known) > max(self._remember, len(texts)):
+            known.popitem(last=False)
         return torch.stack([found[t] for t in texts])
 
-    def _run(self, texts: Sequence[str]) -> Tensor:
+    def _run(self, texts: Sequence[str], mean: bool) -> Tensor:
         rows = [self._encoder.encode([Message("user", t[-_MAX_CHARACTERS:])], True) for t in texts]
         if self._state is not None:
-            return torch.stack([self._state(row) for row in rows])
+            return torch.stack([self._state.mean(row) if mean else self._state(row) for row in rows])
         lengths = torch.tensor([len(r) for r in rows])
         ids = torch.full((len(rows), int(lengths.max())), self._pad, dtype=torch.long)
         for i, row in enumerate(rows):
@@ -95,4 +110,7 @@ class Embedder:
             hidden: Tensor = self._decoder(
                 input_ids=ids.to(self._device), attention_mask=mask.to(self._device), use_cache=False
             ).last_hidden_state
+        if mean:
+            shown = mask.to(hidden.device)[:, :, None]
+            return ((hidden * shown).sum(1).float() / shown.sum(1)).cpu()
         return hidden[torch.arange(len(rows)), (lengths - 1).to(hidden.device)].float().cpu()

@@ -13,21 +13,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlm_core.errors import NOT_JSON, StoreError
+from dlm_core.routing.reads import NAMES, Kind, Reader
 from dlm_core.store import atomic, seal
 
 CONFIG_FILE = "gate_config.json"
 WEIGHTS_FILE = "gate.safetensors"
 NEIGHBOURS_FILE = "questions.safetensors"
-ENCODER_WEIGHTS_FILE = "encoder_gate.safetensors"
+OTHER_WEIGHTS_FILE = "{}_gate.safetensors"
+"""The head that routes where it reads something else than the base's last state; the name says what."""
 
 
 class GateMeta(msgspec.Struct, frozen=True, kw_only=True):
     """`gate_config.json`. With mode `uniform` there is no weights file; `reason` says why.
 
     Entropies are in nats. `sample_counts` and `mean_weights` are per adapter; the figures are None where not
-    trained. They are those of the head that routes: on the base's state, or with `embedding` encoder on the
-    vectors of the sentence encoder with that hash; the head on the base (`hidden_size`, `base_loo_accuracy`)
-    is there too, and routes where that encoder is missing.
+    trained. They are those of the head that routes, which reads what `embedding` says, by the sentence
+    encoder with that hash. The head on the base's last state (`hidden_size`, `base_loo_accuracy`) is there
+    too, and routes where that encoder is missing. `worn_accuracy` is of sections left out as well, asked by
+    their questions with some words left out. `compared`: what it reads was found to be the best of several.
     """
 
     mode: Literal["trained", "uniform"]
@@ -44,9 +47,11 @@ class GateMeta(msgspec.Struct, frozen=True, kw_only=True):
     loo_folds: int | None = None
     entropy: float | None = None
     questions: tuple[tuple[str, str], ...] = ()
-    embedding: Literal["base", "encoder"] = "base"
+    embedding: Kind = "base"
     encoder_sha256: str = ""
     base_loo_accuracy: float | None = None
+    worn_accuracy: float | None = None
+    compared: bool = False
 
 
 class AdapterGate(nn.Module):
@@ -75,14 +80,26 @@ class AdapterGate(nn.Module):
 
 @dataclass(frozen=True)
 class SavedGate:
-    """A gate as committed: its figures, the module (None when uniform), the embeddings [n, hidden] it learned
-    from, and the head on the sentence encoder where that routes.
+    """A gate as committed: its figures, the head on the base's last state (None when uniform), the
+    embeddings [n, hidden] that one learned from, and the head that routes where it reads something else.
     """
 
     meta: GateMeta
     module: AdapterGate | None
     embeddings: Tensor | None
-    by_encoder: AdapterGate | None = None
+    other: AdapterGate | None = None
+
+    def weights(self, questions: Sequence[str], reader: Reader) -> Tensor:
+        """Weights [n, N] of the adapters for some questions. It must be trained, and the base's bank off."""
+        assert self.module is not None
+        read = None
+        if self.other is not None:
+            read = reader.read(self.meta.embedding, questions, self.meta.encoder_sha256)
+        if self.other is None or read is None:
+            found: Tensor = self.module(reader.embedder.embed(questions))
+        else:
+            found = self.other(read)
+        return found
 
 
 def save_gate(
@@ -90,12 +107,12 @@ def save_gate(
     meta: GateMeta,
     module: AdapterGate | None,
     embeddings: Tensor | None,
-    by_encoder: AdapterGate | None = None,
+    other: AdapterGate | None = None,
 ) -> None:
     """Write a gate into an empty version folder."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(folder / CONFIG_FILE, msgspec.json.format(msgspec.json.encode(meta)))
-    for name, head in ((WEIGHTS_FILE, module), (ENCODER_WEIGHTS_FILE, by_encoder)):
+    for name, head in ((WEIGHTS_FILE, module), (OTHER_WEIGHTS_FILE.format(meta.embedding), other)):
         if head is not None:
             tensors = {k: v.detach().cpu().contiguous() for k, v in head.state_dict().items()}
             atomic.write_bytes(folder / name, save(tensors))
@@ -114,11 +131,12 @@ def load_gate(folder: Path, adapters: Sequence[str], hidden_size: int) -> SavedG
         raise StoreError("; ".join(damage), hint)
     try:
         meta = msgspec.json.decode((folder / CONFIG_FILE).read_bytes(), type=GateMeta)
-        module, embeddings, by_encoder = None, None, None
-        if meta.mode == "trained" and meta.embedding == "encoder":
-            by_encoder = AdapterGate(load_file(folder / ENCODER_WEIGHTS_FILE))
-            if not _fits(by_encoder, len(meta.adapters), by_encoder.get_buffer("mean").numel()):
-                raise StoreError(f"{atomic.shown(folder)}: the gate's head on the encoder is damaged", hint)
+        module, embeddings, other = None, None, None
+        if meta.mode == "trained" and meta.embedding != "base":
+            other = AdapterGate(load_file(folder / OTHER_WEIGHTS_FILE.format(meta.embedding)))
+            if not _fits(other, len(meta.adapters), other.get_buffer("mean").numel()):
+                name = NAMES[meta.embedding]
+                raise StoreError(f"{atomic.shown(folder)}: the gate's head on {name} is damaged", hint)
         if meta.mode == "trained":
             module = AdapterGate(load_file(folder / WEIGHTS_FILE))
             if not _fits(module, len(meta.adapters), hidden_size):
@@ -135,8 +153,8 @@ def load_gate(folder: Path, adapters: Sequence[str], hidden_size: int) -> SavedG
         meta = msgspec.structs.replace(
             meta, mode="uniform", reason="the adapters changed since the gate was trained; train to update it"
         )
-        module = by_encoder = None
-    return SavedGate(meta, module, embeddings, by_encoder)
+        module = other = None
+    return SavedGate(meta, module, embeddings, other)
 
 
 def _fits(gate: AdapterGate, adapters: int, hidden_size: int) -> bool:

@@ -6,6 +6,7 @@ trained at once as one batched product, so that it costs about as much as one.
 """
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from dlm_core.routing.gate import AdapterGate, GateMeta
 
 BATCH = 16
 MAX_FOLDS = 64
+_WORN = 0.35
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,21 @@ def collect(document: Document) -> tuple[Sample, ...]:
             texts = [section.text.strip().split("\n\n")[0]]
         samples += [Sample(t, section.adapter, section.content_hash) for t in texts if t.strip()]
     return tuple(samples)
+
+
+@dataclass(frozen=True)
+class Worn:
+    """Questions with words left out: their embeddings [m, hidden], and which of the samples each is of."""
+
+    embeddings: Tensor
+    whose: Sequence[int]
+
+
+def wear(text: str, chance: random.Random) -> str:
+    """A question with about a third of its words left out, two of them kept at least."""
+    words = text.split()
+    kept = [word for word in words if chance.random() >= _WORN]
+    return " ".join(kept if len(kept) >= 2 else words[:2])
 
 
 def cold_adapters(counts: Mapping[str, int], floor: int) -> tuple[str, ...]:
@@ -88,6 +105,7 @@ def train_gate(
     base_fingerprint: str = "",
     on_step: Callable[[StepFigures], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
+    worn: "Worn | None" = None,
 ) -> tuple[AdapterGate, GateMeta]:
     """Train a gate.
 
@@ -95,6 +113,7 @@ def train_gate(
         embeddings: [n, hidden].
         labels: index into `adapters` per embedding.
         sections: the section of each, so that leaving one out leaves its whole section out.
+        worn: some of the questions with words left out; never learned, asked with their sections left out.
 
     Raises:
         GateTrainingError: the loss is not finite, or the person stopped it.
@@ -144,6 +163,13 @@ def train_gate(
     weights = outputs[0]
     entropy_mean = float(-(weights * weights.clamp_min(1e-12).log()).sum(-1).mean())
     left_out = outputs[1 + fold_of, torch.arange(n)].argmax(-1)
+    worn_right: float | None = None
+    if worn is not None:
+        with torch.no_grad():
+            told = logits(((worn.embeddings - mean) / scale).expand(folds + 1, -1, -1))
+        whose = torch.tensor(worn.whose)
+        guessed = told[1 + fold_of[whose], torch.arange(len(whose))].argmax(-1)
+        worn_right = float((guessed == target[whose]).float().mean())
     gate = AdapterGate(
         {
             "mean": mean,
@@ -167,6 +193,7 @@ def train_gate(
         loo_accuracy=float((left_out == target).float().mean()),
         loo_folds=folds,
         entropy=entropy_mean,
+        worn_accuracy=worn_right,
     )
     return gate, meta
 

@@ -4,6 +4,7 @@ adapters'.
 
 import hashlib
 import math
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +15,19 @@ import torch
 from dlm_core import gate_health
 from dlm_core.document.cold_start import cold_start_words, sample_counts
 from dlm_core.document.model import Document
-from dlm_core.errors import GateTrainingError
+from dlm_core.errors import GateTrainingError, StoreError
 from dlm_core.events import Event, GateStep, GateTrained, Level, Log
 from dlm_core.routing import train as gates
 from dlm_core.routing.embedding_cache import EmbeddingCache
-from dlm_core.routing.gate import AdapterGate, GateMeta, save_gate
+from dlm_core.routing.gate import AdapterGate, GateMeta, load_gate, save_gate
+from dlm_core.routing.reads import NAMES, Kind
 from dlm_core.store.manifest import RunRecord, Snapshot
 from dlm_core.training.workshop import Workshop
 
 _EVENT_INTERVAL_S = 0.1
+_MOST_WORN = 96
+_ALIKE = 0.9  # of the questions have to be the same for what was found out about reading them to hold on
+_ORDER: tuple[Kind, ...] = ("encoder", "base", "both", "base-mean")
 
 
 def has_gate(document: Document) -> bool:
@@ -77,7 +82,7 @@ class GatePhase:
         counts = {name: sample_counts(self.document).get(name, 0) for name in self.names}
         self.shop.bank.use(None)
         module: AdapterGate | None = None
-        by_encoder: AdapterGate | None = None
+        other: AdapterGate | None = None
         embeddings: torch.Tensor | None = None
         try:
             if self.samples:
@@ -89,8 +94,13 @@ class GatePhase:
                 self._warn_of_cold_start(cold, counts)
             else:
                 assert embeddings is not None
-                module, meta = self._fit(embeddings, counts)
-                by_encoder, meta = self._by_encoder(meta, counts)
+                known = self._known(snapshot)
+                worn = self._worn(known)
+                asked = (
+                    gates.Worn(self.shop.embedder.embed(list(worn.values())), list(worn)) if worn else None
+                )
+                module, meta = self._fit(embeddings, counts, asked)
+                other, meta = self._choose(known, worn, meta, counts)
         except GateTrainingError as error:
             self._log("error", error.message, error.hint, "gate_failed")
             self._tell_failure(error, counts)
@@ -101,42 +111,86 @@ class GatePhase:
             base_fingerprint=self.shop.base.fingerprint,
         )
         with self.shop.store.stage(self.run_id) as stage:
-            save_gate(stage.gate_dir(), meta, module, embeddings, by_encoder)
+            save_gate(stage.gate_dir(), meta, module, embeddings, other)
             snapshot = stage.commit(
                 RunRecord(extra={**snapshot.extra, "gate_key": gate_key(self.document, self.seed)})
             )
         self._tell(meta)
         return snapshot
 
-    def _by_encoder(self, meta: GateMeta, counts: Mapping[str, int]) -> tuple[AdapterGate | None, GateMeta]:
-        """A head on the sentence encoder's vectors beside the one on the base's state, where it is wanted,
-        can be had, and routes as well; and the figures of the two together.
+    def _choose(
+        self, known: Kind | None, worn: Mapping[int, str], meta: GateMeta, counts: Mapping[str, int]
+    ) -> tuple[AdapterGate | None, GateMeta]:
+        """The head that routes where that is not `meta`'s on the base's last state, with its figures: the one
+        that is asked for, that was `known` to be best, or that routes best with sections left out.
         """
         wanted = self.document.frontmatter.training.gate.embedding
-        encoder = self.shop.find_encoder() if wanted != "base" else None
-        if encoder is None:
-            return None, meta
-        head, found = self._fit(encoder.encode([s.text for s in self.samples]), counts, tell=False)
-        theirs, own = found.loo_accuracy or 0.0, meta.loo_accuracy or 0.0
-        chosen = wanted == "encoder" or theirs >= own
-        reads, other = ("the sentence encoder", "the base's state")[:: 1 if chosen else -1]
-        best, rest = (theirs, own) if chosen else (own, theirs)
-        self._log(
-            "info",
-            f"the gate reads {reads}: with sections left out it routes {best:.0%} of questions, by {other} "
-            f"{rest:.0%}",
-            "",
-            "gate_embedding",
+        single = known if wanted == "auto" else wanted
+        kinds: tuple[Kind, ...] = ("encoder", "both") if single is None else (single,)
+        reader, texts = self.shop.reader, [s.text for s in self.samples]
+        heads: dict[Kind, tuple[AdapterGate | None, GateMeta]] = {"base": (None, meta)}
+        for kind in kinds:
+            read = None if kind == "base" else reader.read(kind, texts)
+            if read is not None:
+                asked = reader.read(kind, list(worn.values())) if worn else None
+                heads[kind] = self._fit(
+                    read, counts, gates.Worn(asked, list(worn)) if asked is not None else None, tell=False
+                )
+        # Of those that route alike, one that does not need the base's forward comes first.
+        order = [kind for kind in _ORDER if kind in heads]
+        if single is None:
+            chosen = max(order, key=lambda kind: _routes(heads[kind][1]))
+        else:
+            chosen = single if single in heads else "base"
+        if known is None and len(heads) > 1:
+            said = [f"by {NAMES[kind]} {_said(heads[kind][1])}" for kind in order if kind != chosen]
+            self._log(
+                "info",
+                f"the gate reads {NAMES[chosen]}: with sections left out it routes {_said(heads[chosen][1])} "
+                f"of questions, {', '.join(said)}",
+                "",
+                "gate_embedding",
+            )
+        head, found = heads[chosen]
+        found = msgspec.structs.replace(
+            found, compared=known is not None or (single is None and len(heads) > 1)
         )
-        if not chosen:
-            return None, meta
+        if head is None:
+            return None, found
         kept = {"hidden_size": meta.hidden_size, "base_loo_accuracy": meta.loo_accuracy}
-        return head, msgspec.structs.replace(
-            found, embedding="encoder", encoder_sha256=encoder.sha256, **kept
-        )
+        hashed = reader.sha256(chosen)
+        return head, msgspec.structs.replace(found, embedding=chosen, encoder_sha256=hashed, **kept)
+
+    def _known(self, snapshot: Snapshot) -> Kind | None:
+        """What the gate of before was found to read best, where most of its questions are the same."""
+        folder = snapshot.gate_dir()
+        if folder is None or self.document.frontmatter.training.gate.embedding != "auto":
+            return None
+        try:
+            before = load_gate(folder, self.names, self.shop.embedder.hidden_size).meta
+        except StoreError:
+            return None
+        own = {(sample.text, sample.adapter) for sample in self.samples}
+        same = sum(question in own for question in before.questions)
+        alike = same >= _ALIKE * max(len(own), len(before.questions), 1)
+        return before.embedding if before.compared and alike else None
+
+    def _worn(self, known: Kind | None) -> dict[int, str]:
+        """Questions with words left out, by whose they are, where the choice hangs on them."""
+        auto = self.document.frontmatter.training.gate.embedding == "auto"
+        if known is not None or not auto or self.shop.find_encoder() is None:
+            return {}
+        chance, step = random.Random(self.seed), max(1.0, len(self.samples) / _MOST_WORN)
+        some = dict.fromkeys(int(i * step) for i in range(min(len(self.samples), _MOST_WORN)))
+        return {place: gates.wear(self.samples[place].text, chance) for place in some}
 
     def _fit(
-        self, embeddings: torch.Tensor, counts: Mapping[str, int], *, tell: bool = True
+        self,
+        embeddings: torch.Tensor,
+        counts: Mapping[str, int],
+        worn: gates.Worn | None = None,
+        *,
+        tell: bool = True,
     ) -> tuple[AdapterGate, GateMeta]:
         config = self.document.frontmatter.training.gate
         told = -1e9
@@ -171,6 +225,7 @@ class GatePhase:
             base_fingerprint=self.shop.base.fingerprint,
             on_step=on_step,
             stop=self._stop,
+            worn=worn,
         )
 
     def _warn_of_cold_start(self, cold: Sequence[str], counts: Mapping[str, int]) -> None:
@@ -210,3 +265,14 @@ class GatePhase:
 
     def _log(self, level: Level, message: str, hint: str, code: str) -> None:
         self._emit(Log(level=level, message=message, hint=hint, code=code))
+
+
+def _routes(meta: GateMeta) -> float:
+    """How well a head routes with sections left out: questions as they are count as much as worn ones."""
+    accuracy = meta.loo_accuracy or 0.0
+    return accuracy if meta.worn_accuracy is None else (accuracy + meta.worn_accuracy) / 2
+
+
+def _said(meta: GateMeta) -> str:
+    worn = "" if meta.worn_accuracy is None else f" ({meta.worn_accuracy:.0%} with words left out)"
+    return f"{meta.loo_accuracy or 0.0:.0%}{worn}"

@@ -111,13 +111,10 @@ def measure_routed(shop: Workshop, names: Sequence[str], snapshot: Snapshot, sys
     saved = None
     if folder is not None and count > 1:
         saved = load_gate(folder, names, shop.embedder.hidden_size)
-    encoder = shop.find_encoder() if saved is not None and saved.by_encoder is not None else None
     if saved is None or saved.module is None:
         weights = torch.full((len(chat.questions), count), 1 / count)
-    elif saved.by_encoder is not None and encoder is not None:
-        weights = saved.by_encoder(encoder.encode(chat.questions)).detach()
     else:
-        weights = saved.module(shop.embedder.embed(chat.questions)).detach()
+        weights = saved.weights(chat.questions, shop.reader).detach()
     loaded = [load_adapter(snapshot.adapter_dir(n), n, shop.bank.features).to(shop.device) for n in names]
     plan = TrainingPlan(shop.bank, loaded)
     plan.dropping = False

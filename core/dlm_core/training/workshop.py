@@ -7,6 +7,7 @@ from dlm_core.adapters.bank import Bank
 from dlm_core.bases.load import Base
 from dlm_core.retrieval.encoder import Encoder
 from dlm_core.routing.embed import Embedder
+from dlm_core.routing.reads import Reader
 from dlm_core.store.store import Store
 from dlm_core.training.forgetting import METER_QUESTIONS, METER_TEXTS, ChatMeter, ForgettingMeter
 from dlm_core.training.forward import SelectiveHead
@@ -39,6 +40,11 @@ class Workshop:
     store: Store
     neutral: NeutralMemory = field(default_factory=NeutralMemory)
     find_encoder: Callable[[], Encoder | None] = _no_encoder
+
+    @property
+    def reader(self) -> Reader:
+        """What gates read questions by."""
+        return Reader(self.embedder, self.find_encoder)
 
     @property
     def device(self) -> str:
