@@ -21,7 +21,7 @@ from dlm_tui.session import evaluation_sheets as sheets
 from dlm_tui.session.bars import bar
 from dlm_tui.session.evaluation_sheets import Sheet
 from dlm_tui.session.signs import can_show_unicode
-from dlm_tui.session.wording import counted, duration, percent
+from dlm_tui.session.wording import duration, percent
 
 _CHART = 20  # cells of a bar of the reliability chart
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -143,10 +143,7 @@ def _print(found: Evaluation, adapters: Sequence[str]) -> None:
         _print_sheet(sheets.confusion_sheet(found, adapters))
     routing = found.routing
     loo = "" if routing.loo_accuracy is None else f"; gate, leave-one-out {routing.loo_accuracy:.0%}"
-    click.echo(
-        f"\n{counted(found.questions, 'question')} and {counted(found.probes, 'probe')}, "
-        f"version {found.version}{loo}; {duration(found.seconds)}"
-    )
+    click.echo(f"\n{sheets.measured_line(found)}{loo}; {duration(found.seconds)}")
 
 
 def _print_sheet(sheet: Sheet) -> None:

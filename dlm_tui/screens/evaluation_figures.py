@@ -14,7 +14,7 @@ from dlm_core.reports import Evaluation
 from dlm_core.safetext import visible_line
 from dlm_tui.session import evaluation_sheets as sheets
 from dlm_tui.session.evaluation_sheets import Sheet
-from dlm_tui.session.wording import counted, duration, percent
+from dlm_tui.session.wording import duration, percent
 from dlm_tui.widgets.looks import Looks
 from dlm_tui.widgets.plot import Curve, Plot, Scene
 
@@ -69,8 +69,7 @@ def figures_view(found: Evaluation, looks: Looks) -> RenderableType:
     if found.retention.own is not None:
         parts += ["", table_of(sheets.retention_sheet("your text", found.retention.own, names), looks)]
     said = [sheets.served_line(found), sheets.chat_line(found), sheets.offtopic_line(found)]
-    asked = f"{counted(found.questions, 'question')} and {counted(found.probes, 'probe')}"
-    said += [f"{asked}, version {found.version}; {duration(found.seconds)}"]
+    said += [f"{sheets.measured_line(found)}; {duration(found.seconds)}"]
     muted = Style(color=looks.colors.secondary)
     return Group(*parts, "", *(Text(line, muted) for line in said if line))
 

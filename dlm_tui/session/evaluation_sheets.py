@@ -98,6 +98,12 @@ def confusion_sheet(found: Evaluation, adapters: Sequence[str]) -> Sheet:
     return Sheet(("", *(f"{name}#" for name in adapters)), tuple(rows))
 
 
+def measured_line(found: Evaluation) -> str:
+    """What was asked, and of which version."""
+    asked = f"{counted(found.questions, 'question')} and {counted(found.probes, 'probe')}"
+    return f"{asked}, version {found.version}"
+
+
 def went_wrong(found: Evaluation) -> int:
     """Probes that went to another adapter than theirs."""
     return sum(n for asked, row in found.routing.confusion.items() for to, n in row.items() if to != asked)
@@ -105,11 +111,8 @@ def went_wrong(found: Evaluation) -> int:
 
 def missed_line(found: Evaluation) -> str:
     """How many probes were taken for outside; "" where nobody looked."""
-    return (
-        ""
-        if found.missed is None
-        else f"{found.missed:.0%} of the probes were taken for outside the document"
-    )
+    missed = found.missed
+    return "" if missed is None else f"{missed:.0%} of the probes were taken for outside the document"
 
 
 def support_line(found: Evaluation) -> str:
