@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from msgspec import structs
 
@@ -128,25 +129,22 @@ class Replies:
             await asyncio.gather(self._job, return_exceptions=True)
 
     async def _ask(self, question: str, choice: RoutingChoice | None, keep: bool) -> None:
-        chosen = choice or self.conversation.choice
-        asked = Asked(self.conversation.messages(question), chosen)
-        answer = await self._answered(asked, await self.front().open_reply(asked))
-        if answer is not None and keep:
-            self.conversation.answered(question, answer)
-            self.on_kept()
+        asked = Asked(self.conversation.messages(question), choice or self.conversation.choice)
+        await self._reply(asked, partial(self.conversation.answered, question) if keep else None)
 
     async def _ask_again(self, choice: RoutingChoice) -> None:
         messages, last = self.conversation.asked_last()
-        asked = Asked(messages, choice, last.answer)
-        answer = await self._answered(asked, await self.front().open_reply(asked))
-        if answer is not None:
-            self.conversation.answered_again(answer)
-            self.on_kept()
+        await self._reply(Asked(messages, choice, last.answer), self.conversation.answered_again)
 
     async def _ask_in_place(self, asked: Asked) -> None:
+        before = asked.before
+        await self._reply(asked, partial(self.conversation.corrected, before) if before else None)
+
+    async def _reply(self, asked: Asked, keep: Callable[[Answer], None] | None) -> None:
+        """Answer a question where the front shows it; `keep` is given the answer."""
         answer = await self._answered(asked, await self.front().open_reply(asked))
-        if answer is not None and asked.before is not None:
-            self.conversation.corrected(asked.before, answer)
+        if answer is not None and keep is not None:
+            keep(answer)
             self.on_kept()
 
     async def _compare(self, other: RoutingChoice, sinks: Pair) -> None:
