@@ -239,7 +239,8 @@ class ChatPane(Pane):
         if view.answer is None or not others:
             self.notify("There is one reply to this question. Answer it again, or compare routings.")
             return
-        choose_between(self.session, view.asked, view.answer, others[-1])
+        taught = choose_between(self.session, view.asked, view.answer, others[-1])
+        self.session.spawn(taught, "command")
 
     def action_mix(self) -> None:
         """Put a mix into the line, to be filled in."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from functools import partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,6 +19,7 @@ from dlm_core.document.cold_start import sample_counts
 from dlm_core.errors import DlmError
 from dlm_core.requests import Sampling, Train
 from dlm_core.safetext import visible_line
+from dlm_core.store.asked import Verdict
 from dlm_tui.actions import bindings
 from dlm_tui.panes.chat import ChatPane
 from dlm_tui.panes.dashboard import DashboardPane
@@ -280,7 +282,7 @@ class Workbench(BenchTasks, Screen[None]):
 
     @on(EditorPane.ComparisonWanted)
     def _compare_section(self, message: EditorPane.ComparisonWanted) -> None:
-        self.session.spawn(self.section_work.compare(message.state, self.dlm_id), "command")
+        self._spawn(self.section_work.compare(message.state, self.dlm_id))
 
     @on(DashboardPane.Remedy)
     def _go_to_remedy(self, message: DashboardPane.Remedy) -> None:
@@ -306,19 +308,24 @@ class Workbench(BenchTasks, Screen[None]):
                     self.frame.bring_up("editor")
                     self.editor.go_to(cited.line - 1)
             case "teach" if view.answer is not None:
-                correct(self.session, view.asked, view.answer)
+                self._spawn(correct(self.session, view.asked, view.answer))
             case "other" if view.answer is not None:
-                self.session.spawn(take_other(self.session, view.asked, view.answer), "command")
+                self._spawn(take_other(self.session, view.asked, view.answer))
             case "prefer" if view.answer is not None:
                 self.chat.prefer(view)
             case "right" | "wrong" if view.answer is not None:
-                judge(self.session, view.asked, view.answer, "right" if message.what == "right" else "wrong")
+                verdict: Verdict = "right" if message.what == "right" else "wrong"
+                self._spawn(judge(self.session, view.asked, view.answer, verdict))
             case "teach" | "other" | "prefer" | "right" | "wrong":
                 self.notify("The reply is not complete yet.")
             case "why" if view.answer is not None:
-                self.session.spawn(show_why(self.session, view.asked, view.answer), "command")
+                self._spawn(show_why(self.session, view.asked, view.answer))
             case _:
                 self.app.push_screen(ReplyDetail(view.answer, list(view.pieces), view.text))
+
+    def _spawn(self, work: Awaitable[object]) -> None:
+        """Do what a command does beside the rest; what goes wrong is shown."""
+        self.session.spawn(work, "command")
 
     # Layout
 
@@ -437,7 +444,7 @@ class Workbench(BenchTasks, Screen[None]):
 
     def action_evaluate(self) -> None:
         """Show what was measured last, measure anew, ask and teach from there."""
-        self.session.spawn(self._show_evaluation(), "command")
+        self._spawn(self._show_evaluation())
 
     async def _show_evaluation(self) -> None:
         record = await asyncio.to_thread(StoreFeed(self.dlm_id).evaluation) if self.dlm_id else None
@@ -447,14 +454,14 @@ class Workbench(BenchTasks, Screen[None]):
                 self.frame.bring_up("chat")
                 self.session.replies.ask(wish.reply.question)
             else:
-                correct(self.session, *reply_of(wish.reply))
+                self._spawn(correct(self.session, *reply_of(wish.reply)))
 
         found = record.evaluated.evaluation if record is not None else None
         ask(self, EvaluateScreen(found, self.session.engine.evaluate), wished)
 
     def action_versions(self) -> None:
         """Show the versions that runs ended in, and go back to one."""
-        self.session.spawn(show_versions(self, self.session, self.dlm_id), "command")
+        self._spawn(show_versions(self, self.session, self.dlm_id))
 
     def action_next_theme(self) -> None:
         """Change to the next theme."""

@@ -26,7 +26,9 @@ async def teach(session: Session, argument: str) -> None:
     turns, rest = parse_turns(argument)
     wish = parse_teach(rest, session.adapters)
     session.replies.with_last(
-        lambda messages, last: correct(session, messages, last.answer, wish, turns=turns)
+        lambda messages, last: session.spawn(
+            correct(session, messages, last.answer, wish, turns=turns), "command"
+        )
     )
 
 
@@ -38,12 +40,13 @@ async def prefer(session: Session, argument: str) -> None:
         if not last.others:
             raise UsageError("there is one reply to the last question", "/again asks for another")
         pair = (last.answer, last.others[-1])
-        choose_between(session, messages, *(pair if newer else pair[::-1]), turns=turns)
+        chosen, rejected = pair if newer else pair[::-1]
+        session.spawn(choose_between(session, messages, chosen, rejected, turns=turns), "command")
 
     session.replies.with_last(between)
 
 
-def correct(
+async def correct(
     session: Session,
     messages: tuple[Message, ...],
     answer: Answer,
@@ -51,40 +54,10 @@ def correct(
     *,
     turns: bool | None = None,
 ) -> None:
-    """Correct a reply beside everything else; without a wish the user is asked what it should have said.
+    """Correct a reply; without a wish the user is asked what it should have said.
 
     `turns`: whether a section keeps the turns before the question; None where its words are to tell.
     """
-    session.spawn(_corrected(session, messages, answer, wish, turns), "command")
-
-
-def reply_of(reply: ProbeReply) -> tuple[tuple[Message, ...], Answer]:
-    """What a probe asked, and its reply as one of the chat."""
-    routing = Routing(mode="auto", weights=reply.routing, reason="evaluated")
-    answer = Answer(text=reply.reply, finish_reason="stop", routing=routing)
-    turns = [Message(role, text) for turn in reply.before for role, text in zip(_ROLES, turn, strict=True)]
-    return (*turns, Message("user", reply.question)), answer
-
-
-def choose_between(
-    session: Session,
-    messages: tuple[Message, ...],
-    chosen: Answer,
-    rejected: Answer,
-    *,
-    turns: bool | None = None,
-) -> None:
-    """Teach to prefer one of two replies to the same question; `turns` as for `correct`."""
-    session.spawn(_preferred(session, messages, chosen, rejected, turns), "command")
-
-
-async def _corrected(
-    session: Session,
-    messages: tuple[Message, ...],
-    answer: Answer,
-    wish: Teaching | None,
-    turns: bool | None,
-) -> None:
     async with session.asking:
         offer = (
             await should_have_said.ask(session, messages, answer, turns)
@@ -95,26 +68,23 @@ async def _corrected(
             await _taken(session, offer, messages, answer)
 
 
-async def _wished(
-    session: Session, messages: tuple[Message, ...], wish: Teaching, turns: bool | None
-) -> Offer:
-    path = session.path
-    moved = session.replied_at is not None and session.replied_at != stamp_of(path)
-    if isinstance(wish, TeachLine) and moved:
-        raise UsageError(
-            f"{path.name} changed since the reply, and line {wish.line} may be another now",
-            "ask again: the reply names the line",
-        )
-    return await should_have_said.offer_of(path, session.front.document_text(), messages, wish, turns)
+def reply_of(reply: ProbeReply) -> tuple[tuple[Message, ...], Answer]:
+    """What a probe asked, and its reply as one of the chat."""
+    routing = Routing(mode="auto", weights=reply.routing, reason="evaluated")
+    answer = Answer(text=reply.reply, finish_reason="stop", routing=routing)
+    turns = [Message(role, text) for turn in reply.before for role, text in zip(_ROLES, turn, strict=True)]
+    return (*turns, Message("user", reply.question)), answer
 
 
-async def _preferred(
+async def choose_between(
     session: Session,
     messages: tuple[Message, ...],
     chosen: Answer,
     rejected: Answer,
-    turns: bool | None,
+    *,
+    turns: bool | None = None,
 ) -> None:
+    """Teach to prefer one of two replies to the same question; `turns` as for `correct`."""
     adapter = should_have_said.meant(chosen, session.adapters) or should_have_said.meant(
         rejected, session.adapters
     )
@@ -128,6 +98,19 @@ async def _preferred(
             ),
         )
         await _taken(session, offer, messages, rejected)
+
+
+async def _wished(
+    session: Session, messages: tuple[Message, ...], wish: Teaching, turns: bool | None
+) -> Offer:
+    path = session.path
+    moved = session.replied_at is not None and session.replied_at != stamp_of(path)
+    if isinstance(wish, TeachLine) and moved:
+        raise UsageError(
+            f"{path.name} changed since the reply, and line {wish.line} may be another now",
+            "ask again: the reply names the line",
+        )
+    return await should_have_said.offer_of(path, session.front.document_text(), messages, wish, turns)
 
 
 async def _taken(session: Session, offer: Offer, messages: tuple[Message, ...], answer: Answer) -> None:

@@ -17,16 +17,14 @@ async def wrong(session: Session, _: str) -> None:
     _judge_last(session, "wrong")
 
 
-def judge(session: Session, messages: tuple[Message, ...], answer: Answer, verdict: Verdict) -> None:
-    """Note what the user says of a reply."""
-    session.spawn(_noted(session, messages, answer, verdict), "command")
-
-
 def _judge_last(session: Session, verdict: Verdict) -> None:
-    session.replies.with_last(lambda messages, last: judge(session, messages, last.answer, verdict))
+    session.replies.with_last(
+        lambda messages, last: session.spawn(judge(session, messages, last.answer, verdict), "command")
+    )
 
 
-async def _noted(session: Session, messages: tuple[Message, ...], answer: Answer, verdict: Verdict) -> None:
+async def judge(session: Session, messages: tuple[Message, ...], answer: Answer, verdict: Verdict) -> None:
+    """Note what the user says of a reply."""
     if not is_the_documents(answer):
         raise UsageError(
             "only whole replies of the document itself are judged", "ask under /adapter alone, then judge"

@@ -194,7 +194,8 @@ async def test_corrections_that_come_while_one_is_trained_share_the_next_run(tmp
         turns = list(session.conversation.turns)
         for number, turn in enumerate(turns):
             asked = (Message("user", turn.question),)
-            correct(session, asked, turn.answer, TeachAnswer("tone", f"Answer {number}."))
+            wish = TeachAnswer("tone", f"Answer {number}.")
+            session.spawn(correct(session, asked, turn.answer, wish), "command")
             await session.idle()
         assert trained(stage) == 1
         turnstile.open()
