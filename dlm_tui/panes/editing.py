@@ -84,9 +84,14 @@ def renew_id(area: DocumentArea) -> bool:
     span = id_span(area.text)
     if span is None:
         return False
-    area.history.checkpoint()
-    area.put(new_id(), (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1))
+    _put_at(area, span, new_id())
     return True
+
+
+def _put_at(area: DocumentArea, span: Span, text: str) -> None:
+    """Put a text in place of a stretch, as one undoable edit."""
+    area.history.checkpoint()
+    area.put(text, (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1))
 
 
 def within(area: DocumentArea, line: int, column: int) -> tuple[int, int]:
@@ -104,11 +109,8 @@ def next_place(problems: Sequence[Diagnostic], row: int) -> Span:
 def put_right(area: DocumentArea, problems: Sequence[Diagnostic]) -> bool:
     """Put in what the first hint suggests, as one undoable edit; answers whether there was one."""
     for problem in problems:
-        meant = REMEDY.search(problem.hint)
-        if meant is not None:
-            span = problem.span
-            area.history.checkpoint()
-            area.put(meant[1], (span.line - 1, span.column - 1), (span.end_line - 1, span.end_column - 1))
+        if (meant := REMEDY.search(problem.hint)) is not None:
+            _put_at(area, problem.span, meant[1])
             return True
     return False
 

@@ -81,38 +81,34 @@ class PlainFront(TerminalFront):
         """Take lines until the person leaves or the input ends."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
-        leaving = asyncio.create_task(self._leaving.wait())
         try:
             while not self._leaving.is_set():
                 self._prompt()
-                line = await self._next_line(leaving)
+                line = await self._next_line()
                 if line is None:
                     return
                 submit(self.session, line)
                 await self.session.idle()
         finally:
-            leaving.cancel()
             loop.remove_signal_handler(signal.SIGINT)
 
-    async def _next_line(self, leaving: "asyncio.Task[object]") -> str | None:
+    async def _next_line(self) -> str | None:
+        """The next line; None at the end of the input, and once the person leaves."""
         reading = asyncio.ensure_future(anext(self._lines, None))
+        leaving = asyncio.ensure_future(self._leaving.wait())
         self._asking = True
-        await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
-        self._asking = False
-        if not reading.done():
+        try:
+            await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else None
+        finally:
+            self._asking = False
             reading.cancel()
-            return None
-        return reading.result()
+            leaving.cancel()
 
     async def ask_line(self, text: str = "") -> str | None:
         # The line itself cannot be filled in here: `text` was shown as a reply, and is to be typed anew.
         self._write(prompt_mark(self.unicode))
-        leaving = asyncio.create_task(self._leaving.wait())
-        try:
-            line = await self._next_line(leaving)
-        finally:
-            leaving.cancel()
-        return (line or "").strip() or None
+        return (await self._next_line() or "").strip() or None
 
     async def settle(self) -> None:
         """Everything has been written already."""
