@@ -32,7 +32,7 @@ class Action:
         id: stable name for the settings file: scope, dot, and the method `action_<name>` of that scope.
         title: what the palette and the help call it.
         help: a sentence for tooltip and help.
-        key: default key or comma-separated keys; "" for palette only.
+        key: default key or comma-separated keys.
         footer: short label in the footer; "" keeps it out.
         priority: taken before the focused widget sees the key.
     """
@@ -40,7 +40,7 @@ class Action:
     id: str
     title: str
     help: str
-    key: str = ""
+    key: str
     footer: str = ""
     priority: bool = False
 
@@ -85,7 +85,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("workbench.grow", "Wider pane", "Make this pane wider.", "alt+l,alt+full_stop", "", True),
     Action("workbench.shrink", "Narrower pane", "Make this pane narrower.", "alt+k,alt+comma", "", True),
     Action(
-        "workbench.train_fresh", "Train from the start", "Forget earlier versions; train everything anew."
+        "workbench.train_fresh",
+        "Train from the start",
+        "Forget earlier versions; train everything anew.",
+        "ctrl+f5",
+        "",
+        True,
     ),
     Action(
         "workbench.watch",
@@ -95,8 +100,22 @@ ACTIONS: tuple[Action, ...] = (
         "",
         True,
     ),
-    Action("workbench.train_resume", "Resume training", "Go on from the checkpoint of a stopped run."),
-    Action("workbench.restart_engine", "Restart the engine", "Start the engine process again."),
+    Action(
+        "workbench.train_resume",
+        "Resume training",
+        "Go on from the checkpoint of a stopped run.",
+        "shift+f8",
+        "",
+        True,
+    ),
+    Action(
+        "workbench.restart_engine",
+        "Restart the engine",
+        "Start the engine process again.",
+        "ctrl+f8",
+        "",
+        True,
+    ),
     Action(
         "workbench.open_document", "Open another document", "Recent documents, samples, or a path.", "alt+o"
     ),
@@ -174,6 +193,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("workbench.next_theme", "Next theme", "Change to the next theme.", "f12"),
     Action("workbench.quit", "Quit", "Leave; asks when there is unsaved work.", "f10", "Quit", True),
+    Action("start.help", "Help", "What can be done here, with its keys.", "f1", "Help"),
     Action("start.quit", "Quit", "Leave.", "f10,escape", "Quit"),
     Action("start.tour", "Tour", "The loop in two minutes, on a sample.", "shift+f1", "Tour"),
     Action("start.next_theme", "Next theme", "Change to the next theme.", "f12", "Theme"),
@@ -186,7 +206,9 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("editor.problems", "List of problems", "Every problem, with a jump to its place.", "alt+p"),
     Action("editor.fix", "Fix this problem", "Put in what the hint suggests.", "alt+r"),
-    Action("editor.new_id", "Give the document a new id", "A copied document gets a store of its own."),
+    Action(
+        "editor.new_id", "Give the document a new id", "A copied document gets a store of its own.", "ctrl+f3"
+    ),
     Action("editor.insert_section", "Insert section", "Choose kind and adapter of a new section.", "ctrl+n"),
     Action("editor.complete", "Complete", "Fences, adapters and keys that fit here.", "ctrl+@"),
     Action("editor.toggle_comment", "Comment", "Comment the lines out, or back in.", "ctrl+underscore"),
@@ -265,8 +287,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.mix", "Mix adapters by hand", "Set every adapter's weight yourself.", "alt+x", "", True),
     Action("chat.edit_last", "Edit the last question", "Take it back into the line.", "alt+u", "", True),
     Action("chat.copy_reply", "Copy the reply", "Put the last reply on the clipboard.", "alt+y", "", True),
-    Action("chat.save_chat", "Save the chat", "Write it beside the document as Markdown."),
-    Action("chat.clear", "Clear the chat", "Start over; the history file is emptied."),
+    Action("chat.save_chat", "Save the chat", "Write it beside the document as Markdown.", "ctrl+f2"),
+    Action("chat.clear", "Clear the chat", "Start over; the history file is emptied.", "ctrl+f9"),
     Action("chat.newline", "New line", "A line break in the message.", "ctrl+j"),
     Action(
         "reply.details",
@@ -321,7 +343,7 @@ def bindings(scope: Scope) -> list[Binding | tuple[str, str] | tuple[str, str, s
             priority=action.priority,
         )
         for action in ACTIONS
-        if action.scope == scope and action.key
+        if action.scope == scope
     ]
 
 
@@ -333,8 +355,6 @@ def keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         action = BY_ID.get(identity)
         if action is None:
             problems.append(f"keys: there is no action `{identity}`; F1 lists them all")
-        elif not action.key:
-            problems.append(f"keys: `{identity}` is in the palette only and takes no key")
         else:
             accepted[identity] = keys
             problems += [

@@ -12,7 +12,8 @@ from typing import Any
 
 from rich.text import Text
 
-from dlm_core.reports import METHODS, Comparison, Learned, Method, Trial
+from dlm_core.reports import METHODS, Comparison, Learned, Method
+from dlm_tui.session.compared import change, chart_legend, chart_title, letter, recall_name, recall_of
 
 # The colours of Okabe and Ito, told apart by readers who see colours differently; a mark goes with each.
 COLORS: dict[Method, str] = {
@@ -25,29 +26,9 @@ MARKS: dict[Method, str] = {
 _WIDTH, _HEIGHT = 76, 18
 
 
-def recall_name(comparison: Comparison) -> str:
-    """What stands for recall in the pictures."""
-    if comparison.probes:
-        return "paraphrase recall (word F1 on probes)"
-    return "verbatim recall" if comparison.questions else "share of tokens predicted"
-
-
-def recall_of(learned: Learned) -> float:
-    """The figure that `recall_name` names."""
-    for figure in (learned.paraphrase_f1, learned.verbatim):
-        if figure is not None:
-            return figure
-    return learned.token_recall
-
-
 def loss_of(learned: Learned) -> float:
     """Nats per answer token: on probes where there are any, else on what was trained."""
     return learned.loss if learned.loss_probes is None else learned.loss_probes
-
-
-def change(trial: Trial, comparison: Comparison) -> float:
-    """Perplexity on neutral text against the base's, in per cent."""
-    return 100 * (trial.kept.perplexity / comparison.perplexity_base - 1)
 
 
 def text_chart(comparison: Comparison, *, unicode: bool = True) -> list[str]:
@@ -70,20 +51,12 @@ def text_chart(comparison: Comparison, *, unicode: bool = True) -> list[str]:
     x_ruler.lim(low, high)
     floor, ceiling = _room(ys)
     y_ruler.lim(max(0.0, floor), min(1.05, ceiling))
-    letters: dict[Method, str] = {method: "abcdef"[i] for i, method in enumerate(METHODS)}
     for trial, x, y in zip(chosen, xs, ys, strict=True):
-        letter = letters[trial.method].upper() if trial.rehearsal else letters[trial.method]
-        figure.draw(figure.signal([x], [y], marker=plotext.marker(letter)))
+        figure.draw(figure.signal([x], [y], marker=plotext.marker(letter(trial))))
     drawn = Text.from_ansi(figure.build().string()).plain.rstrip("\n").splitlines()
     if not unicode:
         drawn = [line.encode("ascii", "replace").decode().replace("?", "-") for line in drawn]
-    present = [m for m in METHODS if any(t.method == m for t in chosen)]
-    legend = ", ".join(f"{letters[m]} {m}" for m in present)
-    return [
-        f"{recall_name(comparison)}, up, against change of perplexity on neutral text in %, right",
-        *(line.rstrip() for line in drawn),
-        legend + ("; capitals: with rehearsal" if any(t.rehearsal for t in chosen) else ""),
-    ]
+    return [chart_title(comparison), *(line.rstrip() for line in drawn), chart_legend(comparison)]
 
 
 def _room(values: Sequence[float]) -> tuple[float, float]:

@@ -108,6 +108,11 @@ class ChatPane(Pane):
         text = rich_text(reports.report(shown, look), self.looks)
         self._mount(NoteView(text, error=isinstance(shown, Failed)))
 
+    @property
+    def last_reply(self) -> ReplyView | None:
+        """The last reply on screen."""
+        return self.query(ReplyView).last() if self.query(ReplyView) else None
+
     async def open_reply(self, asked: Asked) -> ReplyView:
         """Show a question; its reply goes into the view that is returned."""
         view = ReplyView(asked.messages)

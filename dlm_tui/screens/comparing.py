@@ -2,11 +2,14 @@
 
 import asyncio
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 from rich.style import Style
 from rich.text import Text
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Static
 
 from dlm_core.errors import Stopped, UsageError
 from dlm_core.reports import METHODS, Comparison, Method
@@ -17,9 +20,11 @@ from dlm_tui.session import compared
 from dlm_tui.session.session import Session
 from dlm_tui.widgets.dialogs import Choice, ManyScreen, ask
 from dlm_tui.widgets.fields import Field
+from dlm_tui.widgets.plot import Curve, Plot, Scene
 
 _REHEARSALS = ("both", "off", "on")
 _MOST_EPOCHS = 10_000
+_WIDE = 170
 _ABOUT: dict[Method, str] = {
     "disel": "rank-gated LoRA",
     "lora": "LoRA",
@@ -35,6 +40,17 @@ class CompareScreen(TaskScreen):
     first.
     """
 
+    DEFAULT_CSS = """
+    CompareScreen > Vertical { max-height: 48; }
+    CompareScreen #compare-chart { display: none; height: auto; margin: 1 0 0 0; }
+    CompareScreen #compare-chart.-there { display: block; }
+    CompareScreen Plot { height: 16; max-width: 100; }
+    CompareScreen.-wide > Vertical { width: 186; max-height: 40; }
+    CompareScreen.-wide VerticalScroll { layout: horizontal; }
+    CompareScreen.-wide #task-outcome { width: 108; }
+    CompareScreen.-wide #compare-chart { width: 1fr; margin: 0 0 0 2; }
+    CompareScreen.-wide Plot { height: 20; }
+    """
     words = Words(
         "Compare: methods side by side on this document",
         "compare",
@@ -47,6 +63,7 @@ class CompareScreen(TaskScreen):
     def __init__(self, session: Session, dlm_id: str) -> None:
         super().__init__(session.path)
         self._session, self._dlm_id = session, dlm_id
+        self._found: Comparison | None = None
         self._wish = Compare(request_id="", path=path_text(session.path))
 
     def on_mount(self) -> None:
@@ -98,16 +115,30 @@ class CompareScreen(TaskScreen):
         words += ["--epochs", str(wish.epochs)] if wish.epochs is not None else []
         return shlex.join([*words, *(["--fresh"] if wish.fresh else [])])
 
+    def more(self) -> Iterable[Widget]:
+        with Vertical(id="compare-chart"):
+            yield Static("", id="compare-legend")
+            yield Plot()
+
+    def on_resize(self) -> None:
+        """Columns that do not fit are left out; where it is wide, the chart stands beside the tables."""
+        self.set_class(self.size.width >= _WIDE, "-wide")
+        if self._found is not None and not self.busy:
+            self._show(self._found)
+
     async def perform(self) -> Text:
         if self._session.runs.under_way:
             raise UsageError("a run is under way", "compare after it, or stop it with F8")
         engine = self._session.engine
         self._wish = replace(self._wish, request_id=engine.new_id())
+        self.query_one("#compare-chart").remove_class("-there")
         try:
-            return self._table(await engine.compare(self._wish, self.told))
+            found = await engine.compare(self._wish, self.told)
         except Stopped:
             await self._show_last()
             raise
+        self._draw(found)
+        return self._table(found)
 
     async def halt(self) -> None:
         await self._session.engine.stop(self._wish.request_id)
@@ -117,7 +148,32 @@ class CompareScreen(TaskScreen):
             return
         found = await asyncio.to_thread(compared.last_comparison, self._dlm_id)
         if found is not None and self.is_attached and (self._stopping or not self.busy):
-            self.show_outcome(self._table(found))
+            self._show(found)
+
+    def _show(self, found: Comparison) -> None:
+        self._draw(found)
+        self.show_outcome(self._table(found))
+
+    def _draw(self, found: Comparison) -> None:
+        """Every method as a letter: what it learned, up, and what it forgot, right."""
+        self._found = found
+        if not self.is_attached:
+            return
+        spec, chosen = self.looks.theme.spec, found.chosen()
+        self.query_one("#compare-chart").set_class(bool(chosen), "-there")
+        legend = Text(f"{compared.chart_title(found)}\n", Style(dim=True), end="")
+        legend.append(compared.chart_legend(found), Style(dim=False))
+        self.query_one("#compare-legend", Static).update(legend)
+        curves = tuple(
+            Curve(
+                (compared.change(trial, found),),
+                (compared.recall_of(trial.learned),),
+                spec.colors.accent if trial.rehearsal else spec.colors.foreground,
+                compared.letter(trial),
+            )
+            for trial in chosen
+        )
+        self.query_one(Plot).show_scene(Scene(curves, y_floor=0.0, apart=True))
 
     def _table(self, found: Comparison) -> Text:
         text = Text(end="").append(visible_line(compared.heading(found)), Style(bold=True))

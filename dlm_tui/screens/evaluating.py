@@ -119,7 +119,7 @@ class EvaluateScreen(ClosedOnce[Wish | None]):
         order += ", turned round" if self._turned else ""
         counts = f"{len(self._rows)} of {len(replies)}, {right} right, {outside} taken for outside"
         self.query_one("#eval-shown", Static).update(Text(f"{self._show} ({counts}), {order}"))
-        self.query_one(EvaluationFigures).show(found, looks_of(self))
+        self.query_one(EvaluationFigures).show(found)
         self._detail()
 
     def _cells(self, reply: ProbeReply) -> list[Text]:

@@ -7,7 +7,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
 from dlm_core.reports import Evaluation
@@ -15,12 +15,13 @@ from dlm_core.safetext import visible_line
 from dlm_tui.session import evaluation_sheets as sheets
 from dlm_tui.session.evaluation_sheets import Sheet
 from dlm_tui.session.wording import duration, percent
-from dlm_tui.widgets.looks import Looks
+from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.plot import Curve, Plot, Scene
 
 View = Literal["questions", "figures", "trust", "routing"]
 VIEWS: tuple[View, ...] = ("questions", "figures", "trust", "routing")
 _NOTHING = "Nothing was measured yet: r measures."
+_WIDE, _TALL = 140, 30
 
 
 class EvaluationFigures(VerticalScroll):
@@ -28,30 +29,54 @@ class EvaluationFigures(VerticalScroll):
 
     DEFAULT_CSS = """
     EvaluationFigures { height: 1fr; }
-    EvaluationFigures Static { height: auto; margin: 0 0 1 0; }
-    EvaluationFigures Plot { height: 14; max-width: 90; }
+    EvaluationFigures Horizontal { height: auto; }
+    EvaluationFigures Static { height: auto; width: 1fr; margin: 0 0 1 0; }
+    EvaluationFigures.-trust Static { width: auto; max-width: 44%; margin: 0 2 1 0; }
+    EvaluationFigures Plot { width: 1fr; height: 14; min-height: 14; max-width: 110; }
+    EvaluationFigures.-tall Plot { height: 24; }
     """
 
-    def compose(self) -> ComposeResult:
-        yield Static("", id="eval-view")
-        yield Plot(id="eval-reliability")
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: Evaluation | None = None
+        self._view: View = "questions"
 
-    def show(self, found: Evaluation | None, looks: Looks) -> None:
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Static("", id="eval-view")
+            yield Plot(id="eval-reliability")
+
+    def show(self, found: Evaluation | None) -> None:
         """Take an evaluation up."""
-        self._found, self._looks = found, looks
-        self.query_one(Plot).show_scene(reliability_scene(found, looks))
+        self._found = found
+        self.query_one(Plot).show_scene(reliability_scene(found, looks_of(self)))
+        self._fill()
 
     def turn_to(self, view: View) -> None:
         """Show this view."""
         self.display = view != "questions"
-        shown = {"figures": figures_view, "trust": trust_view, "routing": routing_view}.get(view)
-        if shown is not None:
-            self.query_one("#eval-view", Static).update(
-                shown(self._found, self._looks) if self._found is not None else Text(_NOTHING)
-            )
+        self._view = view
+        self.set_class(view == "trust", "-trust")
+        self._fill()
         has_plot = view == "trust" and self._found is not None and self._found.support is not None
         self.query_one(Plot).display = has_plot
         self.scroll_home(animate=False)
+
+    def on_resize(self) -> None:
+        """Tables stand side by side where there is room."""
+        self.set_class(self.size.height > _TALL, "-tall")
+        self._fill()
+
+    def _fill(self) -> None:
+        found, said, looks = self._found, self.query_one("#eval-view", Static), looks_of(self)
+        if found is None:
+            said.update(Text(_NOTHING))
+        elif self._view == "figures":
+            said.update(figures_view(found, looks, wide=self.size.width >= _WIDE))
+        elif self._view == "trust":
+            said.update(trust_view(found, looks))
+        elif self._view == "routing":
+            said.update(routing_view(found, looks))
 
     @staticmethod
     def after(view: View) -> View:
@@ -59,19 +84,27 @@ class EvaluationFigures(VerticalScroll):
         return VIEWS[(VIEWS.index(view) + 1) % len(VIEWS)]
 
 
-def figures_view(found: Evaluation, looks: Looks) -> RenderableType:
-    """The tables of `dlm eval`."""
+def figures_view(found: Evaluation, looks: Looks, *, wide: bool) -> RenderableType:
+    """The tables of `dlm eval`: what was learned, and what was kept, side by side where it is wide."""
     names = tuple(found.recall.per_adapter)
-    parts: list[RenderableType] = [table_of(sheets.adapters_sheet(found, names), looks)]
+    learned: list[RenderableType] = [table_of(sheets.adapters_sheet(found, names), looks), ""]
     if (answers := sheets.answers_sheet(found)) is not None:
-        parts += ["", table_of(answers, looks)]
-    parts += ["", table_of(sheets.retention_sheet("neutral text", found.retention, names), looks)]
+        learned += [table_of(answers, looks), ""]
+    kept: list[RenderableType] = [
+        table_of(sheets.retention_sheet("neutral text", found.retention, names), looks),
+        "",
+    ]
     if found.retention.own is not None:
-        parts += ["", table_of(sheets.retention_sheet("your text", found.retention.own, names), looks)]
+        kept += [table_of(sheets.retention_sheet("your text", found.retention.own, names), looks), ""]
+    tables = Table.grid(padding=(0, 8, 0, 0))
+    if wide:
+        tables.add_row(Group(*learned), Group(*kept))
+    else:
+        tables.add_row(Group(*learned, *kept))
     said = [sheets.served_line(found), sheets.chat_line(found), sheets.offtopic_line(found)]
     said += [f"{sheets.measured_line(found)}; {duration(found.seconds)}"]
     muted = Style(color=looks.colors.secondary)
-    return Group(*parts, "", *(Text(line, muted) for line in said if line))
+    return Group(tables, *(Text(line, muted) for line in said if line))
 
 
 def trust_view(found: Evaluation, looks: Looks) -> RenderableType:

@@ -12,6 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from dlm_tui.actions import ACTIONS, Action, Scope, readable
+from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
 from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.pane_layout import TITLES, PaneName
@@ -24,6 +25,7 @@ _SCOPE_TITLES: Mapping[Scope, str] = {
     "reply": "On a reply (Tab to it)",
 }
 KEY_WIDTH = 20
+KEYS = (Binding("escape,f1,q", "dismiss(None)", "closes", tooltip="Close the help."),)
 
 
 class HelpScreen(ClosedOnce[None]):
@@ -32,9 +34,10 @@ class HelpScreen(ClosedOnce[None]):
     DEFAULT_CSS = """
     HelpScreen > Vertical { width: 92; max-width: 96%; height: 90%; padding: 0; }
     HelpScreen #help-title { padding: 0 2; height: 2; color: $secondary; }
-    HelpScreen VerticalScroll { padding: 0 2; }
+    HelpScreen VerticalScroll { padding: 0 2; height: 1fr; }
+    HelpScreen DialogKeys { padding: 0 2; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss(None)", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     def __init__(self, pane: PaneName, active: Mapping[str, ActiveBinding]) -> None:
         super().__init__()
@@ -54,6 +57,7 @@ class HelpScreen(ClosedOnce[None]):
             )
             with VerticalScroll():
                 yield Static(self.text())
+            yield DialogKeys(KEYS, {"help": ""})
 
     def text(self) -> Table:
         """The whole help: keys on the left, what they do on the right."""
@@ -76,8 +80,8 @@ class HelpScreen(ClosedOnce[None]):
 
     def _line(self, action: Action, looks: Looks) -> tuple[Text, Text]:
         colors = looks.colors
-        keys = self._keys.get(action.id) or [k for k in action.key.split(",") if k]
-        shown = ", ".join(readable(key) for key in keys) or "palette"
+        keys = self._keys.get(action.id) or action.key.split(",")
+        shown = ", ".join(readable(key) for key in keys)
         dim = action.id in self._keys and action.id not in self._enabled
         told = Text(end="").append(action.title + (" (not now)" if dim else ""), style=Style(dim=dim or None))
         told.append(f"  {action.help}", style=Style(color=colors.secondary))

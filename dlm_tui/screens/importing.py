@@ -20,6 +20,7 @@ from dlm_core.errors import DlmError, Stopped, UsageError
 from dlm_core.safetext import visible_line
 from dlm_tui.session.import_options import ImportOption, import_options, toggled
 from dlm_tui.session.meaning import Vectors, meaning_from
+from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import Choice, ChoiceScreen, ClosedOnce
 from dlm_tui.widgets.looks import looks_of
 
@@ -49,12 +50,17 @@ class ImportPreview(ClosedOnce[str | None]):
 
     DEFAULT_CSS = """
     ImportPreview > Vertical { width: 104; max-width: 96%; height: 90%; }
+    ImportPreview Static { link-style: none; link-color: $foreground; link-color-hover: $accent; }
+    ImportPreview VerticalScroll { height: 1fr; }
     ImportPreview .options { margin: 0 0 1 0; }
     """
+    KEYS = (
+        Binding("enter", f"dismiss('{TAKE}')", "brings it in", tooltip="Put it into the document; one undo."),
+        Binding("escape", "dismiss(None)", "leaves it", tooltip="Leave all as it is."),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", f"dismiss('{TAKE}')", "Take it"),
-        Binding("escape", "dismiss(None)", "Leave it"),
-        *(Binding(key, f"option('{key}')", show=False) for key in "rpnut"),
+        *KEYS,
+        *(Binding(key, f"option('{key}')", "turns this option on or off", show=False) for key in "rpnut"),
     ]
 
     def __init__(self, done: "Import", options: Sequence[ImportOption] = ()) -> None:
@@ -63,9 +69,7 @@ class ImportPreview(ClosedOnce[str | None]):
 
     def compose(self) -> ComposeResult:
         name = visible_line(self._done.target.name)
-        title = f"Enter brings this into {name}, Escape leaves all as it is."
-        if not self._done.writes:
-            title = f"{name} has all of it already. Escape goes back."
+        title = f"This goes into {name}." if self._done.writes else f"{name} has all of it already."
         with Vertical():
             yield Static(Text(title), classes="dialog-title")
             if self._options:
@@ -73,6 +77,7 @@ class ImportPreview(ClosedOnce[str | None]):
             with VerticalScroll():
                 colors = looks_of(self).colors
                 yield Static(preview_text(self._done, {"+": colors.success, "-": colors.error}))
+            yield DialogKeys(self.KEYS)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
@@ -84,11 +89,12 @@ class ImportPreview(ClosedOnce[str | None]):
 
 
 def _listed(options: Sequence[ImportOption]) -> Text:
-    """The options, a line each, with what they are set to."""
+    """The options, a line each, with what they are set to; a click does what their key does."""
     text = Text(end="")
     for number, option in enumerate(options):
-        text.append("\n" if number else "").append(f" {option.key} ", Style(reverse=True))
-        text.append(f" [{'x' if option.on else ' '}] {option.words}")
+        link = Style(meta={"@click": f"screen.option('{option.key}')"})
+        text.append("\n" if number else "").append(f" {option.key} ", link + Style(reverse=True))
+        text.append(f" [{'x' if option.on else ' '}] {option.words}", link)
     return text
 
 
@@ -135,7 +141,8 @@ class ReadingScreen(ClosedOnce[None]):
     DEFAULT_CSS = """
     ReadingScreen > Vertical { width: 64; max-width: 95%; height: auto; padding: 1 2; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Stop")]
+    KEYS = (Binding("escape", "dismiss(None)", "stops it", tooltip="Bring nothing in."),)
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     def __init__(self, told: Callable[[], str | None]) -> None:
         super().__init__()
@@ -144,7 +151,7 @@ class ReadingScreen(ClosedOnce[None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(self._told() or ""), id="told")
-            yield Static(Text("Escape stops it.", Style(dim=True)))
+            yield DialogKeys(self.KEYS)
 
     def on_mount(self) -> None:
         self.set_interval(_SAID_EVERY_S, self._say)

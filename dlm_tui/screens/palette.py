@@ -1,4 +1,7 @@
-"""The command palette: every action that can be done now, those of the focused pane first, and the themes."""
+"""The command palette: every action that can be done now, those of the focused pane first, and the themes.
+
+Those of a reply are for the one that has the focus, else for the last.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,9 +12,11 @@ from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from dlm_tui.actions import ACTIONS, Action, Scope, readable
 from dlm_tui.panes.pane import Pane
+from dlm_tui.screens.start import StartScreen
 from dlm_tui.screens.workbench import Workbench
-from dlm_tui.widgets.pane_layout import PANES
+from dlm_tui.widgets.reply_view import ReplyView
 
+Target = Workbench | Pane | ReplyView
 Runner = Callable[[], object]
 
 
@@ -53,30 +58,40 @@ class ActionProvider(Provider):
 
     def _available(self) -> Iterator[tuple[Action, Runner]]:
         screen = self.screen
+        if isinstance(screen, StartScreen):
+            for action in ACTIONS:
+                if action.scope == "start":
+                    yield action, partial(screen.run_action, action.method)
         if not isinstance(screen, Workbench):
             return
-        here = next(
-            (a for a in (self.focused.ancestors_with_self if self.focused else ()) if isinstance(a, Pane)),
-            None,
-        )
-        first: Scope = here.pane_name if here is not None else "workbench"
+        here = self.focused.ancestors_with_self if self.focused else ()
+        reply = next((a for a in here if isinstance(a, ReplyView)), screen.chat.last_reply)
+        pane = next((a for a in here if isinstance(a, Pane)), None)
+        first: Scope = pane.pane_name if pane is not None else "workbench"
         for action in sorted(ACTIONS, key=lambda action: action.scope != first):
-            if action.scope in ("reply", "start"):
-                continue
-            if _target(screen, action).check_action(action.method, ()):
-                yield action, partial(self._run, screen, action)
+            target = _target(screen, action, reply)
+            if target is not None and target.check_action(action.method, ()):
+                yield action, partial(self._run, screen, action, target)
 
-    async def _run(self, screen: Workbench, action: Action) -> None:
-        if screen not in self.app.screen_stack:  # left between the choice and now
+    async def _run(self, screen: Workbench, action: Action, target: Target) -> None:
+        if screen not in self.app.screen_stack or not target.is_attached:  # left between the choice and now
             return
-        target = _target(screen, action)
         if isinstance(target, Pane):
             screen.frame.bring_up(target.pane_name)
         await target.run_action(action.method)
 
 
-def _target(screen: Workbench, action: Action) -> Workbench | Pane:
-    return next((screen.frame.pane(name) for name in PANES if name == action.scope), screen)
+def _target(screen: Workbench, action: Action, reply: ReplyView | None) -> Target | None:
+    """Where an action is carried out; None where there is no such place now."""
+    match action.scope:
+        case "start":
+            return None
+        case "reply":
+            return reply
+        case "workbench":
+            return screen
+        case pane:
+            return screen.frame.pane(pane)
 
 
 def _label(action: Action) -> str:

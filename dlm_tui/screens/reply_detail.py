@@ -16,11 +16,17 @@ from dlm_core.safetext import visible, visible_line
 from dlm_tui.session.bars import bar
 from dlm_tui.session.conversation import Answer
 from dlm_tui.session.reports import Look, source_report
+from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
 from dlm_tui.widgets.heatmap import HeatMap
 from dlm_tui.widgets.looks import Looks, looks_of
 from dlm_tui.widgets.routing_bars import RoutingBars, mode_line
 from dlm_tui.widgets.styled_lines import adapter_signs, rich_text
+
+KEYS = (
+    Binding("a", "next_adapter", "next adapter"),
+    Binding("escape,q", "dismiss(None)", "closes", tooltip="Back to the chat."),
+)
 
 
 class ReplyDetail(ClosedOnce[None]):
@@ -28,14 +34,12 @@ class ReplyDetail(ClosedOnce[None]):
 
     DEFAULT_CSS = """
     ReplyDetail > Vertical { width: 96; max-width: 96%; height: 92%; padding: 0; }
-    ReplyDetail VerticalScroll { padding: 0 2; }
+    ReplyDetail VerticalScroll { padding: 0 2; height: 1fr; }
+    ReplyDetail DialogKeys { padding: 0 2; }
     ReplyDetail RoutingBars { max-width: 70; }
     ReplyDetail .section-title { margin: 1 0 0 0; text-style: bold; color: $accent; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "Close"),
-        Binding("a", "next_adapter", "Next adapter"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     def __init__(
         self,
@@ -49,25 +53,27 @@ class ReplyDetail(ClosedOnce[None]):
         self._adapter = ""
 
     def compose(self) -> ComposeResult:
-        with Vertical(), VerticalScroll():
-            yield Static("Routing", classes="section-title")
-            yield Static("", id="detail-routing")
-            yield RoutingBars(id="detail-bars")
-            if self._why is not None:
-                yield Static("Where it comes from", classes="section-title")
-                yield Static("", id="detail-source")
-                yield Static("Nearest trained questions", classes="section-title")
-                yield Static("", id="detail-why")
-            yield Static("", id="detail-openness-title", classes="section-title")
-            yield HeatMap(id="detail-heat")
-            yield Static("", id="detail-pointed")
-            yield Static("Openness token by token", classes="section-title")
-            yield Static("", id="detail-scale")
-            yield Static("", id="detail-tokens")
+        with Vertical():
+            with VerticalScroll():
+                yield Static("Routing", classes="section-title")
+                yield Static("", id="detail-routing")
+                yield RoutingBars(id="detail-bars")
+                if self._why is not None:
+                    yield Static("Where it comes from", classes="section-title")
+                    yield Static("", id="detail-source")
+                    yield Static("Nearest trained questions", classes="section-title")
+                    yield Static("", id="detail-why")
+                yield Static("", id="detail-openness-title", classes="section-title")
+                yield HeatMap(id="detail-heat")
+                yield Static("", id="detail-pointed")
+                yield Static("Openness token by token", classes="section-title")
+                yield Static("", id="detail-scale")
+                yield Static("", id="detail-tokens")
+            yield DialogKeys(KEYS)
 
     def on_mount(self) -> None:
         self._show()
-        self.query_one(HeatMap).focus()
+        self.query_one(HeatMap).focus(scroll_visible=False)
 
     def _adapters(self) -> list[str]:
         names = list(self._answer.openness) if self._answer is not None else []
@@ -103,7 +109,6 @@ class ReplyDetail(ClosedOnce[None]):
         heat.display = found is not None and bool(found.per_rank)
         if found is not None:
             title.append(f"  mean {found.mean:.3f}")
-            title.append("  a: next adapter" if len(self._adapters()) > 1 else "", style=Style(dim=True))
             heat.show_values(found.numbers, found.per_rank)
         self.query_one("#detail-openness-title", Static).update(title)
 

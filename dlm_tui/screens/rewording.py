@@ -50,7 +50,7 @@ class RewordScreen(ClosedOnce[tuple[Proposal, ...] | None]):
 
     DEFAULT_CSS = """
     RewordScreen > Vertical { width: 104; max-width: 96%; height: 80%; }
-    RewordScreen OptionList { height: 1fr; }
+    RewordScreen OptionList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 

@@ -73,9 +73,9 @@ def setting_fields(loaded: Loaded, state: State, themes: Sequence[str], watching
 
 
 def key_fields(keys: Mapping[str, str]) -> list[Field]:
-    """Every action that takes a key, those that share one with another first."""
+    """Every action, those that share a key with another first."""
     shared = conflicts(keys)
-    actions = sorted((a for a in ACTIONS if a.key), key=lambda action: action.id not in shared)
+    actions = sorted(ACTIONS, key=lambda action: action.id not in shared)
     return [_key_field(action, keys, shared.get(action.id, ())) for action in actions]
 
 

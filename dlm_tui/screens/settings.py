@@ -16,7 +16,7 @@ from dlm_core.safetext import visible, visible_line
 from dlm_tui.actions import BY_ID, RESERVED_KEYS, readable
 from dlm_tui.screens.setting_rows import KEYS, conflicts, default_of, key_fields, setting_fields
 from dlm_tui.settings import SETTINGS_FILENAME, change_setting, config_home, load_settings, setting_from
-from dlm_tui.widgets.dialogs import ClosedOnce, Dialog, LineScreen, ask
+from dlm_tui.widgets.dialogs import CLOSE, ClosedOnce, Dialog, LineScreen, ask
 from dlm_tui.widgets.fields import Field, Fields
 from dlm_tui.widgets.key_line import KeyLine
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class KeyScreen(Dialog[str | None]):
     """Answers the next key that is pressed; Escape answers nothing."""
 
-    hint = "Press the key, Escape leaves it as it is."
+    keys = (CLOSE,)
+    labels: ClassVar[dict[str, str]] = {"dismiss(None)": "leaves it as it is", "help": ""}
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
@@ -40,8 +41,9 @@ class SettingsScreen(ClosedOnce[None]):
     """A list of settings, or of keys; what is highlighted is explained below it."""
 
     DEFAULT_CSS = """
-    SettingsScreen > Vertical { width: 112; max-width: 98%; height: 94%; max-height: 34; }
+    SettingsScreen > Vertical { width: 112; max-width: 98%; height: 94%; max-height: 46; }
     SettingsScreen #settings-heading { text-style: bold; color: $accent; margin: 0 0 1 0; }
+    SettingsScreen #settings-heading { text-wrap: nowrap; text-overflow: ellipsis; }
     SettingsScreen Fields { height: 1fr; }
     SettingsScreen #settings-about { min-height: 3; max-height: 4; border-top: solid $border-blurred; }
     SettingsScreen #settings-said { min-height: 1; }

@@ -24,6 +24,7 @@ from dlm_tui.screens.importing import Importing
 from dlm_tui.session import drafts
 from dlm_tui.session.dropped import document_beside, dropped_path
 from dlm_tui.session.meaning import vectors_of
+from dlm_tui.widgets.dialog_help import DialogHelp
 from dlm_tui.widgets.key_line import KeyLine
 from dlm_tui.widgets.looks import looks_of
 
@@ -175,6 +176,10 @@ class StartScreen(Screen[None]):
     def action_tour(self) -> None:
         """Show the loop on a sample."""
         self.app.start_tour()  # type: ignore[attr-defined]
+
+    def action_help(self) -> None:
+        """Show what can be done here."""
+        self.app.push_screen(DialogHelp(self))
 
     def action_quit(self) -> None:
         """Leave."""

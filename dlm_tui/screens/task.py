@@ -3,7 +3,7 @@
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +14,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Static
 
 from dlm_core.errors import DlmError, Stopped
@@ -51,13 +52,13 @@ class TaskScreen(ClosedOnce[None]):
     """
 
     DEFAULT_CSS = """
-    TaskScreen > Vertical { width: 112; max-width: 98%; height: 94%; max-height: 34; }
+    TaskScreen > Vertical { width: 112; max-width: 98%; height: 94%; max-height: 26; }
     TaskScreen #task-heading { text-style: bold; color: $accent; }
     TaskScreen Fields { margin: 1 0 0 0; max-height: 12; }
     TaskScreen #task-about { color: $secondary; min-height: 2; max-height: 2; }
     TaskScreen VerticalScroll { height: 1fr; border-top: solid $border-blurred; scrollbar-size-vertical: 1; }
     TaskScreen VerticalScroll:focus { border-top: solid $border; }
-    TaskScreen #task-progress { height: 1; }
+    TaskScreen #task-progress { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     TaskScreen #task-command { color: $secondary; border-top: solid $border-blurred; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -111,6 +112,10 @@ class TaskScreen(ClosedOnce[None]):
     async def halt(self) -> None:
         """Ask what goes on to stop; where it cannot, closing leaves it unread."""
 
+    def more(self) -> Iterable[Widget]:
+        """What stands below what came of it."""
+        return ()
+
     def replaces(self, error: DlmError) -> str:
         """What to ask before something is replaced, where that is why it failed; else ""."""
         del error
@@ -125,6 +130,7 @@ class TaskScreen(ClosedOnce[None]):
             yield Static("", id="task-about")
             with VerticalScroll():
                 yield Static("", id="task-outcome")
+                yield from self.more()
             yield Static("", id="task-progress")
             yield Static("", id="task-command")
             yield KeyLine()

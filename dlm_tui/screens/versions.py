@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from rich.style import Style
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -20,11 +20,11 @@ from dlm_core.document.model import Section
 from dlm_core.errors import DlmError
 from dlm_core.safetext import visible_line
 from dlm_core.store.paths import StorePaths, dlm_home
-from dlm_tui.panes.dashboard_text import LossView, loss_scene
+from dlm_tui.panes.dashboard_text import LossView, loss_legend, loss_scene
 from dlm_tui.screens.section_diff import difference_text
 from dlm_tui.session.commands import Invocation, find
 from dlm_tui.session.dispatch import carry_out
-from dlm_tui.session.reports import version_words
+from dlm_tui.session.output import local_time
 from dlm_tui.session.run_view import RunView
 from dlm_tui.session.session import Session
 from dlm_tui.session.store_feed import StoreFeed
@@ -36,6 +36,7 @@ from dlm_tui.widgets.plot import Plot
 
 Below = Literal["sections", "text", "loss"]
 _BELOW: tuple[Below, ...] = ("sections", "text", "loss")
+_COLUMNS = f"{'no.':>5}  {'when':<16}  {'run':>4}  {'recall':>6}  {'perpl.':>6}  {'right':>5}"
 _NEXT: Mapping[Below, str] = {"sections": "their text", "text": "their losses", "loss": "their sections"}
 KEYS = (
     Binding("enter", "go_back", "goes back to it"),
@@ -90,8 +91,10 @@ class VersionsScreen(ClosedOnce[int | None]):
     """
 
     DEFAULT_CSS = """
-    VersionsScreen > Vertical { width: 112; max-width: 96%; height: 92%; }
-    VersionsScreen OptionList { height: auto; max-height: 50%; }
+    VersionsScreen > Vertical { width: 112; max-width: 98%; height: 92%; }
+    VersionsScreen .dialog-title { margin: 0; }
+    VersionsScreen OptionList { height: auto; max-height: 40%; text-wrap: nowrap; text-overflow: ellipsis; }
+    VersionsScreen #version-columns { color: $secondary; margin: 1 0 0 0; }
     VersionsScreen VerticalScroll { height: 1fr; margin: 1 0 0 0; }
     VersionsScreen Plot { height: 1fr; min-height: 6; }
     """
@@ -106,9 +109,10 @@ class VersionsScreen(ClosedOnce[int | None]):
         self._runs: dict[int, RunView] = {}
 
     def compose(self) -> ComposeResult:
-        title = "Enter makes a version current, Escape leaves all as it is. `dlm versions` lists them too."
+        title = "Versions, as `dlm versions` lists them. Enter makes one current."
         with Vertical():
             yield Static(Text(title if self._versions else "Nothing is trained yet."), classes="dialog-title")
+            yield Static(Text(_COLUMNS if self._versions else ""), id="version-columns")
             yield OptionList()
             with VerticalScroll():
                 yield Static("", id="version-differs")
@@ -134,12 +138,11 @@ class VersionsScreen(ClosedOnce[int | None]):
     def _line(self, place: int) -> Text:
         version = self._versions[place]
         words = Text(no_wrap=True, overflow="ellipsis", end="")
-        words.append("⚑ " if version.pinned else "  ", Style(bold=True))
-        words.append(version_words(version), Style(bold=version.current))
+        words.append("⚑" if version.pinned else " ", Style(bold=True))
+        words.append(figures_of(version), Style(bold=version.current))
         if place == self._against and len(self._versions) > 1:
-            words.append("  ◂ compared with", Style(bold=True))
-        adapters = ", ".join(f"{name} {number}" for name, number in version.adapters.items())
-        return words.append(f"\n    {visible_line(adapters)}", Style(dim=True, bold=False))
+            words.append("  ◂ compared", Style(bold=True))
+        return words
 
     @on(OptionList.OptionHighlighted)
     def _show(self) -> None:
@@ -159,6 +162,11 @@ class VersionsScreen(ClosedOnce[int | None]):
             case "loss":
                 self._draw(chosen, other)
 
+    @on(events.Resize)
+    def _resized(self) -> None:
+        if self._below == "loss":
+            self._show()
+
     def _text(self, chosen: Version, other: Version) -> Text:
         head = f"From the document of {chosen.generation} to that of {other.generation}:"
         rows = document_difference(chosen, other, self._source.texts)
@@ -173,12 +181,16 @@ class VersionsScreen(ClosedOnce[int | None]):
         mine, below = self._runs.get(chosen.run_id), self._runs.get(other.run_id)
         for run_id in {chosen.run_id, other.run_id} - self._runs.keys():
             self._read_run(run_id)
-        legend = f"Loss of run {chosen.run_id}" + (
-            f", run {other.run_id} beneath (○)" if below is not mine else ""
+        view, over = LossView(raw=False), below if below is not mine else None
+        legend = Text(f"Loss of run {chosen.run_id}", Style(bold=True), end="")
+        legend.append(f", run {other.run_id} beneath (○)" if over is not None else "")
+        known = loss_legend(
+            mine, looks_of(self), max(20, self.query_one(VerticalScroll).size.width), view, over
         )
-        self.query_one("#version-differs", Static).update(Text(legend, Style(dim=True)))
-        over = below if below is not mine else None
-        self.query_one(Plot).show_scene(loss_scene(mine, looks_of(self), LossView(raw=False), over))
+        self.query_one("#version-differs", Static).update(
+            legend.append("\n" if known else "").append_text(known)
+        )
+        self.query_one(Plot).show_scene(loss_scene(mine, looks_of(self), view, over))
 
     @work(thread=True, exit_on_error=False)
     def _read_run(self, run_id: int) -> None:
@@ -236,14 +248,29 @@ class VersionsScreen(ClosedOnce[int | None]):
             ask(self, LineScreen(title, chosen.name), lambda name: self._mark(generation, name, None))
 
 
+def figures_of(version: Version) -> str:
+    """A version's figures in columns, below `_COLUMNS`; then its name, and what more there is to say."""
+    when = local_time(version.committed_at)
+    recall = "-" if version.recall is None else f"{version.recall:.1%}"
+    perplexity = "-" if version.perplexity is None else f"{version.perplexity:+.1%}"
+    right = "-" if version.right is None else f"{version.right:.0%}"
+    numbers = f"{version.run_id:>4}  {recall:>6}  {perplexity:>6}  {right:>5}"
+    said = [visible_line(version.name), "current" if version.current else "", version.note]
+    more = " · ".join(word for word in said if word)
+    return f"{version.generation:>4}  {when}  {numbers}  {more}".rstrip()
+
+
 def differs_text(chosen: Version, other: Version) -> Text:
     """What the document had at the chosen version and not at the other, and the other way round."""
+    adapters = ", ".join(f"{name} {number}" for name, number in chosen.adapters.items())
+    text = Text(f"{visible_line(adapters)}\n", style=Style(dim=True), end="")
     if chosen.generation == other.generation:
-        said = "This is what answers now." if chosen.current else "This is what others are compared with."
-        return Text(said, style=Style(dim=True))
+        return text.append(
+            "This is what answers now." if chosen.current else "This is what others are compared with."
+        )
     lines = differences(other, chosen)
     which = "the one that was trained last" if other.current else f"that of {other.generation}"
-    text = Text(f"Its document, against {which}:", style=Style(dim=True), end="")
+    text.append(f"Its document, against {which}:")
     for line in lines or ["no section differs"]:
         text.append(f"\n{visible_line(line)}", Style(dim=False))
     return text

@@ -1,11 +1,11 @@
-"""A comparison of methods as rows of a table: for the terminal and for the workbench."""
+"""A comparison of methods as rows of a table and as a chart: for the terminal and for the workbench."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from dlm_core.errors import StoreError
-from dlm_core.reports import Comparison, Trial
+from dlm_core.reports import METHODS, Comparison, Learned, Trial
 from dlm_core.store import Store, atomic
 from dlm_tui.session.wording import decimals, percent
 
@@ -37,6 +37,45 @@ def last_comparison(dlm_id: str) -> Comparison | None:
         return msgspec.json.decode(content, type=Comparison)
     except (StoreError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+
+
+def recall_name(comparison: Comparison) -> str:
+    """What stands for recall in the pictures."""
+    if comparison.probes:
+        return "paraphrase recall (word F1 on probes)"
+    return "verbatim recall" if comparison.questions else "share of tokens predicted"
+
+
+def recall_of(learned: Learned) -> float:
+    """The figure that `recall_name` names."""
+    for figure in (learned.paraphrase_f1, learned.verbatim):
+        if figure is not None:
+            return figure
+    return learned.token_recall
+
+
+def change(trial: Trial, comparison: Comparison) -> float:
+    """Perplexity on neutral text against the base's, in per cent."""
+    return 100 * (trial.kept.perplexity / comparison.perplexity_base - 1)
+
+
+def letter(trial: Trial) -> str:
+    """What stands for a trial in a chart of letters; a capital: trained with rehearsal."""
+    small = "abcdef"[METHODS.index(trial.method)]
+    return small.upper() if trial.rehearsal else small
+
+
+def chart_title(found: Comparison) -> str:
+    """What a chart of letters shows."""
+    return f"{recall_name(found)}, up, against change of perplexity on neutral text in %, right"
+
+
+def chart_legend(found: Comparison) -> str:
+    """What its letters mean."""
+    chosen = found.chosen()
+    named = {method: letter(t).lower() for method in METHODS for t in chosen if t.method == method}
+    legend = ", ".join(f"{sign} {method}" for method, sign in named.items())
+    return legend + ("; capitals: with rehearsal" if any(t.rehearsal for t in chosen) else "")
 
 
 def heading(found: Comparison) -> str:

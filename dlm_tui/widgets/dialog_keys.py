@@ -10,10 +10,13 @@ from textual.widgets import Static
 from dlm_tui.actions import readable
 
 GAP = "  "
+HELP = Binding("f1", "help", "keys")
+"""Every dialog has it: see `ClosedOnce`."""
 
 
 class DialogKeys(Static):
-    """The bindings of the screen it stands on that are shown, in their order; a click does what the key does.
+    """The bindings of the screen it stands on that are shown, in their order, and F1 for all of them; a click
+    does what the key does.
 
     `labels` say of an action something else than its binding does; "" leaves it out.
     """
@@ -26,7 +29,7 @@ class DialogKeys(Static):
 
     def __init__(self, bindings: Sequence[Binding], labels: dict[str, str] | None = None) -> None:
         super().__init__("")
-        self._offered, self._labels = bindings, labels or {}
+        self._offered, self._labels = (*bindings, HELP), labels or {}
 
     def on_mount(self) -> None:
         self._lay_out()
@@ -39,11 +42,15 @@ class DialogKeys(Static):
         self._labels |= labels
         self._lay_out()
 
+    def label_of(self, binding: Binding) -> str:
+        """What it says of a key now; "" for nothing."""
+        return self._labels.get(binding.action, binding.description)
+
     def _lay_out(self) -> None:
         """The keys side by side; what a key does stays on its row."""
         text, room, column = Text(end=""), self.size.width or 80, 0
         for binding in self._offered:
-            label = self._labels.get(binding.action, binding.description)
+            label = self.label_of(binding)
             if not binding.show or not label:
                 continue
             link = Style(meta={"@click": f"screen.{binding.action}"})

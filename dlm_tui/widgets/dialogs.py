@@ -20,8 +20,11 @@ from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from dlm_core.safetext import visible
+from dlm_tui.widgets.dialog_keys import HELP, DialogKeys
 
 T = TypeVar("T")
+CLOSE = Binding("escape", "dismiss(None)", "closes", tooltip="Close this; nothing is changed.")
+CHOOSE = Binding("enter", "choose", "takes it")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Choice:
 
 class ClosedOnce(ModalScreen[T]):
     """A framed box over a screen, which closes once: a second Escape, sent before it is gone, would close
-    what lies below it.
+    what lies below it. F1 says all its keys.
     """
 
     DEFAULT_CSS = """
@@ -44,7 +47,15 @@ class ClosedOnce(ModalScreen[T]):
     ClosedOnce > Vertical { background: $surface; border: round $border; padding: 0 1; }
     ClosedOnce .dialog-title { text-style: bold; margin: 0 0 1 0; }
     ClosedOnce OptionList, ClosedOnce OptionList:focus { border: none; background: $surface; padding: 0; }
+    ClosedOnce OptionList, ClosedOnce VerticalScroll, ClosedOnce DataTable { scrollbar-size-vertical: 1; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [HELP]
+
+    def action_help(self) -> None:
+        """All keys that do something here."""
+        from dlm_tui.widgets.dialog_help import DialogHelp
+
+        self.app.push_screen(DialogHelp(self))
 
     def dismiss(self, result: T | None = None) -> AwaitComplete:
         """Close, with a result for who opened it; nothing, if it is closed already."""
@@ -68,15 +79,19 @@ def ask(node: DOMNode, dialog: Screen[T | None], then: Callable[[T], Any]) -> No
 
 
 class Dialog(ClosedOnce[T]):
-    """A small box: a title, what `body` gives, and where there is a `hint` that. Escape answers nothing."""
+    """A small box: a title, what `body` gives, and its `keys`, which `labels` may word otherwise. Escape
+    answers nothing.
+    """
 
     DEFAULT_CSS = """
     Dialog > Vertical { width: 72; max-width: 95%; height: auto; max-height: 80%; padding: 1 2; }
     Dialog OptionList { height: auto; max-height: 16; }
     Dialog Input { border: tall $border-blurred; }
+    Dialog DialogKeys { margin: 1 0 0 0; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
-    hint: ClassVar[str] = ""
+    BINDINGS: ClassVar[list[BindingType]] = [CLOSE]
+    keys: ClassVar[Sequence[Binding]] = (CHOOSE, CLOSE)
+    labels: ClassVar[dict[str, str]] = {}
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -86,8 +101,7 @@ class Dialog(ClosedOnce[T]):
         with Vertical():
             yield Static(Text(visible(self._title)), classes="dialog-title")
             yield from self.body()
-            if self.hint:
-                yield Static(Text(self.hint, Style(dim=True)))
+            yield DialogKeys(self.keys, dict(self.labels))
 
     def body(self) -> Iterable[Widget]:
         """What stands under the title."""
@@ -114,6 +128,21 @@ class ListDialog(Dialog[T]):
 
 class ChoiceScreen(ListDialog[str | None]):
     """Choose one of a list with arrows, Enter or a click; answers the choice's `answer`."""
+
+    DEFAULT_CSS = """
+    ChoiceScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
+    ChoiceScreen OptionList:focus > .option-list--option-highlighted {
+        background: $primary 20%; color: $foreground; text-style: bold;
+    }
+    ChoiceScreen OptionList:ansi:focus > .option-list--option-highlighted {
+        background: ansi_bright_black; color: ansi_default; text-style: bold;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [CHOOSE]
+
+    def action_choose(self) -> None:
+        """Answer what is highlighted."""
+        self.query_one(OptionList).action_select()
 
     def _text(self, choice: Choice) -> Text:
         text = Text(visible(choice.label), style=choice.style, no_wrap=True, overflow="ellipsis")
@@ -143,11 +172,13 @@ class TextScreen(Dialog[str | None]):
     TextScreen TextArea { height: auto; min-height: 4; max-height: 14; border: round $border-blurred; }
     TextScreen TextArea:focus { border: round $border; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "answer", "Take it", priority=True),
-        Binding("ctrl+j", "newline", "New line", priority=True),
-    ]
-    hint = "Enter takes it, Ctrl+J is a new line, Escape leaves all as it is"
+    keys = (
+        Binding("enter", "answer", "takes it", priority=True),
+        Binding("ctrl+j", "newline", "new line", priority=True),
+        CLOSE,
+    )
+    labels: ClassVar[dict[str, str]] = {"dismiss(None)": "leaves all as it is"}
+    BINDINGS: ClassVar[list[BindingType]] = [*keys]
 
     def __init__(self, title: str, text: str = "") -> None:
         super().__init__(title)
@@ -173,6 +204,8 @@ class TextScreen(Dialog[str | None]):
 class LineScreen(Dialog[str | None]):
     """Type a line; answers it, or None; with `takes_nothing` an empty line too."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [CHOOSE]
+
     def __init__(
         self, title: str, value: str = "", placeholder: str = "", *, takes_nothing: bool = False
     ) -> None:
@@ -183,6 +216,10 @@ class LineScreen(Dialog[str | None]):
     def body(self) -> Iterable[Widget]:
         yield Input(self._value, placeholder=self._placeholder)
 
+    async def action_choose(self) -> None:
+        """Answer the line as it stands."""
+        await self.query_one(Input).action_submit()
+
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip() or self._nothing)
@@ -191,14 +228,12 @@ class LineScreen(Dialog[str | None]):
 class ManyScreen(ListDialog[list[str] | None]):
     """Choose any number of a list: Space or a click marks, Enter takes the marked ones, in order."""
 
-    DEFAULT_CSS = """
-    ManyScreen OptionList { margin: 0 0 1 0; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "answer", "Take them", priority=True),
-        Binding("space", "mark", "Mark", priority=True),
-    ]
-    hint = "Space marks, Enter takes the marked ones, Escape closes"
+    keys = (
+        Binding("space", "mark", "marks", priority=True),
+        Binding("enter", "answer", "takes the marked ones", priority=True),
+        CLOSE,
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [*keys]
 
     def __init__(self, title: str, choices: Sequence[Choice], marked: Sequence[str]) -> None:
         super().__init__(title, choices)

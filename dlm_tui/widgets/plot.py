@@ -45,6 +45,7 @@ class Scene:
     """What a plot shows. `y_floor` is a value always in view; `message` stands there while no curve does.
 
     With `log` heights are logarithms, and what is not above 0 is left out. At `cursor` stands a line upright.
+    With `apart` there is room left and right of the points.
     """
 
     curves: tuple[Curve, ...] = ()
@@ -53,6 +54,7 @@ class Scene:
     message: str = ""
     log: bool = False
     cursor: float | None = None
+    apart: bool = False
 
 
 def load_plotting() -> None:
@@ -115,6 +117,8 @@ def draw(scene: Scene, theme: WorkbenchTheme, width: int, height: int) -> Text:
     x_low, x_high = min(c.xs[0] for c in curves), max(c.xs[-1] for c in curves)
     if x_high <= x_low:
         x_low, x_high = x_low - 0.5, x_high + 0.5
+    if scene.apart:
+        x_low, x_high = _room((x_low, x_high), None)
     guides = () if scene.log else scene.guides
     levels = [y for c in curves for y in c.ys] + [g.y for g in guides]
     y_low, y_high = _room(levels, None if scene.log else scene.y_floor)

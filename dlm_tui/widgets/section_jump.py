@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 from dlm_core.document.model import Section
 from dlm_core.safetext import visible_line
 from dlm_tui.session.section_states import SectionState
+from dlm_tui.widgets.dialog_keys import DialogKeys
 from dlm_tui.widgets.dialogs import ClosedOnce
 from dlm_tui.widgets.looks import looks_of
 
@@ -32,15 +33,19 @@ class SectionJump(ClosedOnce[int | None]):
     SectionJump > Vertical { width: 90; max-width: 95%; height: auto; max-height: 80%; margin: 2 0 0 0; }
     SectionJump Input, SectionJump Input:focus { border: none; height: 1; padding: 0; }
     SectionJump Input { margin: 0 0 1 0; background: $surface; }
-    SectionJump OptionList { height: auto; max-height: 60vh; }
+    SectionJump OptionList { height: auto; max-height: 60vh; text-wrap: nowrap; text-overflow: ellipsis; }
     SectionJump Static { color: $secondary; }
     """
+    KEYS = (
+        Binding("enter", "go", "goes there", tooltip="Go to the section."),
+        Binding("escape", "dismiss(None)", "stays", tooltip="Stay where you are."),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close"),
-        Binding("down", "move(1)", priority=True),
-        Binding("up", "move(-1)", priority=True),
-        Binding("pagedown", "move(10)", priority=True),
-        Binding("pageup", "move(-10)", priority=True),
+        *KEYS,
+        Binding("down", "move(1)", "next section", show=False, priority=True),
+        Binding("up", "move(-1)", "section before", show=False, priority=True),
+        Binding("pagedown", "move(10)", "ten sections on", show=False, priority=True),
+        Binding("pageup", "move(-10)", "ten sections back", show=False, priority=True),
     ]
 
     def __init__(self, states: Sequence[SectionState], here: SectionState | None) -> None:
@@ -54,6 +59,7 @@ class SectionJump(ClosedOnce[int | None]):
             yield Input(placeholder="some letters of a question, an answer, an adapter …")
             yield OptionList()
             yield Static("", id="jump-count")
+            yield DialogKeys(self.KEYS)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -73,9 +79,7 @@ class SectionJump(ClosedOnce[int | None]):
         here = self._found.index(self._here) if not query and self._here in self._found else 0
         listed.highlighted = here if ranked else None
         count = f"{len(ranked)} of {len(self._entries)}" if query else f"{len(self._entries)}"
-        self.query_one("#jump-count", Static).update(
-            Text(f"{count} sections. Enter goes there, Escape stays.")
-        )
+        self.query_one("#jump-count", Static).update(Text(f"{count} sections"))
 
     def _line(self, state: SectionState, words: str, matcher: Matcher) -> Text:
         looks = looks_of(self)
@@ -102,7 +106,8 @@ class SectionJump(ClosedOnce[int | None]):
             )
 
     @on(Input.Submitted)
-    def _entered(self) -> None:
+    def action_go(self) -> None:
+        """Go to the highlighted section."""
         here = self.query_one(OptionList).highlighted
         self._go(here if here is not None else -1)
 

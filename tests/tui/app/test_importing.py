@@ -174,7 +174,7 @@ async def test_while_it_reads_a_box_says_how_far_it_is(
     async with open_workbench() as stage:
         await bring(stage, faq)
         await stage.until(lambda: "long.csv: 12,000 rows so far" in stage.screen_text(), "how far it is")
-        assert "Escape stops it" in stage.screen_text()
+        assert "Esc stops it" in stage.screen_text()
         going_on.set()
         await stage.until(lambda: isinstance(stage.app.screen, ChoiceScreen), "what comes after the reading")
 

@@ -18,6 +18,8 @@ def _bytes_of(key: str) -> str:
     held, _, name = key.partition("+")
     if held == "shift":
         return _SHIFTED[name]
+    if held == "ctrl" and name in _SHIFTED:
+        return _SHIFTED[name].replace(";2", ";5")
     if name in ("up", "down"):
         return "\x1b[1;3" + {"up": "A", "down": "B"}[name]
     if held == "alt":

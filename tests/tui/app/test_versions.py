@@ -25,7 +25,7 @@ async def test_versions_are_listed_with_what_differs_and_enter_goes_back(open_wo
         commit(stage.path, "knowledge")
         await stage.pilot.press("alt+z")
         await stage.until(lambda: isinstance(stage.app.screen, VersionsScreen), "the list")
-        assert "· current" in stage.screen_text() and "This is what answers now." in stage.screen_text()
+        assert "current" in stage.screen_text() and "This is what answers now." in stage.screen_text()
         await stage.pilot.press("down")
         await stage.until(
             lambda: "~ instruction#knowledge: Who owns it?" in stage.screen_text(), "what differs"
