@@ -20,6 +20,7 @@ from dlm_tui.session import compared
 from dlm_tui.session.session import Session
 from dlm_tui.widgets.dialogs import Choice, ManyScreen, ask
 from dlm_tui.widgets.fields import Field
+from dlm_tui.widgets.looks import looks_of
 from dlm_tui.widgets.plot import Curve, Plot, Scene
 
 _REHEARSALS = ("both", "off", "on")
@@ -159,7 +160,7 @@ class CompareScreen(TaskScreen):
         self._found = found
         if not self.is_attached:
             return
-        spec, chosen = self.looks.theme.spec, found.chosen()
+        colors, chosen = looks_of(self).colors, found.chosen()
         self.query_one("#compare-chart").set_class(bool(chosen), "-there")
         legend = Text(f"{compared.chart_title(found)}\n", Style(dim=True), end="")
         legend.append(compared.chart_legend(found), Style(dim=False))
@@ -168,12 +169,12 @@ class CompareScreen(TaskScreen):
             Curve(
                 (compared.change(trial, found),),
                 (compared.recall_of(trial.learned),),
-                spec.colors.accent if trial.rehearsal else spec.colors.foreground,
+                colors.accent if trial.rehearsal else colors.foreground,
                 compared.letter(trial),
             )
             for trial in chosen
         )
-        self.query_one(Plot).show_scene(Scene(curves, y_floor=0.0, apart=True))
+        self.query_one(Plot).show_scene(Scene(curves, apart=True))
 
     def _table(self, found: Comparison) -> Text:
         text = Text(end="").append(visible_line(compared.heading(found)), Style(bold=True))

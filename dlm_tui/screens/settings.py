@@ -1,6 +1,6 @@
 """Settings on screen: every value, where it comes from, what it may be; changed in place and in the file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.style import Style
@@ -9,6 +9,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.widget import Widget
 from textual.widgets import Static
 
 from dlm_core.errors import DlmError
@@ -30,6 +31,9 @@ class KeyScreen(Dialog[str | None]):
 
     keys = (CLOSE,)
     labels: ClassVar[dict[str, str]] = {"dismiss(None)": "leaves it as it is", "help": ""}
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(Text("Press the key.", Style(dim=True)))
 
     def on_key(self, event: events.Key) -> None:
         event.stop()

@@ -10,7 +10,7 @@ from textual.widgets import Static
 from dlm_tui.actions import readable
 
 GAP = "  "
-HELP = Binding("f1", "help", "keys")
+HELP = Binding("f1", "help", "help")
 """Every dialog has it: see `ClosedOnce`."""
 
 

@@ -59,7 +59,8 @@ class KeyLine(Widget):
             place = _ORDER.get(binding.id or "", len(_ORDER) + number)  # a dialog's own come as declared
             if binding.show and place not in entries:
                 shown = self.app.get_key_display(binding)
-                entries[place] = KeyEntry(binding.key, shown, binding.description, enabled, tooltip)
+                label = binding.description[:1].upper() + binding.description[1:]
+                entries[place] = KeyEntry(binding.key, shown, label, enabled, tooltip)
         if (found := [entries[place] for place in sorted(entries)]) != self._entries:
             self._entries = found
             self.refresh()

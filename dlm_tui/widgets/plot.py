@@ -110,6 +110,7 @@ def draw(scene: Scene, theme: WorkbenchTheme, width: int, height: int) -> Text:
     plotext: Any = importlib.import_module("plotext")
     figure = plotext.figure
     figure.clear()
+    plotext.terminal.limit(False, False)  # what it takes for the terminal's size: 80×24 in a browser
     figure.plot_size(width, height)
     figure.theme("colorless")
     figure.canvas("default")

@@ -34,6 +34,7 @@ class SectionJump(ClosedOnce[int | None]):
     SectionJump Input, SectionJump Input:focus { border: none; height: 1; padding: 0; }
     SectionJump Input { margin: 0 0 1 0; background: $surface; }
     SectionJump OptionList { height: auto; max-height: 60vh; text-wrap: nowrap; text-overflow: ellipsis; }
+    SectionJump OptionList:ansi > .option-list--option-highlighted { background: ansi_bright_black; }
     SectionJump Static { color: $secondary; }
     """
     KEYS = (

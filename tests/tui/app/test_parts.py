@@ -121,6 +121,15 @@ def test_tick_labels_are_short() -> None:
     assert [tick_label(v) for v in (0, 0.5, 1.25, 20_000, 0.0002)] == ["0", "0.5", "1.25", "20k", "2e-4"]
 
 
+def test_a_plot_is_as_large_as_its_place_whatever_the_program_runs_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    rows = draw(Scene((Curve((0.0, 9.0), (0.0, 1.0), "#ffffff"),)), INK, 150, 40).plain.split("\n")
+    assert (len(rows), max(map(len, rows))) == (40, 150)
+
+
 def test_a_plot_has_its_size_its_colours_and_the_signs_at_the_ends() -> None:
     xs = tuple(float(n) for n in range(200))
     scene = Scene((Curve(xs, tuple(x * x for x in xs), "#5cc8ff", "●"),), (Guide(100.0),), y_floor=0.0)

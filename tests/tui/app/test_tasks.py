@@ -22,6 +22,7 @@ from dlm_tui.screens.task import TaskScreen
 from dlm_tui.screens.workbench import Workbench
 from dlm_tui.widgets.dialogs import ChoiceScreen, LineScreen, ManyScreen
 from dlm_tui.widgets.fields import Fields
+from dlm_tui.widgets.plot import Plot
 from tests.fakes.client import Turnstile
 from tests.fakes.engine import Script
 from tests.fakes.reports import COMPARISON
@@ -348,6 +349,25 @@ async def test_methods_are_marked_compared_and_told_in_a_table_that_fits(
         assert ("9 70 s" in flat(stage)) is (size[0] > 100), "columns that do not fit are left out"
         await paged_to(stage, "* one run each")
         await stage.until(lambda: stage.bench.session.engine.state == "ready", "the document, open again")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_comparison_has_a_chart_of_what_was_learned_and_what_was_forgotten(
+    open_workbench: Open, size: tuple[int, int]
+) -> None:
+    async with open_workbench(Script(adapters=TWO), size=size) as stage:
+        atomic.write_json(Store.open(load(stage.path).dlm_id, create=True).paths.comparison, COMPARISON)
+        await opened(stage, "shift+f5", CompareScreen)
+        await stage.until(lambda: "guide.dlm on" in flat(stage), "the last report")
+        await paged_to(stage, "a disel, f full; capitals: with rehearsal")
+        plot = stage.app.screen.query_one(Plot)
+        await stage.until(lambda: plot.draws > 0, "the chart")
+        drawn = plot.render().plain.split("\n")
+        places = {sign: (row.index(sign), n) for n, row in enumerate(drawn) for sign in "aAf" if sign in row}
+        assert places["A"][0] < places["a"][0] < places["f"][0], "right is forgotten"
+        assert places["f"][1] < places["A"][1] < places["a"][1], "up is learned"
+        beside = plot.region.x > stage.app.screen.query_one("#task-outcome").region.right - 1
+        assert beside is (size[0] > 170), "where it is wide, the chart stands beside the tables"
 
 
 async def test_a_number_of_epochs_that_is_none_is_refused_in_the_screen(open_workbench: Open) -> None:

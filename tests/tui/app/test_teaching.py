@@ -1,6 +1,7 @@
 """A wrong reply is put right from the chat: chosen, seen in the editor, trained, asked again."""
 
 import pytest
+from textual.color import Color
 from textual.widgets import TextArea
 
 from dlm_core.document import load
@@ -12,6 +13,7 @@ from dlm_tui.widgets.dialogs import TextScreen, TwoLineScreen
 from dlm_tui.widgets.reply_view import ReplyView
 from tests.fakes.engine import Script
 from tests.tui.app.conftest import DOCUMENT, Open, Stage
+from tests.tui.app.test_parts import contrast
 
 OWNER = Place(line=22, end_line=26, adapter="knowledge", question="Who owns it?", probability=0.4)
 SCRIPT = Script(
@@ -87,6 +89,37 @@ async def test_escape_leaves_all_as_it_is(open_workbench: Open, size: tuple[int,
         await stage.until(lambda: isinstance(stage.app.screen, Workbench), "the workbench")
         assert stage.path.read_text("utf-8") == DOCUMENT
         assert not any(isinstance(request, Train) for request in stage.client.sent)
+
+
+async def test_what_is_not_for_the_document_joins_its_list_and_trains_nothing(open_workbench: Open) -> None:
+    async with open_workbench(SCRIPT) as stage:
+        await asked(stage, "who won the cup")
+        await offered(stage)
+        await stage.pilot.press("end", "enter")
+        listed = stage.path.with_name("guide.offtopic.txt")
+        await stage.until(listed.is_file, "the list")
+        await stage.until(
+            lambda: "guide.offtopic.txt has it now" in " ".join(stage.screen_text().split()), "the word"
+        )
+        assert listed.read_text("utf-8") == "who won the cup\n" and stage.path.read_text("utf-8") == DOCUMENT
+        assert not any(isinstance(request, Train) for request in stage.client.sent)
+
+
+async def test_the_highlighted_section_can_be_read_in_every_theme(open_workbench: Open) -> None:
+    """An adapter's colour on the cursor's own would be colour on colour."""
+    async with open_workbench(SCRIPT, size=(120, 36)) as stage:
+        await asked(stage)
+        for theme in ("ink", "paper", "okabe", "contrast"):
+            stage.app.choose_theme(theme)
+            await offered(stage)
+            await stage.pilot.pause()
+            rows = stage.app.screen._compositor.render_strips()
+            (style,) = {s.style for row in rows for s in row if "line 22" in s.text}
+            assert style is not None and style.color is not None and style.bgcolor is not None
+            ink, ground = (Color.from_rich_color(color).hex6 for color in (style.color, style.bgcolor))
+            assert contrast(ink, ground) >= 3.0, (theme, ink, ground)
+            await stage.pilot.press("escape")
+            await stage.until(lambda: isinstance(stage.app.screen, Workbench), "the workbench")
 
 
 async def test_a_key_on_an_earlier_reply_teaches_that_one(open_workbench: Open) -> None:

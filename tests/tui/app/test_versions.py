@@ -87,4 +87,5 @@ async def test_two_versions_are_compared_by_text_and_by_the_losses_of_their_runs
         await stage.pilot.press("v")
         await stage.until(lambda: "beneath (○)" in stage.screen_text(), "the losses")
         await stage.until(lambda: len(screen._runs) == 2, "both runs")
+        assert "no.  when" in stage.screen_text() and "◂ compared" in stage.screen_text()
         assert screen.query_one(Plot).display
