@@ -42,8 +42,12 @@ WORKBENCH = (
     "import sys; from pathlib import Path; from dlm_tui.app import run_app;"
     "sys.exit(run_app(Path(sys.argv[1]), engine='tests.fakes.engine:create_engine'))"
 )
-PROGRAMS = {"repl": ("-m", "tests.tui.repl.drive"), "workbench": ("-c", WORKBENCH)}
-"""What Python runs for each, on the fake engine; the document comes after it."""
+PROGRAMS = {
+    "repl": ("-m", "tests.tui.repl.drive"),
+    "workbench": ("-c", WORKBENCH),
+    "dlm": ("-c", "from dlm_tui.cli import main; main()"),
+}
+"""What Python runs for each; the document comes after it. The first two are on the fake engine."""
 CTRL_C, CTRL_D, CTRL_G, ENTER, ALT_ENTER, UP, TAB = "\x03", "\x04", "\x07", "\r", "\x1b\r", "\x1b[A", "\t"
 
 
@@ -63,7 +67,7 @@ def environment(home: Path, script: Mapping[str, object], **more: str) -> dict[s
 
 
 class Terminal:
-    """`dlm repl`, or another of `PROGRAMS`, on the fake engine, at a size. Leaves no process behind."""
+    """One of `PROGRAMS` at a size. Leaves no process behind."""
 
     def __init__(
         self,
