@@ -21,7 +21,8 @@ from dlm_tui.widgets.plot import Curve, Plot, Scene
 View = Literal["questions", "figures", "trust", "routing"]
 VIEWS: tuple[View, ...] = ("questions", "figures", "trust", "routing")
 _NOTHING = "Nothing was measured yet: r measures."
-_WIDE, _TALL = 140, 30
+_WIDE = 140
+_LOW, _HIGH = 10, 26  # rows of the chart
 
 
 class EvaluationFigures(VerticalScroll):
@@ -31,9 +32,8 @@ class EvaluationFigures(VerticalScroll):
     EvaluationFigures { height: 1fr; }
     EvaluationFigures Horizontal { height: auto; }
     EvaluationFigures Static { height: auto; width: 1fr; margin: 0 0 1 0; }
-    EvaluationFigures.-trust Static { width: auto; max-width: 44%; margin: 0 2 1 0; }
-    EvaluationFigures Plot { width: 1fr; height: 14; min-height: 14; max-width: 110; }
-    EvaluationFigures.-tall Plot { height: 24; }
+    EvaluationFigures #eval-bins { width: auto; max-width: 44%; margin: 0 2 1 0; }
+    EvaluationFigures Plot { width: 1fr; max-width: 110; }
     """
 
     def __init__(self) -> None:
@@ -42,8 +42,9 @@ class EvaluationFigures(VerticalScroll):
         self._view: View = "questions"
 
     def compose(self) -> ComposeResult:
+        yield Static("", id="eval-view")
         with Horizontal():
-            yield Static("", id="eval-view")
+            yield Static("", id="eval-bins")
             yield Plot(id="eval-reliability")
 
     def show(self, found: Evaluation | None) -> None:
@@ -56,15 +57,14 @@ class EvaluationFigures(VerticalScroll):
         """Show this view."""
         self.display = view != "questions"
         self._view = view
-        self.set_class(view == "trust", "-trust")
         self._fill()
         has_plot = view == "trust" and self._found is not None and self._found.support is not None
-        self.query_one(Plot).display = has_plot
+        self.query_one(Horizontal).display = has_plot
         self.scroll_home(animate=False)
 
     def on_resize(self) -> None:
-        """Tables stand side by side where there is room."""
-        self.set_class(self.size.height > _TALL, "-tall")
+        """Tables stand side by side where there is room, and the chart is as high as there is."""
+        self.query_one(Plot).styles.height = max(_LOW, min(_HIGH, self.size.height - 2))
         self._fill()
 
     def _fill(self) -> None:
@@ -74,7 +74,8 @@ class EvaluationFigures(VerticalScroll):
         elif self._view == "figures":
             said.update(figures_view(found, looks, wide=self.size.width >= _WIDE))
         elif self._view == "trust":
-            said.update(trust_view(found, looks))
+            said.update(trust_view(found))
+            self.query_one("#eval-bins", Static).update(bins_view(found, looks))
         elif self._view == "routing":
             said.update(routing_view(found, looks))
 
@@ -107,18 +108,19 @@ def figures_view(found: Evaluation, looks: Looks, *, wide: bool) -> RenderableTy
     return Group(tables, *(Text(line, muted) for line in said if line))
 
 
-def trust_view(found: Evaluation, looks: Looks) -> RenderableType:
-    """Support beside the share that was right, in bins; the chart stands below."""
-    muted = Style(color=looks.colors.secondary)
+def trust_view(found: Evaluation) -> RenderableType:
+    """How far support can be trusted, in words."""
     said = [sheets.support_line(found), sheets.missed_line(found), sheets.near_line(found)]
-    lines = [Text(line) for line in said if line] or [
-        Text("No reply says how sure it is: nothing is looked up.")
-    ]
-    if found.support is None:
-        return Group(*lines)
-    rows = tuple((f"{b.mean:.2f}", percent(b.right), str(b.count)) for b in found.support.table)
-    legend = Text("● right where support is so high   · where the two are equal", muted)
-    return Group(*lines, "", table_of(Sheet(("support#", "right#", "replies#"), rows), looks), "", legend)
+    lines = [Text(line) for line in said if line]
+    return Group(*(lines or [Text("No reply says how sure it is: nothing is looked up.")]))
+
+
+def bins_view(found: Evaluation, looks: Looks) -> RenderableType:
+    """Support beside the share that was right, in bins; the chart stands beside them."""
+    bins = found.support.table if found.support is not None else ()
+    rows = tuple((f"{b.mean:.2f}", percent(b.right), str(b.count)) for b in bins)
+    legend = Text("● right where support is so high\n· where the two are equal", looks.colors.secondary)
+    return Group(table_of(Sheet(("support#", "right#", "replies#"), rows), looks), "", legend)
 
 
 def reliability_scene(found: Evaluation | None, looks: Looks) -> Scene:
