@@ -1,6 +1,6 @@
 """What tests run in processes of their own: trainings that are killed, and two that train together.
 
-A fork server has imported torch once, so that a child costs milliseconds.
+A fork server has imported torch and what loads a base once, so that a child costs milliseconds.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from typing import Any
 from dlm_core.requests import TrainOptions
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.tiny"])
+_LOADS_A_BASE = ["transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"]
+_CONTEXT.set_forkserver_preload(["tests.tiny", *_LOADS_A_BASE])
 
 
 def start(target: Any, *arguments: Any) -> ForkServerProcess:

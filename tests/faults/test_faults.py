@@ -23,9 +23,6 @@ KINDS = {
     ("part", "stride", "faults"),
     [
         ("store", 41, 16),
-        pytest.param("store", 7, 120, marks=pytest.mark.slow),
-        pytest.param("pack", 29, 20, marks=pytest.mark.slow),
-        pytest.param("host", 9, 2, marks=pytest.mark.slow),
     ],
 )
 def test_no_injected_fault_loses_anything(part: str, stride: int, faults: int) -> None:
