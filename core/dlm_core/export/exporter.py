@@ -4,8 +4,8 @@ routing ─▶ reference (the engine's predictions) ─▶ constants ─▶ roun
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from dlm_core.adapters.folder import WEIGHTS_FILE, is_transposed
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import Document
 from dlm_core.engine_protocol import Emit, Exported, ExportOptions, ShouldStop
-from dlm_core.errors import ExportError, UsageError
+from dlm_core.errors import ExportError, StoreError, UsageError
 from dlm_core.events import Log, Working
 from dlm_core.export import banner, gguf_file, gguf_tokenizer, hf, manifest, ollama, peft, quant
 from dlm_core.export.choose import Chosen, choose
@@ -29,6 +29,7 @@ from dlm_core.export.routing import StaticRouting, resolve
 from dlm_core.export.staging import check_goal, staged
 from dlm_core.inference.chat import Chat
 from dlm_core.store.manifest import Snapshot
+from dlm_core.store.metrics_reader import MetricsReader
 from dlm_core.training.forward import SelectiveHead
 
 TARGETS = ("peft", "hf", "gguf", "ollama")
@@ -104,11 +105,25 @@ class Exporter:
             self._warn(chosen, routing, len(adapters))
             record = self._manifest(stage, routing, adapters, chosen, template)
             manifest.write(stage, record)
-        said = list(banner.lines(record))
+        said = [*banner.lines(record), *self._left_behind()]
         if options.target == "ollama":
             name, sentence = ollama.create(goal, subject.document.path.stem)
             self._say(sentence, level="info" if name or "not installed" in sentence else "warning")
         return Exported(goal, tuple(said), msgspec.to_builtins(record))
+
+    def _left_behind(self) -> Iterator[str]:
+        """What is said of search, where the document's replies have it."""
+        subject = self._subject
+        if not subject.document.frontmatter.training.grounding.enabled:
+            return
+        found = None
+        with suppress(StoreError), MetricsReader(subject.snapshot.paths.metrics) as metrics:
+            found = metrics.evaluation()
+        measured = found.evaluated.evaluation if found is not None else None
+        if measured is None or measured.version != subject.chat.serving.version:
+            yield banner.search_stays_behind(None, 0)
+        else:
+            yield banner.search_stays_behind(measured.answers, measured.probes)
 
     def _choose(self, routing: StaticRouting, shape: Shape | None) -> Chosen:
         """The constants, measured with what the number format makes of the weights."""

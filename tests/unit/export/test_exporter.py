@@ -16,12 +16,15 @@ from dlm_core import disel
 from dlm_core.adapters.bank import ServingPlan
 from dlm_core.engine_protocol import Exported, ExportOptions
 from dlm_core.errors import ExportError, Stopped, UsageError
-from dlm_core.events import Log
+from dlm_core.events import Evaluated, Log
 from dlm_core.export import manifest
 from dlm_core.export.banner import warnings
 from dlm_core.export.fidelity import Fidelity, NeutralFidelity, QuestionFidelity
+from dlm_core.reports import Scores
 from dlm_core.requests import Message, RoutingChoice
-from tests.tiny import Desk, logits
+from dlm_core.store.store import Store
+from tests.fakes.reports import EVALUATION
+from tests.tiny import DLM_ID, Desk, logits, make_document
 from tests.unit.export.conftest import greedy, tiny_model
 from tests.unit.export.llamacpp import LlamaCpp
 
@@ -140,6 +143,29 @@ def test_the_manifest_records_modes_coefficients_versions_and_hashes(trained: De
         assert all(len(factors) == 8 for factors in ranks.values())
     assert record.fidelity is not None and "mean" in record.tried
     assert any("fidelity on" in line for line in done.banner)
+
+
+def test_what_leaving_search_behind_costs_is_said_as_it_was_measured(
+    trained: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_search() -> list[str]:
+        done = export(trained, tmp_path, "peft", overwrite=True)
+        return [line for line in done.banner if line.startswith("search in the document stays behind")]
+
+    assert not of_search()  # replies of this document have none
+    searched = make_document(base=f"path:{trained.base}", grounding={"enabled": True}, path=trained.path)
+    monkeypatch.setattr(trained.engine, "_document", searched)
+    (said,) = of_search()
+    assert said.endswith("`dlm eval` measures what that costs in right answers")
+    chat, answers = trained.engine._chat, EVALUATION.answers
+    assert chat is not None and answers is not None
+    answers = msgspec.structs.replace(answers, grounded=Scores(right=0.875, f1=0.9, verbatim=0.8))
+    for version, known in (("g999", False), (chat.serving.version, True)):
+        found = msgspec.structs.replace(EVALUATION, version=version, answers=answers)
+        with Store.open(DLM_ID, trained.home, create=False).metrics() as metrics:
+            metrics.record(Evaluated(run_id=1, document_hash="x", evaluation=found))
+        (said,) = of_search()
+        assert ("with it 88% of 9 probes are right, by the weights alone 50%" in said) is known
 
 
 def test_nothing_is_overwritten_and_nothing_half_is_left(trained: Desk, tmp_path: Path) -> None:
