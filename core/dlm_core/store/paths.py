@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import platformdirs
@@ -62,7 +63,7 @@ class StorePaths:
         if _DLM_ID.fullmatch(self.dlm_id.upper()) is None or not self.dlm_id.isascii():
             raise StoreError(f"{self.dlm_id!r} is not a dlm_id", "a dlm_id is a ULID: 26 digits and letters")
 
-    @property
+    @cached_property
     def root(self) -> Path:
         return self.home / "store" / self.dlm_id.upper()
 
