@@ -17,7 +17,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.tui.repl.terminal import DOCUMENT, PROGRAMS, ROOT, environment
+from tests.tui.repl.terminal import DOCUMENT, PROGRAMS, ROOT, SCRIPTED, environment
 
 BY_DESIGN = bytes.maketrans(b"\x03\x04\x1a", b"\x00\x00\x00")  # Ctrl-C, Ctrl-D, Ctrl-Z
 BYTES = int(os.environ.get("DLM_SOAK_BYTES", "20000"))
@@ -73,7 +73,7 @@ class Child:
         assert self.ended.wait(180), "it did not end"
 
 
-@pytest.fixture(params=PROGRAMS)
+@pytest.fixture(params=SCRIPTED)
 def child(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Child]:
     child = Child(request.param, tmp_path)
     try:

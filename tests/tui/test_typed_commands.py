@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlm_tui.session.commands import COMMANDS, Invocation, read_line
-from tests.tui.repl.terminal import PROGRAMS, Terminal
+from tests.tui.repl.terminal import SCRIPTED, Terminal
 
 COLUMNS, ROWS = 88, 44  # the workbench shows one pane at a time, as wide as the terminal
 CHAT = "\x1bc"
@@ -80,7 +80,7 @@ def editor(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", SCRIPTED)
 def test_every_command_typed_into_the_program_is_answered_on_its_screen(
     tmp_path: Path, editor: Path, program: str
 ) -> None:

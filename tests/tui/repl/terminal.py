@@ -47,7 +47,9 @@ PROGRAMS = {
     "workbench": ("-c", WORKBENCH),
     "dlm": ("-c", "from dlm_tui.cli import main; main()"),
 }
-"""What Python runs for each; the document comes after it. The first two are on the fake engine."""
+"""What Python runs for each; the document comes after it."""
+SCRIPTED = ("repl", "workbench")
+"""Those on the fake engine."""
 CTRL_C, CTRL_D, CTRL_G, ENTER, ALT_ENTER, UP, TAB = "\x03", "\x04", "\x07", "\r", "\x1b\r", "\x1b[A", "\t"
 
 
