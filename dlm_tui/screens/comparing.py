@@ -67,8 +67,7 @@ class CompareScreen(TaskScreen):
         self._found: Comparison | None = None
         self._wish = Compare(request_id="", path=path_text(session.path))
 
-    def on_mount(self) -> None:
-        super().on_mount()
+    def on_mount(self) -> None:  # the one above is called by Textual too
         self._reading = asyncio.create_task(self._show_last(), name="last comparison")
 
     def fields(self) -> Sequence[Field]:

@@ -51,6 +51,15 @@ class ClosedOnce(ModalScreen[T]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [HELP]
 
+    def on_mount(self) -> None:
+        """Cursors blink here, too, only as the settings say."""
+        loaded = getattr(self.app, "loaded", None)
+        if loaded is not None and not loaded.settings.cursor_blink:
+            for line in self.query(Input):
+                line.cursor_blink = False
+            for area in self.query(TextArea):
+                area.cursor_blink = False
+
     def action_help(self) -> None:
         """All keys that do something here."""
         from dlm_tui.widgets.dialog_help import DialogHelp

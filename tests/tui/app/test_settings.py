@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.widgets import Input
 
 from dlm_core.errors import StoreError, UsageError
 from dlm_core.store import atomic
@@ -217,6 +218,15 @@ async def test_a_key_is_taken_by_pressing_it_and_a_conflict_is_shown_until_it_is
         await stage.until(lambda: load_settings().settings.keys == {}, "the default")
         await stage.pilot.press("escape", "f9")
         await stage.until(lambda: stage.bench.chat.display, "the default key again")
+
+
+@pytest.mark.parametrize("blinks", [True, False])
+async def test_cursors_in_dialogs_blink_as_the_settings_say(open_workbench: Open, blinks: bool) -> None:
+    async with open_workbench(settings=Settings(cursor_blink=blinks)) as stage:
+        await stage.pilot.press("alt+i")
+        await stage.until(lambda: isinstance(stage.app.screen, LineScreen), "the line")
+        await stage.pilot.pause()
+        assert stage.app.screen.query_one(Input).cursor_blink is blinks
 
 
 async def test_a_settings_file_that_is_broken_is_said_and_stays(open_workbench: Open, homes: Path) -> None:
