@@ -165,6 +165,7 @@ def test_the_next_reply_comes_from_the_new_version(tmp_path: Path) -> None:
         terminal.expect(r"tokens/s · \d+ tokens · v0002")
 
 
+@pytest.mark.slow
 def test_the_death_of_the_engine_is_a_sentence_and_restart_brings_it_back(tmp_path: Path) -> None:
     with Terminal(tmp_path, script={"crash_on": "crash"}) as terminal:
         terminal.line("hello")

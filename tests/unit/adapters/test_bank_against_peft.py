@@ -12,7 +12,7 @@ from dlm_core.adapters.bank import Bank, ServingPlan, TrainingPlan
 from dlm_core.adapters.folder import is_transposed, load_adapter, save_adapter
 from dlm_core.adapters.targets import linear_layers, resolve_targets
 from dlm_core.adapters.weights import AdapterWeights
-from tests.tiny import ARCHITECTURES, TOKENS, logits, make_adapter, make_model, make_spec
+from tests.tiny import ARCHITECTURES, TOKENS, logits, make_adapter, make_model, make_spec, slow
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 ATTENTION = {"gpt2": ["c_attn"], "opt": ["q_proj", "v_proj"]}
@@ -115,7 +115,7 @@ def test_disel_adapters_give_the_logits_of_the_disel_package(
     torch.testing.assert_close(served(model, bank, [adapter], {"facts": 1.0}), logits(theirs), **CLOSE)
 
 
-@pytest.mark.parametrize("bottleneck", [None, 3])
+@pytest.mark.parametrize("bottleneck", [slow(None), 3])
 def test_folders_of_the_disel_package_load_here(
     architecture: str, bottleneck: int | None, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from dlm_core.bases.chat import Chat
 from dlm_core.requests import Message
-from tests.tiny import make_tokenizer
+from tests.tiny import make_tokenizer, slow
 from tests.unit.bases.test_bases_chat import TEMPLATES
 
 LINES = (
@@ -104,9 +104,10 @@ def control(chat: Chat, ids: list[int]) -> list[int]:
 
 
 TEMPLATE_NAMES = ("chatml", "llama3", "gemma", "spaced", "thinking", "none")
+SOME_QUICKLY = ("chatml", slow("llama3"), slow("gemma"), "spaced", slow("thinking"), "none")
 
 
-@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+@pytest.mark.parametrize("template", SOME_QUICKLY)
 def test_a_prompt_has_no_control_tokens_but_its_templates(
     tokenizer_of: Callable[[str | None], Any], template: str
 ) -> None:
@@ -126,7 +127,7 @@ def talk(system: str, answer: str, question: str) -> list[Message]:
     ]
 
 
-@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+@pytest.mark.parametrize("template", SOME_QUICKLY)
 def test_an_answer_is_learned_letter_for_letter_and_ends_once(
     tokenizer_of: Callable[[str | None], Any], template: str
 ) -> None:

@@ -23,6 +23,7 @@ def lost(desk: Desk) -> list[str]:
     return [record.lost for record in Store.open(DLM_ID, desk.home, create=False).snapshot().sections]
 
 
+@pytest.mark.slow
 def test_a_text_of_one_token_is_left_out_with_a_warning_and_the_rest_is_trained(desk: Desk) -> None:
     ended = desk.open("x\n\n" + ANSWERED, **FLAT).train()
     assert ended.status == "done"

@@ -9,7 +9,7 @@ from dlm_core.events import Reply
 from dlm_core.inference.chat import Asked, Chat
 from dlm_core.llama.decode_forward import LeanBase
 from dlm_core.requests import Message, RoutingChoice, Sampling
-from tests.tiny import BODY, Desk, make_base_folder
+from tests.tiny import BODY, Desk, make_base_folder, slow
 
 QUESTIONS = (
     "What is the port?",
@@ -55,7 +55,7 @@ def chat(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Chat:
     return chat_of(Desk(tmp_path_factory.mktemp("desk"), tiny_base))
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3, 8])
+@pytest.mark.parametrize("at_once", [1, slow(2), 3, slow(8)])
 def test_every_reply_is_what_it_is_alone(chat: Chat, at_once: int) -> None:
     questions = asked()
     found = dict(chat.replies(questions, lambda: False, at_once=at_once))

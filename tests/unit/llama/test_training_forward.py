@@ -26,6 +26,7 @@ from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.passes import LeanPasses, PlanPasses, Turn, choose_passes
 from dlm_core.training.processes import accelerator_for
 from dlm_core.training.rehearsal import Rehearsal
+from tests.tiny import slow
 
 SIZES: dict[str, Any] = {
     "vocab_size": 90,
@@ -176,7 +177,7 @@ class Bench:
 
 
 @pytest.mark.parametrize("make", [llama, llama31, qwen2, qwen3, gemma3, mistral])
-@pytest.mark.parametrize("gate", [{}, {"normalize": True}])
+@pytest.mark.parametrize("gate", [slow({}), {"normalize": True}])
 def test_losses_gradients_and_openness_are_those_of_transformers(
     make: Callable[[], nn.Module], gate: dict[str, Any]
 ) -> None:
@@ -246,7 +247,7 @@ def test_products_in_half_precision_go_the_same_way(
 
 @pytest.mark.parametrize("make", [llama, qwen3, gemma3])
 @pytest.mark.parametrize(("lowest", "feed_forward"), [(0, False), (1, False), (0, True), (1, True)])
-@pytest.mark.parametrize("alike", [6, 9])
+@pytest.mark.parametrize("alike", [slow(6), 9])
 def test_what_rows_of_an_adapter_begin_with_is_read_once(
     make: Callable[[], nn.Module], lowest: int, feed_forward: bool, alike: int
 ) -> None:

@@ -60,6 +60,7 @@ def trained(path: Path) -> None:
         metrics.end_run(metrics.start_run(ESCAPES, ESCAPES, ESCAPES), "failed", ESCAPES)
 
 
+@pytest.mark.slow
 def test_no_command_passes_a_steering_character_on(run: Run, hostile: Path, tmp_path: Path) -> None:  # noqa: F811
     said = [run("check", hostile), run("check", hostile, "--json"), run("show", hostile)]
     assert said[0].exit_code == 1 and "tag" in said[0].stdout
