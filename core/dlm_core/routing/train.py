@@ -20,7 +20,8 @@ from dlm_core.errors import GateTrainingError
 from dlm_core.routing.gate import AdapterGate, GateMeta
 
 BATCH = 16
-MAX_FOLDS = 64
+MAX_FOLDS, FEW_FOLDS = 64, 8
+"""A gate is trained once more for each fold; few of them where no choice hangs on what they say."""
 _WORN = 0.35
 
 
@@ -106,6 +107,7 @@ def train_gate(
     on_step: Callable[[StepFigures], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
     worn: "Worn | None" = None,
+    most_folds: int = MAX_FOLDS,
 ) -> tuple[AdapterGate, GateMeta]:
     """Train a gate.
 
@@ -114,6 +116,7 @@ def train_gate(
         labels: index into `adapters` per embedding.
         sections: the section of each, so that leaving one out leaves its whole section out.
         worn: some of the questions with words left out; never learned, asked with their sections left out.
+        most_folds: sections are left out one at a time, or together in so many parts.
 
     Raises:
         GateTrainingError: the loss is not finite, or the person stopped it.
@@ -122,7 +125,7 @@ def train_gate(
     target = torch.tensor(labels)
     mean, scale = embeddings.mean(0), embeddings.std(0, unbiased=False).clamp_min(1e-5)
     x = (embeddings - mean) / scale
-    fold_of = _folds(sections)
+    fold_of = _folds(sections, most_folds)
     folds = int(fold_of.max()) + 1
     generator = torch.Generator().manual_seed(seed)
     kept = torch.ones(folds + 1, n)
@@ -216,7 +219,7 @@ class _Layer:
         return torch.baddbmm(self.bias, x, self.weight.transpose(1, 2))
 
 
-def _folds(sections: Sequence[str]) -> Tensor:
-    """Fold per sample: one fold a section, or sections dealt into at most 64 folds."""
+def _folds(sections: Sequence[str], most: int) -> Tensor:
+    """Fold per sample: one fold a section, or sections dealt into at most `most` folds."""
     order = {section: i for i, section in enumerate(dict.fromkeys(sections))}
-    return torch.tensor([order[s] % MAX_FOLDS for s in sections])
+    return torch.tensor([order[s] % most for s in sections])

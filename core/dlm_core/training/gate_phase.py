@@ -75,6 +75,7 @@ class GatePhase:
         self.names = document.adapter_names
         self.samples = gates.collect(document)
         self._emit, self._stop, self._breathe, self._clock = emit, stop, breathe, clock
+        self._folds = gates.MAX_FOLDS
 
     def run(self, snapshot: Snapshot) -> Snapshot:
         """Train the gate and commit it; a failure is said, and leaves `snapshot` as it was."""
@@ -99,6 +100,7 @@ class GatePhase:
                 asked = (
                     gates.Worn(self.shop.embedder.embed(list(worn.values())), list(worn)) if worn else None
                 )
+                self._folds = gates.MAX_FOLDS if known is None else gates.FEW_FOLDS
                 module, meta = self._fit(embeddings, counts, asked)
                 other, meta = self._choose(known, worn, meta, counts)
         except GateTrainingError as error:
@@ -226,6 +228,7 @@ class GatePhase:
             on_step=on_step,
             stop=self._stop,
             worn=worn,
+            most_folds=self._folds,
         )
 
     def _warn_of_cold_start(self, cold: Sequence[str], counts: Mapping[str, int]) -> None:

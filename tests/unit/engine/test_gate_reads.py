@@ -100,6 +100,7 @@ def test_an_edit_of_a_little_keeps_what_was_found_and_compares_nothing(desk: Des
     assert not [e for e in desk.of(Log) if e.code == "gate_embedding"]
     second = gate_of(desk).meta
     assert second.compared and second.embedding == first.embedding and second.worn_accuracy is None
+    assert (first.loo_folds, second.loo_folds) == (16, 8) and second.loo_accuracy is not None
 
 
 @pytest.mark.parametrize("kind", ["base-mean", "both"])
