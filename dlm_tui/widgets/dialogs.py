@@ -202,12 +202,18 @@ class TextScreen(Dialog[str | None]):
         area.select_all()
 
     def action_answer(self) -> None:
-        """Answer what was written."""
-        self.dismiss(self.query_one(TextArea).text.strip() or None)
+        """Answer what was written, letters that are still on their way to the area included."""
+        area = self.query_one(TextArea)
+
+        def answer() -> None:  # gives nothing back: the area would wait for its own end
+            self.dismiss(area.text.strip() or None)
+
+        area.call_later(answer)
 
     def action_newline(self) -> None:
         """Begin a new line."""
-        self.query_one(TextArea).insert("\n")
+        area = self.query_one(TextArea)
+        area.call_later(area.insert, "\n")
 
 
 class LineScreen(Dialog[str | None]):

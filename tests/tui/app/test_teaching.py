@@ -1,6 +1,7 @@
 """A wrong reply is put right from the chat: chosen, seen in the editor, trained, asked again."""
 
 import pytest
+from textual import events
 from textual.color import Color
 from textual.widgets import TextArea
 
@@ -89,6 +90,19 @@ async def test_escape_leaves_all_as_it_is(open_workbench: Open, size: tuple[int,
         await stage.until(lambda: isinstance(stage.app.screen, Workbench), "the workbench")
         assert stage.path.read_text("utf-8") == DOCUMENT
         assert not any(isinstance(request, Train) for request in stage.client.sent)
+
+
+async def test_an_answer_typed_in_one_go_with_enter_is_taken_whole(open_workbench: Open) -> None:
+    async with open_workbench(SCRIPT) as stage:
+        await asked(stage)
+        await offered(stage)
+        await stage.pilot.press("down", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, TextScreen), "the place to write")
+        await stage.pilot.pause()
+        for key in (*"Calm", "ctrl+j", "x", "enter"):  # as a terminal sends them: all at once
+            stage.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await taught(stage)
+        assert any(q.answer == "Calm\nx" for s in load(stage.path).sections for q in s.questions)
 
 
 async def test_what_is_not_for_the_document_joins_its_list_and_trains_nothing(open_workbench: Open) -> None:
