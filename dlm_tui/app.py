@@ -173,7 +173,7 @@ class WorkbenchApp(App[int]):
         if loaded.settings.theme != before.settings.theme:
             self.choose_theme(loaded.settings.theme)
         if self._bench is not None:
-            self._bench.take_settings(before.settings, loaded.settings)
+            self._bench.tasks.take_settings(before.settings, loaded.settings)
 
     # Documents
 
@@ -186,7 +186,7 @@ class WorkbenchApp(App[int]):
         save_state(self.state)
         settings, watch = self.loaded.settings, self._watch and not tour
         self._bench = Workbench(path, self.new_client(), settings, self.state, watch=watch)
-        self._bench.touring = tour
+        self._bench.tasks.touring = tour
         self._show(self._bench)
 
     @work(exclusive=True, group="tour", exit_on_error=False)

@@ -1,7 +1,7 @@
-"""The workbench's actions that open a screen for what a command does."""
+"""Screens over the workbench for what a command does: export, doctor, pack, compare, settings, tour."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
 
 class BenchTasks:
-    """Part of the workbench's screen: Textual finds its actions there by name."""
+    """Opens these screens over a workbench; the screen's actions hand on to it.
 
-    touring = False
-    """Whether the tour is on, in the document that was opened for it."""
+    `touring`: the tour is on, in the document that was opened for it.
+    """
 
-    @property
-    def _bench(self) -> "Workbench":
-        return cast("Workbench", self)
+    def __init__(self, bench: "Workbench") -> None:
+        self._bench = bench
+        self.touring = False
 
-    def action_export(self) -> None:
+    def export(self) -> None:
         """Write the adapters for other programs."""
         bench = self._bench
         bench.app.push_screen(ExportScreen(bench.session.engine, bench.path, bench.session.adapters))
 
-    def action_doctor(self) -> None:
+    def doctor(self) -> None:
         """Say what the document needs of this machine."""
         bench = self._bench
         bench.app.push_screen(DoctorScreen(bench.session.engine, bench.path))
 
-    def action_pack(self) -> None:
+    def pack(self) -> None:
         """Put the document and its versions into one file."""
         bench = self._bench
         bench.app.push_screen(PackScreen(bench.path, unsaved=bench.editor.unsaved))
 
-    def action_compare(self) -> None:
+    def compare(self) -> None:
         """Train methods side by side."""
         bench = self._bench
         bench.app.push_screen(CompareScreen(bench.session, bench.dlm_id))
 
-    def action_settings(self) -> None:
+    def settings(self) -> None:
         """Show every setting and key, and change them."""
         self._bench.app.push_screen(SettingsScreen(self._bench))
 
@@ -90,7 +90,7 @@ class BenchTasks:
                 lambda: bench.app.loaded.settings.keys,  # type: ignore[attr-defined]
             )
 
-    def action_tour(self) -> None:
+    def tour(self) -> None:
         """Begin the tour on a sample of its own, or end it."""
         bench = self._bench
         if self.touring:
@@ -98,8 +98,8 @@ class BenchTasks:
         else:
             unless_unsaved(bench.editor, bench.app.start_tour)  # type: ignore[attr-defined]
 
-    async def on_tour_panel_ended(self, message: TourPanel.Ended) -> None:
+    async def end_tour(self, *, finished: bool) -> None:
         """The tour was finished or skipped."""
         self.touring = False
-        self._bench.app.tour_ended(message.finished)  # type: ignore[attr-defined]
+        self._bench.app.tour_ended(finished)  # type: ignore[attr-defined]
         await self._bench.query_one(TourPanel).remove()

@@ -53,6 +53,7 @@ from dlm_tui.widgets.key_line import KeyLine
 from dlm_tui.widgets.pane_layout import PaneName
 from dlm_tui.widgets.reply_view import ReplyView
 from dlm_tui.widgets.title_bar import PaneTabs, TitleBar
+from dlm_tui.widgets.tour_panel import TourPanel
 
 if TYPE_CHECKING:
     from dlm_core.data.importing import Import
@@ -61,7 +62,7 @@ MEMORY_S = 2.0
 """How often the engine's memory is looked at while it trains."""
 
 
-class Workbench(BenchTasks, Screen[None]):
+class Workbench(Screen[None]):
     """One document and its session. Panes post messages; this screen joins them."""
 
     CSS_PATH = "workbench.tcss"
@@ -105,6 +106,7 @@ class Workbench(BenchTasks, Screen[None]):
         self.training = TrainingControl(
             self.session, self.editor, self.dashboard, lambda: self.title_bar, watch=watch
         )
+        self.tasks = BenchTasks(self)
         self.section_work = SectionWork(self, self.editor, state)
         self.session.attach(
             BenchFront(
@@ -116,7 +118,7 @@ class Workbench(BenchTasks, Screen[None]):
         yield TitleBar()
         yield PaneTabs()
         yield self.frame
-        yield from self.tour_panel()
+        yield from self.tasks.tour_panel()
         yield KeyLine()
 
     @property
@@ -462,6 +464,27 @@ class Workbench(BenchTasks, Screen[None]):
     def action_versions(self) -> None:
         """Show the versions that runs ended in, and go back to one."""
         self._spawn(show_versions(self, self.session, self.dlm_id))
+
+    def action_export(self) -> None:
+        self.tasks.export()
+
+    def action_doctor(self) -> None:
+        self.tasks.doctor()
+
+    def action_pack(self) -> None:
+        self.tasks.pack()
+
+    def action_compare(self) -> None:
+        self.tasks.compare()
+
+    def action_settings(self) -> None:
+        self.tasks.settings()
+
+    def action_tour(self) -> None:
+        self.tasks.tour()
+
+    async def on_tour_panel_ended(self, message: TourPanel.Ended) -> None:
+        await self.tasks.end_tour(finished=message.finished)
 
     def action_next_theme(self) -> None:
         """Change to the next theme."""
