@@ -22,12 +22,13 @@ from typing import Any
 from dlm_core.document import load
 from dlm_core.document.wordings import count_wordings
 from dlm_core.engine import create_engine
-from dlm_core.engine_protocol import EvalOptions, TrainOptions
+from dlm_core.engine_protocol import EvalOptions
 from dlm_core.evaluation.answers import Judge, Judgement
 from dlm_core.evaluation.probes import all_probes
 from dlm_core.evaluation.search import DocumentSearch
 from dlm_core.events import Event, RunEnded, TrainEpoch
 from dlm_core.reports import Evaluation
+from dlm_core.requests import TrainOptions
 from dlm_core.store.paths import dlm_home
 
 ROOT = Path(__file__).parents[1]

@@ -226,7 +226,7 @@ def bench_of(
 def fit(loss: Any, size: int, start: float) -> Array:
     """The argument of the least loss, by L-BFGS."""
     point = torch.full((size,), start, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([point], max_iter=300, line_search_fn="strong_wolfe")
+    optimiser: Any = torch.optim.LBFGS([point], max_iter=300, line_search_fn="strong_wolfe")
 
     def step() -> Any:
         optimiser.zero_grad()
@@ -391,8 +391,8 @@ def examine(bench: Bench, kind: str, coefficients: Coefficients) -> tuple[Figure
         told = values.get("openness")
         logit = inside_logit(values, coefficients, told)
         kept_out = sigmoid(logit) < 0.5
-        sure = sigmoid(weighed(values, coefficients.support))
-        by_kind.setdefault(row.case.kind, []).append((best == row.case.right, logit, sure, kept_out))
+        likely = sigmoid(weighed(values, coefficients.support))
+        by_kind.setdefault(row.case.kind, []).append((best == row.case.right, logit, likely, kept_out))
 
     def share(name: str, column: int) -> float | None:
         values = [float(entry[column]) for entry in by_kind.get(name, [])]
@@ -448,13 +448,13 @@ def main() -> None:
     paths = [ROOT / "sample_docs" / f"{name}.dlm" for name in SAMPLES]
     kinds = asked.kind or KINDS
 
-    def bench(path: Path, others: Sequence[Path], asks_weights: bool) -> Bench:
+    def made(path: Path, others: Sequence[Path], asks_weights: bool) -> Bench:
         print(f"comparing {path.stem}", file=sys.stderr)
         return bench_of(path, others, encoder, asked.home, kinds, asks_weights)
 
-    benches = [bench(path, [p for p in paths if p != path], True) for path in paths]
-    benches += [bench(path, paths[:1], False) for path in sorted(WRITTEN_FOR_THIS.glob("*.dlm"))]
-    held = [bench(path, paths[:1], False) for path in asked.held_out]
+    benches = [made(path, [p for p in paths if p != path], True) for path in paths]
+    benches += [made(path, paths[:1], False) for path in sorted(WRITTEN_FOR_THIS.glob("*.dlm"))]
+    held = [made(path, paths[:1], False) for path in asked.held_out]
     shown: Figures = {}
     coefficients: dict[str, Coefficients] = {}
     for kind in kinds:

@@ -173,7 +173,7 @@ def main() -> None:
     state, begun = bench.state, time.perf_counter()
 
     def time_left() -> bool:
-        return time.perf_counter() - begun < options.seconds
+        return bool(time.perf_counter() - begun < options.seconds)
 
     engine = create_engine(bench.home)
     engine.open(bench.path)

@@ -27,7 +27,7 @@ from dlm_core.requests import RoutingChoice
 from dlm_core.store.store import Store
 from tests.tiny import BODY, DLM_ID, Desk, make_base_folder
 
-REHEARSED = {"rehearsal": {"enabled": True}}
+REHEARSED: dict[str, Any] = {"rehearsal": {"enabled": True}}
 PREFERENCE = """
 ::preference#tone::
 ### Prompt

@@ -200,7 +200,7 @@ def _protocol_targets() -> list[Target]:
         return True
 
     asked = requests.Message("user", "hello")
-    wanted: list[requests.Request] = [
+    wanted: list[requests.AnyRequest] = [
         requests.Open(request_id="1", path="x.dlm"),
         requests.Generate(
             request_id="2", messages=(asked,), choice=requests.RoutingChoice(mode="mix", mix={"a": 1.0})

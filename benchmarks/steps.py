@@ -94,7 +94,7 @@ class Steps:
 
         def step(batch: Batch) -> None:
             inputs = model.get_input_embeddings()(batch.input_ids).requires_grad_()
-            self._loss(model, batch, inputs_embeds=inputs).backward()
+            torch.autograd.backward(self._loss(model, batch, inputs_embeds=inputs))
 
         return step
 
@@ -105,7 +105,7 @@ class Steps:
         optimiser = torch.optim.AdamW(parameters, lr=1e-5, fused=True)
 
         def step(batch: Batch) -> None:
-            self._loss(model, batch, input_ids=batch.input_ids).backward()
+            torch.autograd.backward(self._loss(model, batch, input_ids=batch.input_ids))
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             optimiser.zero_grad()

@@ -27,7 +27,8 @@ from dlm_core.adapters.targets import resolve_targets
 from dlm_core.adapters.weights import AdapterWeights
 from dlm_core.document.model import SectionKind
 from dlm_core.engine import create_engine
-from dlm_core.evaluation.measure import trained_questions, word_f1
+from dlm_core.evaluation.answers import word_f1
+from dlm_core.evaluation.measure import trained_questions
 from dlm_core.evaluation.probes import Probe, load_probes
 from dlm_core.requests import Message
 from dlm_core.training.batches import collate

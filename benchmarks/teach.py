@@ -134,7 +134,7 @@ async def measure(path: Path, count: int) -> dict[str, object]:
         assert turn is not None
         wish: Teaching = TeachAnswer(want.new_in, want.answer) if want.new_in else line_of(path, want)
         began = time.perf_counter()
-        correct(session, (Message("user", want.question),), turn.answer, wish)
+        await correct(session, (Message("user", want.question),), turn.answer, wish)
         await session.idle(runs=True)
         seconds.append(time.perf_counter() - began)
         assert front.answer is not None
