@@ -1,7 +1,7 @@
 """Training the adapter gate: AdamW on cross-entropy − λ·entropy, with honest figures and a uniform cold
 start.
 
-Leave-one-out accuracy comes from as many gates as there are samples (folds of samples beyond 64), all
+Leave-one-out accuracy comes from as many gates as there are samples (folds of samples beyond 32), all
 trained at once as one batched product, so that it costs about as much as one.
 """
 
@@ -20,7 +20,7 @@ from dlm_core.errors import GateTrainingError
 from dlm_core.routing.gate import AdapterGate, GateMeta
 
 BATCH = 16
-MAX_FOLDS, FEW_FOLDS = 64, 8
+MAX_FOLDS, FEW_FOLDS = 32, 8
 """A gate is trained once more for each fold; few of them where no choice hangs on what they say."""
 _WORN = 0.35
 
