@@ -137,9 +137,9 @@ def test_questions_are_embedded_once(desk: Desk, monkeypatch: pytest.MonkeyPatch
     embedded: list[str] = []
     run = Embedder._run
 
-    def count(self: Embedder, texts: Sequence[str]) -> torch.Tensor:
+    def count(self: Embedder, texts: Sequence[str], mean: bool) -> torch.Tensor:
         embedded.extend(text for text in texts if text not in bundled_lines("chat"))
-        return run(self, texts)
+        return run(self, texts, mean)
 
     monkeypatch.setattr(Embedder, "_run", count)
     desk.open(gate=GATE).train()
