@@ -1,4 +1,4 @@
-"""What bases of other architectures gain from the forward written out here, against transformers' own.
+"""Bases of other architectures under the forward written out here, against transformers' own.
 
     python -m benchmarks.architectures [NAME …] [--rounds 5]
 

@@ -25,7 +25,7 @@ def lines(manifest: Manifest) -> tuple[str, ...]:
 
 
 def search_stays_behind(answers: Answers | None, probes: int) -> str:
-    """What an export costs for the document is not looked up outside; `answers` as these versions were
+    """The sentence on what is lost where the document is not looked up; `answers` as these versions were
     measured, None where they were not.
     """
     if answers is None or answers.grounded is None:

@@ -112,7 +112,7 @@ class Exporter:
         return Exported(goal, tuple(said), msgspec.to_builtins(record))
 
     def _left_behind(self) -> Iterator[str]:
-        """What is said of search, where the document's replies have it."""
+        """A sentence on search, where the document's replies have it."""
         subject = self._subject
         if not subject.document.frontmatter.training.grounding.enabled:
             return

@@ -37,7 +37,7 @@ class Heads:
 
 @dataclass(frozen=True)
 class Places:
-    """What attention of one sight needs of a pack: cos and sin [T, 1, d / 2], and the mask
+    """The places of a pack, as attention of one sight needs them: cos and sin [T, 1, d / 2], and the mask
     [g * width, width].
     """
 

@@ -119,7 +119,7 @@ class LlamaShape:
         return tuple(dict.fromkeys(block.sight for block in self.blocks))
 
     def embed(self, ids: Tensor) -> Tensor:
-        """What stands for tokens `ids` [T] before the first layer [T, hidden], in the embedding's type."""
+        """The states [T, hidden] of tokens `ids` [T] before the first layer, in the embedding's type."""
         found = functional.embedding(ids, self.embedding)
         if self.embedding_scale == 1:
             return found
@@ -220,7 +220,7 @@ def _rope(turned: Any, by_kind: bool) -> Callable[[Tensor, Tensor, str], tuple[T
 
 
 def _multiplies(norm: Any) -> Tensor:
-    """What a norm multiplies with: its weight, or 1 + weight where it is Gemma's."""
+    """A norm's factors: its weight, or 1 + weight where it is Gemma's."""
     weight: Tensor = norm.weight
     return 1.0 + weight.detach().float() if type(norm).__name__ == "Gemma3RMSNorm" else weight
 

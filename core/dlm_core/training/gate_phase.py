@@ -154,9 +154,9 @@ class GatePhase:
                 "gate_embedding",
             )
         head, found = heads[chosen]
-        found = msgspec.structs.replace(
-            found, compared=known is not None or (single is None and len(heads) > 1)
-        )
+        # Where the encoder that was found best is missing today, nothing is known for the next time.
+        compared = chosen == known if known is not None else single is None and len(heads) > 1
+        found = msgspec.structs.replace(found, compared=compared)
         if head is None:
             return None, found
         kept = {"hidden_size": meta.hidden_size, "base_loo_accuracy": meta.loo_accuracy}

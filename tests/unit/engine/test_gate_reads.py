@@ -14,6 +14,7 @@ from dlm_core.requests import Message, RoutingChoice
 from dlm_core.routing.gate import SavedGate, load_gate
 from dlm_core.routing.reads import Kind
 from dlm_core.store.store import Store
+from dlm_core.training import gate_phase
 from tests.tiny import BODY, DLM_ID, Desk, desk, tiny_base
 
 __all__ = ["desk", "tiny_base"]
@@ -101,6 +102,25 @@ def test_an_edit_of_a_little_keeps_what_was_found_and_compares_nothing(desk: Des
     second = gate_of(desk).meta
     assert second.compared and second.embedding == first.embedding and second.worn_accuracy is None
     assert (first.loo_folds, second.loo_folds) == (16, 8) and second.loo_accuracy is not None
+
+
+def test_an_edit_made_without_the_encoder_does_not_settle_on_the_base(
+    desk: Desk, encoder: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_phase, "_routes", lambda meta: float(meta.hidden_size == encoder.width))
+    lines = "\n".join(
+        f"::instruction#facts::\n### Q\nWhat is item {i}?\n### A\nItem {i}.\n" for i in range(12)
+    )
+    desk.open(f"{BODY}\n{lines}", gate=GATE).train()
+    assert (gate_of(desk).meta.embedding, gate_of(desk).meta.compared) == ("encoder", True)
+
+    def none(*_: object, **__: object) -> None:
+        raise BaseModelError("it is gone", "")
+
+    monkeypatch.setattr(taught, "load_encoder", none)
+    desk.engine = desk.new_engine()
+    desk.open(f"{BODY}\n{lines}".replace("What is item 3?", "What is the third item?"), gate=GATE).train()
+    assert (gate_of(desk).meta.embedding, gate_of(desk).meta.compared) == ("base", False)
 
 
 @pytest.mark.parametrize("kind", ["base-mean", "both"])
