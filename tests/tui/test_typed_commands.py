@@ -12,6 +12,7 @@ from tests.tui.repl.terminal import SCRIPTED, Terminal
 
 COLUMNS, ROWS = 88, 44  # the workbench shows one pane at a time, as wide as the terminal
 CHAT = "\x1bc"
+CURSOR = r"(?m)^ *\d+:\d+ +\S"  # where the cursor is, which the editor alone says
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def steps(folder: Path) -> Iterator[Step]:
     yield Step("/rollback", "there is nothing to go back to")
     yield Step("/train --epochs 2", r"run \d+ trains", workbench_shows="v0004")
     yield Step("/stop", "nothing is under way")
-    yield Step("/edit", "new or changed: /train", way_back=CHAT, workbench_shows="base_model: smollm2")
+    yield Step("/edit", "new or changed: /train", way_back=CHAT, workbench_shows=CURSOR)
     yield Step("/help gate", "Let the gate route, or weigh every adapter")
     yield Step("/restart", "starting the engine again")
 
