@@ -13,10 +13,9 @@ SPREAD := OMP_NUM_THREADS=1 $(PYTEST) -n $(WORKERS) --dist worksteal
 # On the real base much of the time goes by in imports and loading, one core at a time; files share what they train.
 BY_FILE := OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile
 # Each process imports what its tests need, and torch, transformers and PEFT take a quarter of a minute: so the quick tests
-# that need PEFT are one process, those that need torch another, those of front ends a third, and all others a fourth.
+# that need them are one process, those of front ends another, and all others a third.
 TORCH_FILES := tests/unit/cli/test_whole_way.py tests/unit/promises/test_pickles.py
-PEFT := $(addprefix tests/unit/,adapters disel evaluation examples export)
-TORCH := $(addprefix tests/unit/,bases engine inference llama retrieval routing training)
+TORCH := $(addprefix tests/unit/,adapters bases disel engine evaluation examples export inference llama retrieval routing training)
 FRONT := tests/tui $(addprefix tests/unit/,cli host session)
 QUICK := OMP_NUM_THREADS=1 $(PYTEST) -m "not slow"
 # Tests start processes by the hundred, which need not compile our modules each.
@@ -24,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What runs side by side tells of itself as a whole, where make can see to that.
 IN_ORDER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: demo test check lint types contracts unit unit-torch unit-front unit-peft unit-other slow e2e install install-dev clean
+.PHONY: demo test check lint types contracts unit unit-torch unit-front unit-other slow e2e install install-dev clean
 .DELETE_ON_ERROR:
 
 demo: install
@@ -64,10 +63,7 @@ types: install-dev
 contracts: install-dev
 	$(BIN)/lint-imports
 
-unit: unit-torch unit-front unit-peft unit-other
-
-unit-peft: install-dev
-	$(QUICK) $(PEFT)
+unit: unit-torch unit-front unit-other
 
 unit-torch: install-dev
 	$(QUICK) $(TORCH) $(TORCH_FILES)
@@ -75,8 +71,9 @@ unit-torch: install-dev
 unit-front: install-dev
 	$(QUICK) $(FRONT) $(TORCH_FILES:%=--ignore=%)
 
+# By far the shortest of the three: it takes what time the others leave.
 unit-other: install-dev
-	$(QUICK) tests/unit tests/faults $(addprefix --ignore=,$(PEFT) $(TORCH) $(FRONT) $(TORCH_FILES))
+	nice -n 10 env $(QUICK) tests/unit tests/faults $(addprefix --ignore=,$(TORCH) $(FRONT) $(TORCH_FILES))
 
 slow: install-dev
 	$(SPREAD) -m slow $(SMALL_TESTS)

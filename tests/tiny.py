@@ -139,6 +139,11 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+def every_architecture() -> list[Any]:
+    """The names of the tiny bases; those that the quick tests take are one with biases and one without."""
+    return [name if name in {"gpt2", "llama_tied"} else slow(name) for name in sorted(ARCHITECTURES)]
+
+
 def make_model(architecture: str = "llama_tied") -> nn.Module:
     """The same random weights every time, frozen, in eval mode; biases are not zero."""
     torch.manual_seed(7)

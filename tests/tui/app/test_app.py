@@ -31,6 +31,7 @@ def visible(stage: Stage) -> list[str]:
     return [name for name in ("editor", "dashboard", "chat") if frame.pane(name).display]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 async def test_three_panes_from_120_columns_two_from_90_and_one_with_tabs_below(open_workbench: Open) -> None:
     async with open_workbench(size=(120, 30)) as stage:
         assert visible(stage) == ["editor", "dashboard", "chat"]
@@ -205,6 +206,7 @@ async def test_a_document_that_cannot_be_read_is_a_message_and_not_a_crash(
         assert not stage.bench.editor.unsaved
 
 
+@pytest.mark.slow
 async def test_without_a_file_recent_documents_and_samples_are_offered(tmp_path: Path) -> None:
     path = tmp_path / "guide.dlm"
     path.write_text(DOCUMENT)
@@ -282,6 +284,7 @@ def test_a_signal_leaves_the_terminal_in_order_and_keeps_unsaved_work(
     assert len(kept) == 1 and "x---" in kept[0]
 
 
+@pytest.mark.slow
 def test_an_error_nobody_foresaw_is_a_sentence_and_keeps_unsaved_work(tmp_path: Path) -> None:
     child = spawn(
         """if True:

@@ -10,6 +10,7 @@ from tests.fakes.engine import Script
 from tests.tui.app.conftest import DOCUMENT, Open
 
 
+@pytest.mark.slow
 async def test_what_is_typed_and_saved_is_on_disk_and_can_still_be_undone(open_workbench: Open) -> None:
     async with open_workbench() as stage:
         editor = stage.bench.editor

@@ -49,6 +49,7 @@ async def preview(stage: Stage, path: Path, adapter: int) -> None:
     await stage.until(lambda: isinstance(stage.app.screen, ImportPreview), "the preview")
 
 
+@pytest.mark.slow
 async def test_an_import_is_shown_goes_in_with_enter_and_out_with_undo(
     open_workbench: Open, faq: Path
 ) -> None:
@@ -90,6 +91,7 @@ async def test_what_cannot_be_read_is_said(open_workbench: Open, faq: Path) -> N
         assert stage.bench.editor.area.text == DOCUMENT
 
 
+@pytest.mark.slow
 async def test_a_path_dropped_on_the_first_screen_becomes_a_document(homes: Path, faq: Path) -> None:
     settings = Settings(cursor_blink=False, diagnostics_delay=0.05)
     app = WorkbenchApp(None, client=lambda: FakeClient(Script()), loaded=Loaded(settings), state=State())

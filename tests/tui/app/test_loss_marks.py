@@ -1,5 +1,7 @@
 """Which tokens carry loss, shown in the text: exact where the engine can say, by line elsewhere."""
 
+import pytest
+
 from dlm_core.document import parse_text
 from dlm_core.events import MaskedRow
 from dlm_core.requests import Mask
@@ -54,6 +56,7 @@ def test_rows_of_another_text_fit_nowhere() -> None:
     assert marks_of([Passage(0, ("One",))], [], prose=False) is None
 
 
+@pytest.mark.slow
 async def test_with_the_base_loaded_the_mask_is_by_token(open_workbench: Open) -> None:
     async with open_workbench(size=(160, 40)) as stage:
         editor = stage.bench.editor

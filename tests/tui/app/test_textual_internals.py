@@ -105,6 +105,7 @@ def test_textual_still_has_what_the_workbench_takes_of_it(kind: type, name: str)
         assert hasattr(made, name), f"{kind.__name__}.{name} is gone"
 
 
+@pytest.mark.slow
 def test_no_other_internals_are_used() -> None:
     assert taken_from_textual() == {name for names in INTERNALS.values() for name in names}
 

@@ -62,6 +62,7 @@ def test_json_is_one_object_a_turn(tmp_path: Path) -> None:
     assert second["routing"]["mode"] == "off"
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_told_and_the_next_prompt_answered(tmp_path: Path) -> None:
     said = piped(tmp_path, "/nope\n/adapter nobody\n/edit\nhi\n")
     assert said.stdout == "Turn 1, auto: hi\n"
@@ -79,6 +80,7 @@ def test_a_fault_inside_the_engine_fails_one_prompt_only(tmp_path: Path) -> None
     assert "unexpected ZeroDivisionError" in said.stderr
 
 
+@pytest.mark.slow
 def test_a_dead_engine_ends_the_session_with_a_sentence(tmp_path: Path) -> None:
     said = piped(tmp_path, "hi\ncrash\nmore\n", crash_on="crash")
     assert said.stdout == "Turn 1, auto: hi\n"
@@ -125,6 +127,7 @@ def test_ctrl_c_ends_with_the_partial_reply_and_code_130(tmp_path: Path) -> None
     assert len(said.split()) < 5000
 
 
+@pytest.mark.slow
 def test_there_is_nothing_to_watch_in_a_pipe(tmp_path: Path) -> None:
     said = piped(tmp_path, "hi\n", "--watch")
     assert said.stdout == ""

@@ -56,6 +56,7 @@ def test_the_toolbar_shows_the_routing_of_the_line_being_typed(tmp_path: Path) -
         terminal.expect(r"● knowledge .* 0\.50  ▲ tone .* 0\.50")
 
 
+@pytest.mark.slow
 def test_a_reply_comes_with_its_routing_openness_and_speed(tmp_path: Path) -> None:
     with Terminal(tmp_path) as terminal:
         terminal.line("what now")
@@ -180,6 +181,7 @@ def test_the_death_of_the_engine_is_a_sentence_and_restart_brings_it_back(tmp_pa
         terminal.expect("Turn 2, auto: again")
 
 
+@pytest.mark.slow
 def test_escape_sequences_of_a_reply_are_shown_not_obeyed(tmp_path: Path) -> None:
     with Terminal(tmp_path, script={"reply": "red \x1b[31m and \x1b]0;owned\x07 end"}) as terminal:
         terminal.line("hi")
@@ -237,6 +239,7 @@ def test_questions_of_the_last_session_come_back_and_can_be_searched(tmp_path: P
         terminal.expect("❯ remember me")
 
 
+@pytest.mark.slow
 def test_ctrl_d_leaves_the_terminal_in_order_and_no_process(tmp_path: Path) -> None:
     with Terminal(tmp_path) as terminal:
         terminal.line("hi")

@@ -93,6 +93,7 @@ def test_what_stands_out_is_said(standing: Standing, said: str) -> None:
     assert said in shown(standing)
 
 
+@pytest.mark.slow
 @given(
     width=st.integers(12, 160),
     unicode=st.booleans(),

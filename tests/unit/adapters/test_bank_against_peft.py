@@ -12,13 +12,13 @@ from dlm_core.adapters.bank import Bank, ServingPlan, TrainingPlan
 from dlm_core.adapters.folder import is_transposed, load_adapter, save_adapter
 from dlm_core.adapters.targets import linear_layers, resolve_targets
 from dlm_core.adapters.weights import AdapterWeights
-from tests.tiny import ARCHITECTURES, TOKENS, logits, make_adapter, make_model, make_spec, slow
+from tests.tiny import TOKENS, every_architecture, logits, make_adapter, make_model, make_spec, slow
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 ATTENTION = {"gpt2": ["c_attn"], "opt": ["q_proj", "v_proj"]}
 
 
-@pytest.fixture(params=sorted(ARCHITECTURES))
+@pytest.fixture(params=every_architecture())
 def architecture(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -49,6 +49,7 @@ def test_a_home_that_cannot_be_written_does_not_hide_the_failure(
     assert "the log could not be written" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_drama(document: Path) -> None:
     program = "from dlm_tui.cli import main; import sys; sys.argv = ['dlm', 'check', sys.argv[1]]; main()"
     mistakes = Path(__file__).parents[3] / "sample_docs" / "mistakes.dlm"

@@ -33,6 +33,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLM_FAKE_ENGINE", json.dumps({"steps": 2}))
 
 
+@pytest.mark.slow
 def test_of_two_processes_the_first_alone_speaks(run: Run, document: Path, scripted: None) -> None:
     result = run("train", document, "--processes", 2, "--json")
     assert result.exit_code == 0
@@ -75,6 +76,7 @@ class Interrupting(JsonLines):
         super().show(event)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_processes_in_good_order(
     run: Run, document: Path, scripted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ def section_of(kind: SectionKind, adapter: str, parts: list[tuple[str, str]]) ->
     return f"::{kind.value}#{adapter}::\n" + "".join(f"### {word}\n{text}\n" for word, text in settled_ones)
 
 
+@pytest.mark.slow
 @given(st.lists(questions, min_size=1, max_size=4), prompts)
 @settings(max_examples=40)
 def test_chat_rows_say_all_that_questions_teach(
@@ -107,6 +108,7 @@ def test_chat_rows_say_all_that_questions_teach(
     assert (back.frontmatter.system_prompt or "").strip() == (asks_one or "").strip()
 
 
+@pytest.mark.slow
 @given(st.lists(pairs, min_size=1, max_size=4))
 @settings(max_examples=40)
 def test_pairs_say_all_that_preferences_teach(

@@ -72,6 +72,7 @@ def test_all_linear_layers_of_an_encoder_are_gated_and_its_head_trains_whole() -
     assert len(heads) == 4 and all("classifier.modules_to_save" in name for name in heads)
 
 
+@pytest.mark.slow
 def test_an_encoder_learns_a_classification_and_its_gates_move(classifier: PeftModel) -> None:
     ids, labels = sentences(40, seed=2)
     with torch.no_grad(), record_openness(classifier) as recorder:
@@ -82,6 +83,7 @@ def test_an_encoder_learns_a_classification_and_its_gates_move(classifier: PeftM
     assert len(recorder.per_layer()) == 10  # query, value and three dense of two layers
 
 
+@pytest.mark.slow
 def test_an_encoders_head_and_gates_are_saved_and_come_back(classifier: PeftModel, tmp_path: Path) -> None:
     ids, _ = sentences(8, seed=3)
     classifier.save_pretrained(tmp_path)
@@ -210,6 +212,7 @@ def quantised(request: pytest.FixtureRequest) -> Iterator[nn.Module]:
     yield model.to("cpu").requires_grad_(False)
 
 
+@pytest.mark.slow
 def test_a_quantised_base_gets_gates_that_start_closed_and_learn(
     quantised: nn.Module, tmp_path: Path
 ) -> None:

@@ -180,6 +180,7 @@ def test_rendering_and_migrating_keep_wordings_and_probes() -> None:
 asked = st.lists(st.sampled_from(["### Q", "### Q !probe"]), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @given(st.lists(asked, max_size=4), st.sampled_from(["\n", "\n\n"]))
 def test_leaving_all_probes_out_gives_the_same_hash(groups: list[list[str]], gap: str) -> None:
     def body(groups: list[list[str]]) -> str:

@@ -101,6 +101,7 @@ def test_off_the_reply_is_that_of_the_weights_token_for_token(grounded: Desk) ->
     assert off.reply == bare.reply and not off.grounded and off.routing.outside is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["off", slow("pin"), slow("mix"), "base"])
 def test_other_routings_look_nothing_up_unless_they_are_asked_to(grounded: Desk, mode: str) -> None:
     choice = RoutingChoice(mode=mode, adapter="facts", mix={"facts": 1.0})  # type: ignore[arg-type]
@@ -134,6 +135,7 @@ def test_neither_scope_nor_grounding_trains_anything_anew(grounded: Desk) -> Non
     assert "nothing" in grounded.train().reason
 
 
+@pytest.mark.slow
 def test_a_follow_up_keeps_the_routing_of_the_turn_before_and_is_answered_freely(grounded: Desk) -> None:
     first = "How deep is the pond by the willow?"
     reply = ask(grounded, first, "Two metres at most.", "and why is that?")
@@ -194,6 +196,7 @@ def test_why_lists_the_sections_with_their_scores(grounded: Desk) -> None:
     assert why.candidates[0].line is not None and set(why.scores[0]) >= {"words"}
 
 
+@pytest.mark.slow
 def test_why_can_say_how_the_weights_alone_would_begin(grounded: Desk) -> None:
     asked = [Message("user", "the ladder of the gardener?")]
     why = grounded.engine.explain(asked, RoutingChoice(), 3, 12)
@@ -241,6 +244,7 @@ def test_measured_without_looking_up_the_figures_are_those_of_the_weights(
     assert with_it.weights == without.weights
 
 
+@pytest.mark.slow
 def test_the_index_is_kept_in_the_store_and_taken_from_there(
     grounded: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +261,7 @@ def test_the_index_is_kept_in_the_store_and_taken_from_there(
     assert ask(grounded, "the fence is broken, who repairs it?").citation == first.citation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["torn", slow("gone")])
 def test_an_index_that_is_damaged_is_made_anew(grounded: Desk, damage: str) -> None:
     first = ask(grounded, "the fence is broken, who repairs it?")

@@ -47,6 +47,7 @@ def test_an_adapter_whose_only_text_is_left_out_stays_the_base(desk: Desk) -> No
     assert ended.status == "done" and set(ended.versions) == {"facts", "tone"}
 
 
+@pytest.mark.slow
 def test_a_cut_answer_is_named_everywhere_and_not_called_learned(desk: Desk) -> None:
     desk.open(CUT, **FLAT, sequence_len=64).train()
     warning = said(desk)["truncated"]

@@ -114,6 +114,7 @@ def test_an_untrained_document_has_nothing_to_evaluate(desk: Desk) -> None:
     assert not (desk.home / "store").exists()
 
 
+@pytest.mark.slow
 def test_stopping_leaves_no_record(desk: Desk) -> None:
     desk.open().train()
     desk.path.with_name("doc.probes.yaml").write_text(PROBES)

@@ -105,6 +105,7 @@ def test_one_lora_says_what_several_adapters_say_together() -> None:
         torch.testing.assert_close(merged.get(name), expected_weight)
 
 
+@pytest.mark.slow
 def test_the_gate_is_replaced_by_its_mean_over_the_training_prompts(trained: Desk) -> None:
     serving = chat_of(trained).serving
     routing = resolve(RoutingChoice(), serving)
@@ -121,6 +122,7 @@ def test_the_gate_is_replaced_by_its_mean_over_the_training_prompts(trained: Des
         resolve(RoutingChoice(), ServingSet((), None, "g0"))
 
 
+@pytest.mark.slow
 def test_the_engine_is_observed_under_its_own_routing(trained: Desk) -> None:
     document = trained.engine._document
     assert document is not None

@@ -125,6 +125,7 @@ def test_an_ollama_folder_has_a_modelfile(
     assert any("ollama create" in e.message for e in trained.of(Log))
 
 
+@pytest.mark.slow
 def test_the_manifest_records_modes_coefficients_versions_and_hashes(trained: Desk, tmp_path: Path) -> None:
     done = export(trained, tmp_path, "gguf", quant="q4_0")
     record = manifest.read(done.folder)

@@ -83,6 +83,7 @@ def test_a_hypothesis_is_dropped_once_another_token_was_drawn() -> None:
     assert grounding.alive == [] and grounding.best is None
 
 
+@pytest.mark.slow
 def test_tokens_are_drawn_from_the_mixture_and_the_temperature_shapes_the_models_share_alone() -> None:
     drawn: Counter[int] = Counter()
     for seed in range(3000):

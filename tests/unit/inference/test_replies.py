@@ -238,6 +238,7 @@ def test_openness_is_that_of_the_replys_tokens(
         assert 0 < found.mean < 1, "a reply of one token has its prompt's openness"
 
 
+@pytest.mark.slow
 def test_a_lora_adapter_counts_as_open(desk: Desk) -> None:
     desk.open(adapters={"facts": {"adapter": "lora"}, "tone": {}}).train()
     openness = desk.ask("Hello?", choice=RoutingChoice(mode="off"))[2].openness

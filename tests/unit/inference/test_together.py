@@ -55,7 +55,7 @@ def chat(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Chat:
     return chat_of(Desk(tmp_path_factory.mktemp("desk"), tiny_base))
 
 
-@pytest.mark.parametrize("at_once", [1, slow(2), 3, slow(8)])
+@pytest.mark.parametrize("at_once", [slow(1), slow(2), 3, slow(8)])
 def test_every_reply_is_what_it_is_alone(chat: Chat, at_once: int) -> None:
     questions = asked()
     found = dict(chat.replies(questions, lambda: False, at_once=at_once))

@@ -80,6 +80,7 @@ def test_there_is_something_to_look_at() -> None:
     assert len(SOURCES) > 100
 
 
+@pytest.mark.slow
 def test_nothing_is_pickled_or_unpickled() -> None:
     for path, nodes in trees():
         for node in nodes:

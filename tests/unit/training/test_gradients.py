@@ -11,7 +11,7 @@ from dlm_core.document.model import SectionKind
 from dlm_core.training.batches import collate
 from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
-from tests.tiny import ARCHITECTURES, make_adapter, make_model, make_spec
+from tests.tiny import every_architecture, make_adapter, make_model, make_spec
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -66,7 +66,7 @@ class Trainer:
         return {f"{a.spec.name}.{m}.{r}": p.grad for a in self.adapters for m, r, p in a.named_tensors()}
 
 
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", every_architecture())
 def test_a_mixed_batch_gives_every_adapter_the_gradients_it_would_get_alone(architecture: str) -> None:
     trainer = Trainer(architecture)
     mixed = trainer.gradients(ROWS)
@@ -100,7 +100,7 @@ def test_gradients_reach_the_gates_once_b_has_moved() -> None:
     )
 
 
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", every_architecture())
 def test_logits_at_loss_positions_are_those_of_the_whole(architecture: str) -> None:
     trainer = Trainer(architecture)
     selected = trainer.losses(ROWS)

@@ -18,7 +18,7 @@ from dlm_core.training.examples import Row
 from dlm_core.training.forward import SelectiveHead
 from dlm_core.training.preference import PreferenceProgress, _Weighing, preference_loss
 from dlm_core.training.progress import Learned
-from tests.tiny import ARCHITECTURES, Desk, logits, make_model
+from tests.tiny import Desk, every_architecture, logits, make_model
 
 PAIRS = """\
 ::preference#tone::
@@ -146,7 +146,7 @@ def test_what_tokens_count_is_the_derivative_of_the_pairs_loss(method: Any, loss
     assert weighing.loss == pytest.approx(float(said.detach()))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", every_architecture())
 def test_greedy_replies_that_read_each_token_once_are_those_that_read_all_again(architecture: str) -> None:
     model = make_model(architecture)
     prompts = [[5, 90, 33, 12, 61], [7, 8], [44, 3, 99, 120, 17, 20, 68, 70, 11, 13, 15]]

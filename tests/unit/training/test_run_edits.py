@@ -27,6 +27,7 @@ def store(desk: Desk) -> Store:
     return Store.open(DLM_ID, desk.home, create=False)
 
 
+@pytest.mark.slow
 def test_an_edit_is_learned_in_a_few_steps_and_the_rest_is_not_lost(desk: Desk) -> None:
     settings: dict[str, Any] = {"num_epochs": 60, "gate": GATE}
     desk.open(SHORT, **settings).train()

@@ -63,6 +63,7 @@ def test_the_mask_shows_every_wording(desk: Desk) -> None:
     assert all(any(row.loss) for row in rows)
 
 
+@pytest.mark.slow
 def test_a_probe_put_in_later_leaves_nothing_to_train(desk: Desk) -> None:
     desk.open(BODY)
     desk.train()
