@@ -4,7 +4,10 @@ training runs; from the last key to the bars.
     python -m benchmarks.repl_latency                    on the fake engine: what the front end itself costs
     python -m benchmarks.repl_latency --document F.dlm   on the real engine, which competes for the processor
 
-Prints one JSON object; times in milliseconds.
+    python -m benchmarks.repl_latency --against FOLDER   by turns with another checkout, on the fake engine
+
+Prints one JSON object; times in milliseconds. By turns, each round is a REPL of its own in each checkout; of
+the medians it prints the ratio here to there, and its 90 % interval over the rounds.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
+from benchmarks.pairs import compared
 from dlm_core.store.paths import dlm_home
 
 KEY = "|"
@@ -34,12 +38,12 @@ ROOT = Path(__file__).parents[1]
 class Probe:
     """A REPL in a pseudo-terminal, watched for the moment something appears on it."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, arguments: list[str], environment: dict[str, str], root: Path = ROOT) -> None:
         self.begun = time.perf_counter()
         self.screen = pyte.Screen(80, 24)
         self._stream = pyte.ByteStream(self.screen)
         self.process = pexpect.spawn(
-            arguments[0], arguments[1:], env=environment, cwd=str(ROOT), dimensions=(24, 80)
+            arguments[0], arguments[1:], env=environment, cwd=str(root), dimensions=(24, 80)
         )
         self.process.delaybeforesend = None
 
@@ -82,13 +86,18 @@ class Probe:
         return data
 
 
-def keystrokes(probe: Probe, count: int, rhythm: random.Random) -> dict[str, float]:
-    """Type as a person does, 60 to 160 ms apart."""
+def typed(probe: Probe, count: int, rhythm: random.Random) -> list[float]:
+    """Milliseconds from each of `count` keys to its echo."""
     times = []
     for _ in range(count):
         probe.drain(rhythm.uniform(0.06, 0.16))
         times.append(probe.press(KEY))
-    times.sort()
+    return times
+
+
+def keystrokes(probe: Probe, count: int, rhythm: random.Random) -> dict[str, float]:
+    """Type as a person does, 60 to 160 ms apart."""
+    times = sorted(typed(probe, count, rhythm))
     return {
         "n": count,
         "p50": round(statistics.median(times), 1),
@@ -146,6 +155,53 @@ def measure(arguments: list[str], environment: dict[str, str], count: int, ready
     return figures
 
 
+def one_round(root: Path, home: Path, count: int, rhythm: random.Random) -> dict[str, float]:
+    """The medians of one REPL of the checkout at `root`, on the scripted engine."""
+    arguments, environment = scripted(home, root)
+    probe = Probe(arguments, environment, root)
+    probe.wait_for("❯")
+    found = {"prompt_visible": (time.perf_counter() - probe.begun) * 1000}
+    probe.wait_for("fake-135m v0001")
+    found["echo_idle"] = statistics.median(typed(probe, count, rhythm))
+    probe.process.send("\x03")
+    probe.drain(0.5)
+    bars = []
+    for text in ("what", "how", "please"):
+        probe.process.send(text)
+        begun = time.perf_counter()
+        probe.wait_for(r"[01]\.\d\d")
+        bars.append((time.perf_counter() - begun) * 1000)
+        probe.process.send("\x03")
+        probe.drain(0.4)
+    found["key_to_bars"] = statistics.median(bars)
+    probe.process.send("Write a long story.\r")
+    probe.wait_for("replying")
+    found["echo_streaming"] = statistics.median(typed(probe, count, rhythm))
+    probe.process.send("\x03")
+    probe.wait_for("stopped here")
+    probe.process.send("\x03")
+    probe.drain(0.5)
+    probe.process.send("/train --fresh\r")
+    probe.wait_for(r"step \d", 120)
+    found["echo_training"] = statistics.median(typed(probe, count, rhythm))
+    probe.end()
+    return found
+
+
+def by_turns(other: Path, count: int, rounds: int) -> dict[str, dict[str, float]]:
+    """This checkout and the `other`, by turns."""
+    rhythm = random.Random(1)
+    here: list[dict[str, float]] = []
+    there: list[dict[str, float]] = []
+    for number in range(rounds):
+        turns = [(here, ROOT), (there, other)]
+        for found, root in turns if number % 2 else reversed(turns):
+            print(f"round {number + 1}/{rounds} {root}", file=sys.stderr)
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(one_round(root, Path(folder), count, rhythm))
+    return {name: compared([f[name] for f in here], [f[name] for f in there]) for name in here[0]}
+
+
 def second_question(document: Path, environment: dict[str, str]) -> dict[str, float]:
     """Seconds to the first token of each of three questions; the later ones have 128 tokens before them."""
     first = " ".join(["Our lighthouse keeper counts every ship that passes at night."] * 6)
@@ -171,6 +227,33 @@ def copied_home(copy: Path) -> Path:
     return copy
 
 
+def inherited() -> dict[str, str]:
+    """What the processes get of this one's environment."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TMUX")}
+    return {**kept, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+
+
+def scripted(home: Path, root: Path = ROOT) -> tuple[list[str], dict[str, str]]:
+    """What starts a REPL of the checkout at `root` on the scripted engine, and its environment."""
+    from tests.tui.repl.terminal import DOCUMENT
+
+    path = home / "doc.dlm"
+    path.write_text(DOCUMENT)
+    script = {
+        "adapters": ["knowledge", "tone"],
+        "reply": " ".join(f"word{n}" for n in range(5000)),
+        "token_delay": 0.02,
+        "steps": 5000,
+        "step_delay": 0.1,
+    }
+    environment = inherited() | {
+        "PYTHONPATH": os.pathsep.join((str(root), str(root / "core"))),
+        "DLM_HOME": str(home), "DLM_CONFIG_HOME": str(home / "config"),
+        "DLM_FAKE_ENGINE": json.dumps(script),
+    }  # fmt: skip
+    return [sys.executable, "-m", "tests.tui.repl.drive", str(path)], environment
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -179,16 +262,21 @@ def main() -> None:
     parser.add_argument(
         "--document", type=Path, help="measure on the real engine, with a copy of this document"
     )
-    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--count", type=int, default=60, help="keys a situation")
+    parser.add_argument("--against", type=Path, help="another checkout, measured by turns with this one")
+    parser.add_argument("--rounds", type=int, default=20, help="by turns")
     options = parser.parse_args()
+    if options.against is not None:
+        print(json.dumps(by_turns(options.against.resolve(), options.count, options.rounds), indent=2))
+        return
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        inherited = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TMUX")}
-        environment = {**inherited, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
         if options.document is not None:
             path = home / options.document.name
             shutil.copy(options.document, path)
-            environment["DLM_HOME"] = str(copied_home(home / "home"))
+            environment = inherited() | {
+                "PYTHONPATH": str(ROOT), "DLM_HOME": str(copied_home(home / "home")),
+            }  # fmt: skip
             figures = measure(
                 [str(Path(sys.executable).with_name("dlm")), "repl", str(path)],
                 environment,
@@ -197,19 +285,7 @@ def main() -> None:
             )
             figures["first_token_s"] = second_question(path, environment)
         else:
-            from tests.tui.repl.terminal import DOCUMENT
-
-            path = home / "doc.dlm"
-            path.write_text(DOCUMENT)
-            script = {
-                "adapters": ["knowledge", "tone"],
-                "reply": " ".join(f"word{n}" for n in range(5000)),
-                "token_delay": 0.02,
-                "steps": 5000,
-                "step_delay": 0.1,
-            }
-            environment |= {"DLM_HOME": folder, "DLM_FAKE_ENGINE": json.dumps(script)}
-            arguments = [sys.executable, "-m", "tests.tui.repl.drive", str(path)]
+            arguments, environment = scripted(home)
             figures = measure(arguments, environment, options.count, "fake-135m v0001")
     print(json.dumps(figures, indent=2))
 

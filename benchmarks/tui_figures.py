@@ -1,10 +1,11 @@
 """Figures of the workbench in a real terminal: first paint, keystroke to paint, idle cost. Prints JSON.
 
-    python benchmarks/tui_figures.py [--keys 150] [--rounds 2] [--against FOLDER]
+    python -m benchmarks.tui_figures [--keys 150] [--rounds 2] [--against FOLDER]
 
 The engine is the scripted one in a process of its own: it trains ten steps a second and streams a reply in
 Markdown, thirty words a second: the figures are the front end's. `--against` measures another checkout
-by turns with this one, so that two figures can be compared. Run it on a machine that does nothing else.
+by turns with this one; of the medians of each round it prints the ratio here to there, and its 90 % interval
+over the rounds. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from fcntl import ioctl
 from pathlib import Path
 
 import psutil
+
+from benchmarks.pairs import compared
 
 ROOT = Path(__file__).resolve().parents[1]
 ADAPTERS = ["runbook", "schema", "voice"]
@@ -155,6 +158,7 @@ class Bench:
         self.root, self.home = root, home
         home.mkdir()
         self.times: dict[str, list[float]] = defaultdict(list)
+        self.rounds: dict[str, list[float]] = defaultdict(list)
         self.figures: dict[str, object] = {}
         self.opened: list[Terminal] = []
         self.document = Path(shutil.copy(ROOT / "sample_docs" / "runbook.dlm", home / "runbook.dlm"))
@@ -168,11 +172,18 @@ class Bench:
         terminal = Terminal(document, self.home, self.script, self.root)
         self.opened.append(terminal)
         terminal.wait_for(document.name.encode())
-        self.times["first_paint"].append((time.perf_counter() - terminal.started) * 1000)
+        painted = (time.perf_counter() - terminal.started) * 1000
         terminal.wait_for(b"135m ready")  # the document has "ready" in it, too
         terminal.send(END)
         terminal.read(2.0)
+        if document == self.document:
+            self.took("first_paint", [painted])
         return terminal
+
+    def took(self, situation: str, times: Sequence[float]) -> None:
+        """Keep the times of one round, in milliseconds."""
+        self.times[situation] += times
+        self.rounds[situation].append(statistics.median(times))
 
     def idle(self, terminal: Terminal, seconds: float = 10.0) -> None:
         """What it takes while nothing happens."""
@@ -226,7 +237,7 @@ def by_turns(benches: Sequence[Bench], terminals: Sequence[Terminal], keys: int,
                     terminal.read(2.0)
                 if "reply" in going_on:
                     terminal.ask()
-                bench.times[situation] += terminal.keystrokes(keys)
+                bench.took(situation, terminal.keystrokes(keys))
                 if "reply" in going_on:
                     terminal.hush()
                 if "run" in going_on:
@@ -236,7 +247,7 @@ def by_turns(benches: Sequence[Bench], terminals: Sequence[Terminal], keys: int,
 
 def measure(benches: Sequence[Bench], keys: int, rounds: int) -> None:
     """All figures of all checkouts."""
-    for _ in range(3):
+    for _ in range(rounds):
         for bench in benches:
             bench.open(bench.document).close()
     terminals = []
@@ -249,7 +260,7 @@ def measure(benches: Sequence[Bench], keys: int, rounds: int) -> None:
         terminal.close()
     for bench in benches:
         big = bench.open(long_document(bench.document, bench.home / "big.dlm", 10_000))
-        bench.times["keystroke_10000_lines"] += big.keystrokes(keys)
+        bench.took("keystroke_10000_lines", big.keystrokes(keys))
         big.close()
 
 
@@ -272,7 +283,14 @@ def main() -> None:
         finally:
             for terminal in (terminal for bench in benches for terminal in bench.opened):
                 terminal.close()
-        told = {name: bench.told() for name, bench in zip(roots, benches, strict=True)}
+        told: dict[str, object] = {name: bench.told() for name, bench in zip(roots, benches, strict=True)}
+        if options.against is not None:
+            here, there = benches
+            told["here_to_there"] = {
+                situation: compared(rounds, there.rounds[situation])
+                for situation, rounds in here.rounds.items()
+                if len(rounds) > 1
+            }
     print(json.dumps(told, indent=2))
 
 

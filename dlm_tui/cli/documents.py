@@ -1,5 +1,7 @@
 """`dlm init` and `dlm check`: a document's beginning, and everything that is wrong with it."""
 
+import errno
+import os
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -45,13 +47,9 @@ def init(file: Path, base: str, adapters: str) -> None:
     names = [name.strip() for name in adapters.split(",") if name.strip()]
     text = new_document(oneshot.known_base(base, file.parent), names, file_name=file.name)
     shown = visible_line(str(file))
-    try:
-        with file.open("x", encoding="utf-8", newline="\n") as new:
-            new.write(text)
-    except FileExistsError:
-        raise DlmError(f"{shown} is there already, and stays as it is", "choose another name") from None
-    except OSError as error:
-        raise DlmError(f"{shown} cannot be written: {error.strerror}", "choose another place") from error
+    if not file.parent.is_dir():
+        raise DlmError(f"{shown} cannot be written: {os.strerror(errno.ENOENT)}", "choose another place")
+    files.write_new(file, text)
     click.echo(f"Wrote {shown}. Fill it in, then: dlm check {shown}; dlm train {shown}", err=True)
 
 

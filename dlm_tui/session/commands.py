@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 import msgspec
@@ -19,8 +18,7 @@ TRAIN_FLAGS = (*TRAIN_SWITCHES, "--seed", "--epochs", "--keep-versions")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z?]+)(?:\s+(?P<argument>.*))?", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """One way to go on: `text` replaces the last `replaces` characters before the cursor."""
 
     text: str
@@ -92,8 +90,7 @@ def _last_word_of(*options: str) -> Completes:
     return lambda argument, adapters: _starting(argument.rpartition(" ")[2], options)
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One slash command.
 
     Args:
@@ -265,8 +262,7 @@ COMMANDS = (
 _BY_NAME = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True):
     """A command as typed; `argument` is what followed the name, stripped."""
 
     command: Command
@@ -348,23 +344,20 @@ def parse_other(argument: str) -> int | None:
     return int(argument)
 
 
-@dataclass(frozen=True)
-class TeachLine:
+class TeachLine(msgspec.Struct, frozen=True):
     """The question is a wording of what is asked at `line`."""
 
     line: int
 
 
-@dataclass(frozen=True)
-class TeachAnswer:
+class TeachAnswer(msgspec.Struct, frozen=True):
     """The question has an answer of its own, in a section of `adapter`."""
 
     adapter: str
     answer: str
 
 
-@dataclass(frozen=True)
-class TeachNone:
+class TeachNone(msgspec.Struct, frozen=True):
     """The question is about nothing in the document."""
 
 

@@ -1,5 +1,6 @@
 """The state of a chat without a screen: turns, routing, sampling, system prompt; kept as JSON or Markdown."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from dlm_core.errors import NOT_JSON, DlmError, UsageError
 from dlm_core.events import AdapterOpenness, Citation, Reply, Routing, Timing
 from dlm_core.requests import Message, RoutingChoice, Sampling
 from dlm_core.safetext import visible_line
+from dlm_core.store import atomic
 from dlm_tui.session.wording import counted
 
 FORMAT = 1
@@ -340,17 +342,14 @@ def _parts(text: str) -> list[tuple[str, str, str]]:
 
 
 def _write_new(path: Path, text: str) -> None:
-    created = False
+    if os.path.lexists(path):
+        raise UsageError(f"{path} is there already", "choose another name")
+    if not path.parent.is_dir():
+        raise DlmError(f"{path} cannot be written: {path.parent} is no folder")
     try:
-        content = text.encode("utf-8")
-        with path.open("xb") as file:
-            created = True
-            file.write(content)
-    except FileExistsError:
-        raise UsageError(f"{path} is there already", "choose another name") from None
-    except (OSError, UnicodeError, ValueError) as error:
-        if created:
-            path.unlink(missing_ok=True)
+        with atomic.new_file(path) as write:
+            write(text.encode("utf-8"))
+    except ValueError as error:  # half of a surrogate pair, or a NUL in the name
         raise DlmError(f"{path} cannot be written: {_reason(error)}") from error
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm_core.events import Citation, Ready, Routing, Why
 from dlm_core.requests import RoutingChoice
@@ -17,8 +18,10 @@ from dlm_tui.session.front import Option
 from dlm_tui.session.output import local_time
 from dlm_tui.session.signs import AdapterSign
 from dlm_tui.session.text import MARKED, NOTE, STRONG, WARNING, Line, failure, sentences, wrapped
-from dlm_tui.session.versions import Version
 from dlm_tui.session.wording import counted, duration, gate_lines
+
+if TYPE_CHECKING:  # it brings the store along
+    from dlm_tui.session.versions import Version
 
 MAX_WIDTH = 88
 _TOP_RANKS = 6
@@ -316,7 +319,7 @@ def _help_on(command: Command, look: Look) -> list[Line]:
     return report
 
 
-def versions_report(versions: Sequence[Version], look: Look) -> list[Line]:
+def versions_report(versions: "Sequence[Version]", look: Look) -> list[Line]:
     """What runs ended in, oldest first, two lines each."""
     report: list[Line] = []
     for version in versions:
@@ -326,7 +329,7 @@ def versions_report(versions: Sequence[Version], look: Look) -> list[Line]:
     return report or sentences(["nothing is trained yet"], look.room)
 
 
-def version_words(version: Version, dot: str = " · ") -> str:
+def version_words(version: "Version", dot: str = " · ") -> str:
     """A version on one line: generation, time, run, recall, perplexity against the base, and a note."""
     words = [
         f"{version.generation}{' ' + visible_line(version.name) if version.name else ''}",

@@ -1,7 +1,9 @@
 """Everything that a session can have to say beside replies: values that a front end draws."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from dlm_core.errors import DlmError
 from dlm_core.events import Ready, Why
@@ -10,33 +12,31 @@ from dlm_core.teaching import Edit
 from dlm_tui.session.commands import Command
 from dlm_tui.session.conversation import Answer, Turn
 from dlm_tui.session.document_state import DocumentState, Warned
-from dlm_tui.session.versions import Version
+
+if TYPE_CHECKING:  # it brings the store along
+    from dlm_tui.session.versions import Version
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """Sentences; `warning` where the user should notice."""
 
     sentences: tuple[str, ...]
     warning: bool = False
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """Something that did not work: what, and what to do."""
 
     error: DlmError
 
 
-@dataclass(frozen=True)
-class Entered:
+class Entered(msgspec.Struct, frozen=True):
     """A command as it was entered, shown again where its answer does not stand right under it."""
 
     line: str
 
 
-@dataclass(frozen=True)
-class DocumentShown:
+class DocumentShown(msgspec.Struct, frozen=True):
     """The document, what was trained of it, and how the next reply is routed."""
 
     document: DocumentState
@@ -44,44 +44,38 @@ class DocumentShown:
     choice: RoutingChoice
 
 
-@dataclass(frozen=True)
-class ProblemsShown:
+class ProblemsShown(msgspec.Struct, frozen=True):
     """What keeps the document from being used."""
 
     document: DocumentState
 
 
-@dataclass(frozen=True)
-class BaseShown:
+class BaseShown(msgspec.Struct, frozen=True):
     """The base and how it runs; None while it is not loaded."""
 
     ready: Ready | None
 
 
-@dataclass(frozen=True)
-class WarningsShown:
+class WarningsShown(msgspec.Struct, frozen=True):
     """The warnings that stand."""
 
     warnings: tuple[Warned, ...]
 
 
-@dataclass(frozen=True)
-class HistoryShown:
+class HistoryShown(msgspec.Struct, frozen=True):
     """The conversation so far, oldest turn first."""
 
     turns: tuple[Turn, ...]
 
 
-@dataclass(frozen=True)
-class HelpShown:
+class HelpShown(msgspec.Struct, frozen=True):
     """One command at length, or all of them; `keys` are the front end's own."""
 
     command: Command | None
     keys: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class WhyShown:
+class WhyShown(msgspec.Struct, frozen=True):
     """What stands behind a reply: `asked` is what it answers, `why` has the nearest trained questions."""
 
     asked: tuple[Message, ...]
@@ -89,18 +83,16 @@ class WhyShown:
     why: Why
 
 
-@dataclass(frozen=True)
-class EditShown:
+class EditShown(msgspec.Struct, frozen=True):
     """A change of a file, before it is written or as it was."""
 
     edit: Edit
 
 
-@dataclass(frozen=True)
-class VersionsShown:
+class VersionsShown(msgspec.Struct, frozen=True):
     """What runs ended in, oldest first."""
 
-    versions: tuple[Version, ...]
+    versions: "tuple[Version, ...]"
 
 
 Shown = (

@@ -19,6 +19,7 @@ import msgspec
 
 from dlm_core.errors import NOT_JSON, StoreError
 from dlm_core.safetext import visible_line
+from dlm_core.store.paths import dlm_home
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -42,14 +43,22 @@ class System:
 system = System()
 
 _HINTS = {
-    errno.ENOSPC: "free some space, or set DLM_HOME to a folder on another disk; committed versions stand",
-    errno.EDQUOT: "your quota is used up: free some space, or set DLM_HOME to a folder on another disk",
-    errno.EROFS: "the disk is mounted read-only: remount it, or copy the store and set DLM_HOME to the copy",
-    errno.EACCES: "give yourself the right to write there, or set DLM_HOME to a folder of your own",
-    errno.EPERM: "give yourself the right to write there, or set DLM_HOME to a folder of your own",
-    errno.EIO: "the disk reports an error: check it, copy the store elsewhere and set DLM_HOME to the copy",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "your quota is used up: free some space",
+    errno.EROFS: "the disk is mounted read-only: remount it",
+    errno.EACCES: "give yourself the right to write there",
+    errno.EPERM: "give yourself the right to write there",
+    errno.EIO: "the disk reports an error: check it",
     errno.ENOENT: "a file or folder vanished while it was in use: check that nothing else cleans up there",
     errno.EMFILE: "too many files are open: close some programs and try again",
+}
+_HINTS_AT_HOME = {
+    errno.ENOSPC: ", or set DLM_HOME to a folder on another disk; committed versions stand",
+    errno.EDQUOT: ", or set DLM_HOME to a folder on another disk",
+    errno.EROFS: ", or copy the store and set DLM_HOME to the copy",
+    errno.EACCES: ", or set DLM_HOME to a folder of your own",
+    errno.EPERM: ", or set DLM_HOME to a folder of your own",
+    errno.EIO: ", copy the store elsewhere and set DLM_HOME to the copy",
 }
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 _DEFAULT_HINT = "check the disk and the rights on that path, then try again; committed versions are untouched"
@@ -63,7 +72,10 @@ def shown(path: Path) -> str:
 def store_error(path: Path, action: str, error: OSError) -> StoreError:
     """The error for a person: `action` is what was tried, such as "write"."""
     reason = (error.strerror or str(error)).lower()
-    hint = _HINTS.get(error.errno or 0, _DEFAULT_HINT)
+    number = error.errno or 0
+    hint = _HINTS.get(number, _DEFAULT_HINT)
+    if path.absolute().is_relative_to(dlm_home()):
+        hint += _HINTS_AT_HOME.get(number, "")
     return StoreError(f"cannot {action} {shown(path)}: {reason}", hint)
 
 

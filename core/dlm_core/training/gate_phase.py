@@ -75,7 +75,6 @@ class GatePhase:
         self.names = document.adapter_names
         self.samples = gates.collect(document)
         self._emit, self._stop, self._breathe, self._clock = emit, stop, breathe, clock
-        self._folds = gates.MAX_FOLDS
 
     def run(self, snapshot: Snapshot) -> Snapshot:
         """Train the gate and commit it; a failure is said, and leaves `snapshot` as it was."""
@@ -100,8 +99,7 @@ class GatePhase:
                 asked = (
                     gates.Worn(self.shop.embedder.embed(list(worn.values())), list(worn)) if worn else None
                 )
-                self._folds = gates.MAX_FOLDS if known is None else gates.FEW_FOLDS
-                module, meta = self._fit(embeddings, counts, asked)
+                module, meta = self._fit(embeddings, counts, known, asked)
                 other, meta = self._choose(known, worn, meta, counts)
         except GateTrainingError as error:
             self._log("error", error.message, error.hint, "gate_failed")
@@ -136,7 +134,11 @@ class GatePhase:
             if read is not None:
                 asked = reader.read(kind, list(worn.values())) if worn else None
                 heads[kind] = self._fit(
-                    read, counts, gates.Worn(asked, list(worn)) if asked is not None else None, tell=False
+                    read,
+                    counts,
+                    known,
+                    gates.Worn(asked, list(worn)) if asked is not None else None,
+                    tell=False,
                 )
         # Of those that route alike, one that does not need the base's forward comes first.
         order = [kind for kind in _ORDER if kind in heads]
@@ -190,10 +192,12 @@ class GatePhase:
         self,
         embeddings: torch.Tensor,
         counts: Mapping[str, int],
+        known: Kind | None,
         worn: gates.Worn | None = None,
         *,
         tell: bool = True,
     ) -> tuple[AdapterGate, GateMeta]:
+        """A gate for what was read of the samples; one whose kind is `known` needs no fine measure."""
         config = self.document.frontmatter.training.gate
         told = -1e9
 
@@ -228,7 +232,7 @@ class GatePhase:
             on_step=on_step,
             stop=self._stop,
             worn=worn,
-            most_folds=self._folds,
+            most_folds=gates.MAX_FOLDS if known is None else gates.FEW_FOLDS,
         )
 
     def _warn_of_cold_start(self, cold: Sequence[str], counts: Mapping[str, int]) -> None:

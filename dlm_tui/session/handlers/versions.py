@@ -1,4 +1,7 @@
-"""The versions that runs ended in: listed, named, pinned, and gone back to."""
+"""The versions that runs ended in: listed, named, pinned, and gone back to.
+
+The store is loaded by the first of these commands, and not before the prompt is there.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,7 +10,6 @@ from dlm_core.errors import UsageError
 from dlm_tui.session.commands import find
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Told, VersionsShown
-from dlm_tui.session.versions import mark, marked_words, meant, roll_back, versions_of
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class MarkVersion:
 
 
 async def versions(session: Session, argument: str) -> VersionsShown | Told:
+    from dlm_tui.session.versions import mark, marked_words, versions_of
+
     wanted, dlm_id = parse_versions(argument), await _dlm_id(session)
     if wanted is None:
         return VersionsShown(await asyncio.to_thread(versions_of, dlm_id))
@@ -30,6 +34,8 @@ async def versions(session: Session, argument: str) -> VersionsShown | Told:
 
 
 async def rollback(session: Session, argument: str) -> Told:
+    from dlm_tui.session.versions import meant, roll_back
+
     if session.runs.under_way:
         raise UsageError("a run is under way", "/stop ends it; then go back")
     dlm_id = await _dlm_id(session)
