@@ -154,14 +154,14 @@ class Terminal:
 class Bench:
     """One checkout under measurement: its terminals, and the times they took by situation."""
 
-    def __init__(self, root: Path, home: Path) -> None:
+    def __init__(self, root: Path, home: Path, sample: Path) -> None:
         self.root, self.home = root, home
         home.mkdir()
         self.times: dict[str, list[float]] = defaultdict(list)
         self.rounds: dict[str, list[float]] = defaultdict(list)
         self.figures: dict[str, object] = {}
         self.opened: list[Terminal] = []
-        self.document = Path(shutil.copy(ROOT / "sample_docs" / "runbook.dlm", home / "runbook.dlm"))
+        self.document = Path(shutil.copy(sample, home / "runbook.dlm"))
         self.script: dict[str, object] = {
             "adapters": ADAPTERS, "steps": 100_000, "epochs": 100, "step_delay": 0.1,
             "token_delay": 0.03, "reply": REPLY * 40,
@@ -277,7 +277,9 @@ def main() -> None:
     if options.against is not None:
         roots["there"] = options.against.resolve()
     with tempfile.TemporaryDirectory() as folder:
-        benches = [Bench(root, Path(folder) / name) for name, root in roots.items()]
+        # An older checkout reads its own sample, and so does this one.
+        sample = (options.against or ROOT) / "sample_docs" / "runbook.dlm"
+        benches = [Bench(root, Path(folder) / name, sample) for name, root in roots.items()]
         try:
             measure(benches, options.keys, options.rounds)
         finally:
