@@ -219,15 +219,24 @@ def long_document(source: Path, target: Path, lines: int) -> Path:
     return target
 
 
-def by_turns(benches: Sequence[Bench], terminals: Sequence[Terminal], keys: int, rounds: int) -> None:
+SITUATIONS = {
+    "keystroke_idle": (),
+    "keystroke_streaming": ("reply",),
+    "keystroke_training": ("run",),
+    "keystroke_training_and_streaming": ("run", "reply"),
+}
+"""What goes on while keys are pressed."""
+
+
+def by_turns(
+    benches: Sequence[Bench],
+    terminals: Sequence[Terminal],
+    keys: int,
+    rounds: int,
+    situations: Sequence[str] = tuple(SITUATIONS),
+) -> None:
     """Every situation, each checkout in turn, `rounds` times; the others idle meanwhile."""
-    situations = {
-        "keystroke_idle": (),
-        "keystroke_streaming": ("reply",),
-        "keystroke_training": ("run",),
-        "keystroke_training_and_streaming": ("run", "reply"),
-    }
-    for situation, going_on in situations.items():
+    for situation, going_on in ((name, SITUATIONS[name]) for name in situations):
         for number in range(rounds):
             for bench, terminal in zip(benches, terminals, strict=True):
                 print(f"{situation} {number + 1}/{rounds} {bench.root}", file=sys.stderr)
@@ -245,8 +254,11 @@ def by_turns(benches: Sequence[Bench], terminals: Sequence[Terminal], keys: int,
                     terminal.read(1.0)
 
 
-def measure(benches: Sequence[Bench], keys: int, rounds: int) -> None:
-    """All figures of all checkouts."""
+def measure(benches: Sequence[Bench], keys: int, rounds: int, only: str | None = None) -> None:
+    """All figures of all checkouts, or those of one situation."""
+    if only is not None:
+        by_turns(benches, [bench.open(bench.document) for bench in benches], keys, rounds, [only])
+        return
     for _ in range(rounds):
         for bench in benches:
             bench.open(bench.document).close()
@@ -271,6 +283,7 @@ def main() -> None:
     )
     parser.add_argument("--keys", type=int, default=100, help="keystrokes a situation and round")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", choices=list(SITUATIONS), help="one situation alone")
     parser.add_argument("--against", type=Path, help="another checkout, measured by turns with this one")
     options = parser.parse_args()
     roots = {"here": ROOT}
@@ -281,7 +294,7 @@ def main() -> None:
         sample = (options.against or ROOT) / "sample_docs" / "runbook.dlm"
         benches = [Bench(root, Path(folder) / name, sample) for name, root in roots.items()]
         try:
-            measure(benches, options.keys, options.rounds)
+            measure(benches, options.keys, options.rounds, options.only)
         finally:
             for terminal in (terminal for bench in benches for terminal in bench.opened):
                 terminal.close()

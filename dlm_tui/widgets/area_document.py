@@ -64,4 +64,6 @@ def _cut(text: str) -> tuple[list[str], list[str]]:
 
 
 def _joined(lines: list[str], ends: list[str]) -> str:
+    if ends.count(ends[0] if ends else _LF) == len(ends):  # all alike: every key asks for the whole text
+        return (ends[0] if ends else _LF).join(lines)
     return "".join(part for pair in zip(lines, [*ends, ""], strict=True) for part in pair)

@@ -397,7 +397,11 @@ class DocumentArea(ClusterArea):
     def _wording_mark(self, line: int) -> Segment:
         """A quiet sign at an answer that is asked for in one wording alone."""
         raw = self.document.get_line(max(line, 0))
-        once = line >= 0 and asks_once(raw, read_line(raw, self.state_at(line), self._adapters)[0])
+        once = (
+            line >= 0
+            and "#" in raw
+            and asks_once(raw, read_line(raw, self.state_at(line), self._adapters)[0])
+        )
         return Segment("·" if once else " ", Style(color=looks_of(self).colors.secondary))
 
     def _section_mark(self, line: int) -> Segment:
