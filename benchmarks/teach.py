@@ -1,10 +1,11 @@
 """Corrections in the chat, on a trained document: seconds from the key to both replies, and what came of it.
 
-    python -m benchmarks.teach --home DIR [--document sample_docs/runbook.dlm] [--corrections 20]
+    python -m benchmarks.teach --home DIR [--document sample_docs/runbook.dlm] [--count 20]
 
 DIR is a home in which the document is trained; document and store are changed, so give it a copy. Probes
-whose replies are wrong are corrected first, each by the line of its answer. Where there are too few of them,
-near misses follow, whose answers the document lacks: each gets an answer of its own.
+whose replies are wrong are corrected first, each by the line of its answer. Then come the questions of
+NAME.corrections.yaml here, whose answers the document lacks. Of these, two other wordings are asked at the
+end, by the weights alone and looked up.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import yaml
 
@@ -23,7 +25,7 @@ from dlm_core.client import EngineClient
 from dlm_core.document import load
 from dlm_core.errors import DlmError
 from dlm_core.events import Event, Reply, Routing, Token
-from dlm_core.requests import Generate, Message
+from dlm_core.requests import Generate, Message, RoutingChoice
 from dlm_core.teaching import Edit
 from dlm_tui.session import drafts
 from dlm_tui.session.commands import TeachAnswer, Teaching, TeachLine
@@ -34,6 +36,9 @@ from dlm_tui.session.handlers.teaching import correct
 from dlm_tui.session.question_log import says_the_same
 from dlm_tui.session.session import Session
 from dlm_tui.session.shown import Failed, Shown
+
+Ground = Literal["auto", "off"]
+GROUNDS: tuple[Ground, ...] = ("off", "auto")
 
 
 class Silent:
@@ -102,11 +107,16 @@ class Wanted:
     question: str
     answer: str
     new_in: str = ""
+    others: tuple[str, ...] = ()
 
 
-async def reply_to(session: Session, question: str) -> str:
+async def reply_to(session: Session, question: str, ground: Ground = "auto") -> str:
     """The reply to a question alone, as the chat gives it."""
-    request = Generate(request_id=session.engine.new_id(), messages=(Message("user", question),))
+    request = Generate(
+        request_id=session.engine.new_id(),
+        messages=(Message("user", question),),
+        choice=RoutingChoice(ground=ground),
+    )
     found = [event async for event in session.engine.stream(request) if isinstance(event, Reply)]
     return found[-1].reply
 
@@ -122,9 +132,8 @@ async def measure(path: Path, count: int) -> dict[str, object]:
     probes = [Wanted(p["question"], p["answer"]) for p in listed(path, "probes")]
     right = [p for p in probes if says_the_same(await reply_to(session, p.question), p.answer)]
     wanted = [probe for probe in probes if probe not in right]
-    for number, near in enumerate(listed(path, "near")):
-        said = f"The runbook has no such step; call desk 44{number:02d} and name the service."
-        wanted.append(Wanted(near["question"], said, document.adapter_names[0]))
+    for more in listed(Path(__file__).with_name(path.name), "corrections"):
+        wanted.append(Wanted(more["question"], more["answer"], more["adapter"], tuple(more["others"])))
     taken, seconds, learned = wanted[:count], [], 0
     for want in taken:
         session.conversation.clear()
@@ -140,6 +149,11 @@ async def measure(path: Path, count: int) -> dict[str, object]:
         assert front.answer is not None
         learned += says_the_same(front.answer.text, want.answer)
     after = [says_the_same(await reply_to(session, want.question), want.answer) for want in taken]
+    others = [(other, want.answer) for want in taken for other in want.others]
+    found = {
+        ground: [says_the_same(await reply_to(session, asked, ground), answer) for asked, answer in others]
+        for ground in GROUNDS
+    }
     kept = [says_the_same(await reply_to(session, p.question), p.answer) for p in right]
     await session.close()
     return {
@@ -149,12 +163,18 @@ async def measure(path: Path, count: int) -> dict[str, object]:
         "seconds": [round(value, 1) for value in seconds],
         "right_at_once": learned,
         "right_at_the_end": sum(after),
+        "other_wordings": len(others),
+        "others_right_by_weights": sum(found["off"]),
+        "others_right_looked_up": sum(found["auto"]),
+        "others_wrong_looked_up": [
+            asked for (asked, _), good in zip(others, found["auto"], strict=True) if not good
+        ],
         "right_before": len(right),
         "still_right": sum(kept),
     }
 
 
-def listed(path: Path, kind: str) -> list[dict[str, str]]:
+def listed(path: Path, kind: str) -> list[dict[str, Any]]:
     """The entries of NAME.KIND.yaml beside the document, none where it is not there."""
     beside = path.with_name(f"{path.stem}.{kind}.yaml")
     return yaml.safe_load(beside.read_text("utf-8")) if beside.is_file() else []
@@ -172,10 +192,10 @@ def main() -> None:
     )
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--document", type=Path, default=Path("sample_docs/runbook.dlm"))
-    parser.add_argument("--corrections", type=int, default=20)
+    parser.add_argument("--count", type=int, default=20)
     chosen = parser.parse_args()
     os.environ["DLM_HOME"] = str(chosen.home.absolute())
-    print(json.dumps(asyncio.run(measure(chosen.document.absolute(), chosen.corrections)), indent=1))
+    print(json.dumps(asyncio.run(measure(chosen.document.absolute(), chosen.count)), indent=1))
 
 
 if __name__ == "__main__":
