@@ -2,10 +2,12 @@
 
     python -m benchmarks.teach --home DIR [--document sample_docs/runbook.dlm] [--count 20]
 
-DIR is a home in which the document is trained; document and store are changed, so give it a copy. Probes
-whose replies are wrong are corrected first, each by the line of its answer. Then come the questions of
-NAME.corrections.yaml here, whose answers the document lacks. Of these, two other wordings are asked at the
-end, by the weights alone and looked up.
+DIR is a home in which the document is trained; document and store are changed, so give it a copy.
+
+`--of answers`: questions of NAME.corrections.yaml here, whose answers the document lacks; each is typed.
+`--of wordings`: questions of NAME.probes.yaml beside it and of NAME.more.probes.yaml here, whose answers it
+has; each is corrected by the line of its answer, those first that the weights alone get wrong. Either way two
+other wordings of each are asked before and at the end, by the weights alone and looked up.
 """
 
 import argparse
@@ -121,7 +123,33 @@ async def reply_to(session: Session, question: str, ground: Ground = "auto") -> 
     return found[-1].reply
 
 
-async def measure(path: Path, count: int) -> dict[str, object]:
+async def answered(session: Session, asked: Sequence[tuple[str, str]], ground: Ground) -> list[bool]:
+    """Whether each question gets its answer."""
+    return [says_the_same(await reply_to(session, question, ground), answer) for question, answer in asked]
+
+
+def new_answers(path: Path) -> list[Wanted]:
+    """Questions whose answers the document lacks."""
+    listed_here = listed(Path(__file__).with_name(path.name), "corrections")
+    return [Wanted(m["question"], m["answer"], m["adapter"], tuple(m["others"])) for m in listed_here]
+
+
+async def new_wordings(session: Session, path: Path) -> list[Wanted]:
+    """Questions whose answers the document has, those first that the weights get wrong."""
+    asked: dict[str, list[str]] = {}
+    for entry in (*listed(path, "probes"), *listed(Path(__file__).with_name(path.name), "more.probes")):
+        asked.setdefault(entry["answer"], []).append(entry["question"])
+    wrong: list[Wanted] = []
+    known: list[Wanted] = []
+    for answer, questions in asked.items():
+        good = await answered(session, [(question, answer) for question in questions], "off")
+        worst = good.index(False) if False in good else 0
+        others = tuple(question for question in questions if question != questions[worst])
+        (known if all(good) else wrong).append(Wanted(questions[worst], answer, others=others))
+    return [*wrong, *known]
+
+
+async def measure(path: Path, count: int, of: str) -> dict[str, object]:
     document = load(path)
     state = DocumentState(path, None, document.adapter_names, document.dlm_id)
     session = Session(path, EngineClient(), Conversation(), state)
@@ -129,12 +157,14 @@ async def measure(path: Path, count: int) -> dict[str, object]:
     session.attach(front)
     await session.start()
     await session.engine.until_ready()
-    probes = [Wanted(p["question"], p["answer"]) for p in listed(path, "probes")]
-    right = [p for p in probes if says_the_same(await reply_to(session, p.question), p.answer)]
-    wanted = [probe for probe in probes if probe not in right]
-    for more in listed(Path(__file__).with_name(path.name), "corrections"):
-        wanted.append(Wanted(more["question"], more["answer"], more["adapter"], tuple(more["others"])))
-    taken, seconds, learned = wanted[:count], [], 0
+    probes = [(p["question"], p["answer"]) for p in listed(path, "probes")]
+    taken = (new_answers(path) if of == "answers" else await new_wordings(session, path))[:count]
+    others = [(other, want.answer) for want in taken for other in want.others]
+    before = {ground: await answered(session, others, ground) for ground in GROUNDS}
+    first = await answered(session, [(want.question, want.answer) for want in taken], "off")
+    right = [p for p, good in zip(probes, await answered(session, probes, "auto"), strict=True) if good]
+    seconds: list[float] = []
+    learned = 0
     for want in taken:
         session.conversation.clear()
         session.replies.ask(want.question)
@@ -148,22 +178,19 @@ async def measure(path: Path, count: int) -> dict[str, object]:
         seconds.append(time.perf_counter() - began)
         assert front.answer is not None
         learned += says_the_same(front.answer.text, want.answer)
-    after = [says_the_same(await reply_to(session, want.question), want.answer) for want in taken]
-    others = [(other, want.answer) for want in taken for other in want.others]
-    found = {
-        ground: [says_the_same(await reply_to(session, asked, ground), answer) for asked, answer in others]
-        for ground in GROUNDS
-    }
-    kept = [says_the_same(await reply_to(session, p.question), p.answer) for p in right]
+    after = await answered(session, [(want.question, want.answer) for want in taken], "auto")
+    found = {ground: await answered(session, others, ground) for ground in GROUNDS}
+    kept = await answered(session, right, "auto")
     await session.close()
     return {
         "corrections": len(taken),
-        "of_wrong_probes": sum(not want.new_in for want in taken),
+        "right_by_weights_before": sum(first),
         "seconds_median": round(statistics.median(seconds), 1),
         "seconds": [round(value, 1) for value in seconds],
         "right_at_once": learned,
         "right_at_the_end": sum(after),
         "other_wordings": len(others),
+        "others_right_before_by_weights_and_looked_up": [sum(before[ground]) for ground in GROUNDS],
         "others_right_by_weights": sum(found["off"]),
         "others_right_looked_up": sum(found["auto"]),
         "others_wrong_looked_up": [
@@ -193,9 +220,10 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--document", type=Path, default=Path("sample_docs/runbook.dlm"))
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--of", choices=["answers", "wordings"], default="answers")
     chosen = parser.parse_args()
     os.environ["DLM_HOME"] = str(chosen.home.absolute())
-    print(json.dumps(asyncio.run(measure(chosen.document.absolute(), chosen.count)), indent=1))
+    print(json.dumps(asyncio.run(measure(chosen.document.absolute(), chosen.count, chosen.of)), indent=1))
 
 
 if __name__ == "__main__":
