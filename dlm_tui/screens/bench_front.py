@@ -59,7 +59,8 @@ class BenchFront:
                 answer = shown.answer
                 self.screen.app.push_screen(ReplyDetail(answer, answer.tokens.said, answer.text, shown.why))
             case Failed():
-                self.dashboard.fail(shown.error.message, shown.error.hint)
+                if shown.of_run:
+                    self.dashboard.fail(shown.error.message, shown.error.hint)
                 self.chat.show(Failed(self._in_short(shown.error)))
             case _:
                 self.chat.show(shown)

@@ -110,7 +110,9 @@ class TrainingControl:
         self.due = "no"
 
     def ended(self, event: RunEnded) -> None:
-        """A run is over: say how."""
+        """A run is over: say how. Where it was stopped, a save that waited for it waits no more."""
+        if event.status == "stopped":
+            self.stop()
         severity: Literal["error", "information"] = "error" if event.status == "failed" else "information"
         text = dashboard_text.end_sentence(event)
         self._editor.notify(text, severity=severity, markup=False, timeout=8)

@@ -124,9 +124,9 @@ class Session:
         """Say something to the user."""
         self.front.show(Told(sentences, warning))
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, *, of_run: bool = False) -> None:
         """Say what did not work; an error that nobody foresaw is one sentence, and its traceback in a log."""
-        self.front.show(Failed(error if isinstance(error, DlmError) else mishaps.unforeseen(error)))
+        self.front.show(Failed(error if isinstance(error, DlmError) else mishaps.unforeseen(error), of_run))
 
     # Start and end
 
@@ -257,7 +257,7 @@ class Session:
 
     def spawn(self, work: Awaitable[object], name: str = "aside") -> None:
         """Let something go on beside the rest; what goes wrong in it is shown."""
-        task = asyncio.create_task(self._guarded(work), name=name)
+        task = asyncio.create_task(self._guarded(work, of_run=name == "run"), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -316,17 +316,17 @@ class Session:
 
     def _on_trouble(self, error: DlmError) -> None:
         if self._front is not None and not (isinstance(error, HostError) and self.replies.asked):
-            self.fail(error)
+            self.fail(error, of_run=True)
 
     def _changed(self) -> None:
         if self._front is not None:
             self._front.changed()
 
-    async def _guarded(self, work: Awaitable[object]) -> None:
+    async def _guarded(self, work: Awaitable[object], *, of_run: bool) -> None:
         try:
             await work
         except Exception as error:
-            self.fail(error)
+            self.fail(error, of_run=of_run)
 
 
 def _newest(ended: RunEnded) -> str:

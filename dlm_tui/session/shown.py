@@ -25,9 +25,10 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """Something that did not work: what, and what to do."""
+    """Something that did not work: what, and what to do; `of_run`: a run, or the engine that runs are in."""
 
     error: DlmError
+    of_run: bool = False
 
 
 class Entered(msgspec.Struct, frozen=True):

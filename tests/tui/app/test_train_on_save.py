@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dlm_core.requests import Train
+from dlm_core.requests import Stop, Train
 from dlm_tui.cli import workbench
 from dlm_tui.cli.root import cli
 from tests.fakes.client import Turnstile
@@ -61,7 +61,8 @@ async def test_saves_during_a_run_are_trained_after_it_by_one_run_that_leaves_un
         assert stage.path.read_text().endswith("ab") and bench.editor.area.text.endswith("abc")
 
 
-async def test_stopping_a_run_drops_the_save_that_waited(open_workbench: Open) -> None:
+@pytest.mark.parametrize("typed", [False, True])
+async def test_stopping_a_run_drops_the_save_that_waited(open_workbench: Open, *, typed: bool) -> None:
     turnstile = Turnstile()
     async with open_workbench(Script(adapters=TWO, steps=4, step_delay=1.0), turnstile=turnstile) as stage:
         bench = stage.bench
@@ -69,7 +70,11 @@ async def test_stopping_a_run_drops_the_save_that_waited(open_workbench: Open) -
         await stage.until(lambda: bench.training.under_way, "the run")
         await stage.pilot.press("a", "f2")
         await stage.until(lambda: bench.training.due == "waiting", "the save being noted")
-        await stage.pilot.press("f8")
+        if typed:
+            await stage.ask("/stop")
+            await stage.until(lambda: any(isinstance(r, Stop) for r in stage.client.sent), "the request")
+        else:
+            await stage.pilot.press("f8")
         turnstile.open()
         await stage.until(lambda: not bench.training.under_way, "the run's end")
         await stage.pilot.pause(0.1)

@@ -70,6 +70,20 @@ async def test_progress_stands_in_the_title_and_stopping_says_what_was_kept(open
         assert "Checkpoint" in stage.screen_text()
 
 
+async def test_a_command_that_does_not_exist_is_no_failure_of_the_run(open_workbench: Open) -> None:
+    turnstile = Turnstile()
+    script = Script(adapters=TWO, steps=10, step_delay=1.0)
+    async with open_workbench(script, turnstile=turnstile, size=(160, 40)) as stage:
+        await stage.pilot.press("f5")
+        turnstile.let_pass(1)
+        dashboard = stage.bench.dashboard
+        await stage.until(lambda: dashboard.run_view and dashboard.run_view.loss, "a step")
+        await stage.ask("/nonsense")
+        await stage.until(lambda: "there is no command" in stage.screen_text(), "the refusal")
+        assert dashboard.run_view.running and not dashboard.run_view.failure
+        turnstile.open()
+
+
 async def test_a_run_of_another_process_shows_live_and_its_versions_are_taken_up(
     open_workbench: Open, homes: Path
 ) -> None:
