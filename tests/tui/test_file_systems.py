@@ -14,8 +14,8 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.tui.repl.terminal import DOCUMENT, ROOT, environment
-from tests.tui.test_soak import PROGRAMS
+from tests.tui.browser.served import until
+from tests.tui.repl.terminal import DOCUMENT, PROGRAMS, ROOT, environment
 
 READ_ONLY = "mount -o remount,ro $PLACE"
 FULL = "dd if=/dev/zero of=$PLACE/filler bs=4096 2>/dev/null || true"
@@ -26,6 +26,15 @@ mkdir "$PLACE/home" "$PLACE/config"
 cp "$DOCUMENT" "$PLACE/doc.dlm"
 {then}
 exec "$@" "$PLACE/doc.dlm"
+"""
+
+ALONE = """
+set -e
+mkdir "$PLACE/home" "$PLACE/config" "$PLACE/paper"
+mount -t tmpfs -o size=4m tmpfs "$PLACE/{which}"
+cp "$DOCUMENT" "$PLACE/paper/doc.dlm"
+mount -o remount,ro "$PLACE/{which}"
+exec "$@" "$PLACE/paper/doc.dlm"
 """
 
 
@@ -43,15 +52,15 @@ pytestmark = [
 
 
 @contextmanager
-def running(program: str, folder: Path, then: str) -> Iterator[Any]:
-    """The program in a terminal, its document, store and configuration on a file system of its own."""
+def running(program: str, folder: Path, setup: str, *arguments: str) -> Iterator[Any]:
+    """The program in a terminal; what a shell does before, in a namespace of its own, is `setup`."""
     (folder / "place").mkdir()
     (folder / "doc.dlm").write_text(DOCUMENT, encoding="utf-8")
     place = folder / "place"
     env = environment(place / "home", {}, DLM_CONFIG_HOME=str(place / "config"), HOME=str(place / "home"))
     child = pexpect.spawn(
         "unshare",
-        ["-m", "sh", "-c", SETUP.format(then=then), "sh", sys.executable, *PROGRAMS[program]],
+        ["-m", "sh", "-c", setup, "sh", sys.executable, *PROGRAMS[program], *arguments],
         env={**env, "PLACE": str(place), "DOCUMENT": str(folder / "doc.dlm"), "TMPDIR": str(folder)},
         cwd=str(ROOT),
         dimensions=(36, 120),
@@ -68,7 +77,7 @@ def running(program: str, folder: Path, then: str) -> Iterator[Any]:
 
 @pytest.mark.parametrize("then", [READ_ONLY, FULL], ids=["read-only", "full"])
 def test_the_repl_answers_where_nothing_can_be_kept(tmp_path: Path, then: str) -> None:
-    with running("repl", tmp_path, then) as child:
+    with running("repl", tmp_path, SETUP.format(then=then)) as child:
         if then == READ_ONLY:
             child.expect(b"log cannot be kept")
         child.expect(b"fake-135m")
@@ -83,7 +92,7 @@ def test_the_repl_answers_where_nothing_can_be_kept(tmp_path: Path, then: str) -
 
 @pytest.mark.parametrize("then", [READ_ONLY, FULL], ids=["read-only", "full"])
 def test_the_workbench_answers_where_nothing_can_be_kept(tmp_path: Path, then: str) -> None:
-    with running("workbench", tmp_path, then) as child:
+    with running("workbench", tmp_path, SETUP.format(then=then)) as child:
         child.expect(b"fake-135m ready")
         child.send("\x1bc")  # the chat's line
         child.send("what is the limit?\r")
@@ -97,6 +106,43 @@ def test_the_workbench_answers_where_nothing_can_be_kept(tmp_path: Path, then: s
         child.expect(rb"\x1b\[\?1049l")
         child.expect(pexpect.EOF)
         assert b"Traceback" not in (child.before or b"")
+
+
+@pytest.mark.parametrize("which", ["home", "config", "paper"])
+def test_the_workbench_answers_and_saves_where_one_place_alone_takes_nothing(
+    tmp_path: Path, which: str
+) -> None:
+    """The store, the configuration, and the document's folder."""
+    with running("workbench", tmp_path, ALONE.format(which=which)) as child:
+        child.expect(b"fake-135m ready")
+        child.send("\x1bc")
+        child.send("what is the limit?\r")
+        child.expect(b"knowledge")
+        child.send("\x1be")
+        child.send("x")
+        child.expect(b"unsaved")
+        child.send("\x1b[12~")  # F2
+        if which == "paper":
+            child.expect(b"cannot write")
+        else:
+            saved = tmp_path / "place" / "paper" / "doc.dlm"
+            until(lambda: saved.read_text("utf-8") == "x" + DOCUMENT, "the save")
+        child.kill(signal.SIGTERM)
+        child.expect(rb"\x1b\[\?1049l")
+        child.expect(pexpect.EOF)
+        assert b"Traceback" not in (child.before or b"")
+
+
+@pytest.mark.parametrize("which", ["home", "config", "paper"])
+@pytest.mark.parametrize("command", [["check"], ["show"], ["versions"]])
+def test_commands_read_where_one_place_alone_takes_nothing(
+    tmp_path: Path, which: str, command: list[str]
+) -> None:
+    with running("dlm", tmp_path, ALONE.format(which=which), *command) as child:
+        child.expect(pexpect.EOF)
+        child.close()
+        said = child.before or b""
+        assert child.exitstatus == 0 and b"Traceback" not in said, said
 
 
 @pytest.mark.parametrize("name", ["with blanks", "quote\"s 'and", "new\nline", os.fsdecode(b"caf\xe9")])
