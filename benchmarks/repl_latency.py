@@ -106,6 +106,31 @@ def keystrokes(probe: Probe, count: int, rhythm: random.Random) -> dict[str, flo
     }
 
 
+def to_bars(probe: Probe) -> list[float]:
+    """Milliseconds from the last key of a few words to the bars, after the line was emptied."""
+    probe.process.send("\x03")
+    probe.drain(0.5)
+    times = []
+    for text in ("what", "how", "please"):
+        probe.process.send(text)
+        begun = time.perf_counter()
+        probe.wait_for(r"[01]\.\d\d")
+        times.append((time.perf_counter() - begun) * 1000)
+        probe.process.send("\x03")
+        probe.drain(0.4)
+    return times
+
+
+def train(probe: Probe) -> None:
+    """Stop the reply that streams, and let a training begin."""
+    probe.process.send("\x03")
+    probe.wait_for("stopped here")
+    probe.process.send("\x03")
+    probe.drain(0.5)
+    probe.process.send("/train --fresh\r")
+    probe.wait_for(r"step \d", 120)
+
+
 def prompt_visible(arguments: list[str], environment: dict[str, str], count: int) -> dict[str, float]:
     """From the start of the process to the prompt."""
     times = []
@@ -124,18 +149,7 @@ def measure(arguments: list[str], environment: dict[str, str], count: int, ready
     probe = Probe(arguments, environment)
     probe.wait_for(ready)
     figures["echo_idle_ms"] = keystrokes(probe, count, rhythm)
-    probe.process.send("\x03")
-    probe.drain(0.5)
-
-    bars = []
-    for text in ("what", "how", "please"):
-        probe.process.send(text)
-        begun = time.perf_counter()
-        probe.wait_for(r"[01]\.\d\d")
-        bars.append((time.perf_counter() - begun) * 1000)
-        probe.process.send("\x03")
-        probe.drain(0.4)
-    figures["last_key_to_bars_ms"] = round(max(bars))
+    figures["last_key_to_bars_ms"] = round(max(to_bars(probe)))
 
     probe.process.send("/params max_tokens=2000 temperature=0.9 seed=1\r")
     probe.drain(0.3)
@@ -144,12 +158,7 @@ def measure(arguments: list[str], environment: dict[str, str], count: int, ready
     probe.process.send("/base\r")  # what was taught is short: the base alone goes on for long
     probe.wait_for("replying")
     figures["echo_while_a_reply_streams_ms"] = keystrokes(probe, count, rhythm)
-    probe.process.send("\x03")
-    probe.wait_for("stopped here")
-    probe.process.send("\x03")
-    probe.drain(0.5)
-    probe.process.send("/train --fresh\r")
-    probe.wait_for(r"step \d", 120)
+    train(probe)
     figures["echo_while_training_ms"] = keystrokes(probe, count, rhythm)
     probe.end()
     return figures
@@ -163,26 +172,11 @@ def one_round(root: Path, home: Path, count: int, rhythm: random.Random) -> dict
     found = {"prompt_visible": (time.perf_counter() - probe.begun) * 1000}
     probe.wait_for("fake-135m v0001")
     found["echo_idle"] = statistics.median(typed(probe, count, rhythm))
-    probe.process.send("\x03")
-    probe.drain(0.5)
-    bars = []
-    for text in ("what", "how", "please"):
-        probe.process.send(text)
-        begun = time.perf_counter()
-        probe.wait_for(r"[01]\.\d\d")
-        bars.append((time.perf_counter() - begun) * 1000)
-        probe.process.send("\x03")
-        probe.drain(0.4)
-    found["key_to_bars"] = statistics.median(bars)
+    found["key_to_bars"] = statistics.median(to_bars(probe))
     probe.process.send("Write a long story.\r")
     probe.wait_for("replying")
     found["echo_streaming"] = statistics.median(typed(probe, count, rhythm))
-    probe.process.send("\x03")
-    probe.wait_for("stopped here")
-    probe.process.send("\x03")
-    probe.drain(0.5)
-    probe.process.send("/train --fresh\r")
-    probe.wait_for(r"step \d", 120)
+    train(probe)
     found["echo_training"] = statistics.median(typed(probe, count, rhythm))
     probe.end()
     return found
@@ -228,13 +222,13 @@ def copied_home(copy: Path) -> Path:
 
 
 def inherited() -> dict[str, str]:
-    """What the processes get of this one's environment."""
+    """The environment of this process, for those that are watched, with a terminal of their own."""
     kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TMUX")}
     return {**kept, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
 
 
 def scripted(home: Path, root: Path = ROOT) -> tuple[list[str], dict[str, str]]:
-    """What starts a REPL of the checkout at `root` on the scripted engine, and its environment."""
+    """Command and environment of a REPL of the checkout at `root`, on the scripted engine."""
     from tests.tui.repl.terminal import DOCUMENT
 
     path = home / "doc.dlm"

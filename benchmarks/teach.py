@@ -124,7 +124,7 @@ async def reply_to(session: Session, question: str, ground: Ground = "auto") -> 
 
 
 async def answered(session: Session, asked: Sequence[tuple[str, str]], ground: Ground) -> list[bool]:
-    """Whether each question gets its answer."""
+    """True for each question whose reply is its answer."""
     return [says_the_same(await reply_to(session, question, ground), answer) for question, answer in asked]
 
 

@@ -225,7 +225,7 @@ SITUATIONS = {
     "keystroke_training": ("run",),
     "keystroke_training_and_streaming": ("run", "reply"),
 }
-"""What goes on while keys are pressed."""
+"""Situations in which keys are pressed, each with the work that goes on meanwhile."""
 
 
 def by_turns(

@@ -64,6 +64,7 @@ def _cut(text: str) -> tuple[list[str], list[str]]:
 
 
 def _joined(lines: list[str], ends: list[str]) -> str:
-    if ends.count(ends[0] if ends else _LF) == len(ends):  # all alike: every key asks for the whole text
-        return (ends[0] if ends else _LF).join(lines)
+    first = ends[0] if ends else _LF
+    if ends.count(first) == len(ends):  # all alike: every key asks for the whole text
+        return first.join(lines)
     return "".join(part for pair in zip(lines, [*ends, ""], strict=True) for part in pair)
